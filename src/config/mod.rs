@@ -1,0 +1,5 @@
+//! Configuration: from files to one checked, immutable [`Config`].
+
+mod resolved;
+
+pub use resolved::*;

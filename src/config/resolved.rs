@@ -1,0 +1,263 @@
+//! The configuration as the rest of the program sees it: every value parsed, checked and inherited.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::secret::Secret;
+use crate::types::{Name, PoolMode, ServerAddress, Timeout};
+
+/// A whole configuration. Immutable: a reload builds a new one and compares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[pgusher]`: listeners, logins, threads, log.
+    pub process: Process,
+    /// `[http]`: where metrics and health are served; `None` when not configured.
+    pub http: Option<Http>,
+    /// `[databases.NAME]`, without the fallback.
+    pub databases: BTreeMap<Name, Arc<Database>>,
+    /// `[databases."*"]`: serves every name that is not listed, with `dbname` = the client's name.
+    pub fallback: Option<Arc<Database>>,
+    /// `[users.NAME]`.
+    pub users: BTreeMap<Name, Arc<User>>,
+    /// `[defaults]`: what every pool inherits.
+    pub defaults: Arc<PoolSettings>,
+}
+
+/// `[pgusher]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Process {
+    /// Addresses or names to listen on; `*` is every address. Empty: no TCP.
+    pub listen_addr: Vec<String>,
+    /// Port of all TCP listeners, and the number in the unix socket's name.
+    pub listen_port: u16,
+    /// Length of the kernel's accept queue.
+    pub listen_backlog: u32,
+    /// Folder of the unix socket `.s.PGSQL.<port>`; `None`: no unix socket.
+    pub unix_socket_dir: Option<PathBuf>,
+    /// Permissions of the unix socket, e.g. `0o777`.
+    pub unix_socket_mode: u32,
+    /// Clients at the same time, over all databases, those logging in included.
+    pub max_client_conn: usize,
+    /// How clients prove who they are.
+    pub auth_type: AuthType,
+    /// PgBouncer's userlist format.
+    pub auth_file: Option<PathBuf>,
+    /// Users who may give orders on the console.
+    pub admin_users: Vec<Name>,
+    /// Users who may only read the console.
+    pub stats_users: Vec<Name>,
+    /// From accept to the end of the login.
+    pub client_login_timeout: Timeout,
+    /// How long a graceful stop waits for transactions.
+    pub drain_timeout: Timeout,
+    /// How long a cancel request may take to be delivered to the server.
+    pub cancel_wait_timeout: Timeout,
+    /// Threads that relay traffic; `None` is `auto`.
+    pub worker_threads: Option<u16>,
+    /// Bytes of prepared statement text kept for all clients together.
+    pub prepared_statements_memory: usize,
+    /// Shape of log lines.
+    pub log_format: LogFormat,
+    /// A `tracing` filter: `info`, `debug`, `pgusher::pool=debug,info`, …
+    pub log_level: String,
+    /// Log a line for every client that comes.
+    pub log_connections: bool,
+    /// Log a line for every client that leaves, with the reason.
+    pub log_disconnections: bool,
+    /// Re-read the configuration when one of its files changes.
+    pub reload_on_change: bool,
+}
+
+/// How clients prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthType {
+    /// No proof; the user must be known.
+    Trust,
+    /// MD5, or SCRAM where the stored secret is a SCRAM verifier.
+    Md5,
+    /// SCRAM-SHA-256 (RFC 5802, RFC 7677).
+    ScramSha256,
+}
+
+impl AuthType {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AuthType::Trust => "trust",
+            AuthType::Md5 => "md5",
+            AuthType::ScramSha256 => "scram-sha-256",
+        }
+    }
+}
+
+/// Shape of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One readable line per event.
+    Text,
+    /// One JSON object per event.
+    Json,
+}
+
+/// `[http]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// Address of `/metrics`, `/healthz` and `/readyz`.
+    pub listen: SocketAddr,
+    /// Upper bounds of the queue-time histogram, ascending.
+    pub queue_buckets: Vec<Duration>,
+}
+
+/// One `[databases.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Database {
+    /// The name clients ask for; `*` for the fallback.
+    pub name: Name,
+    /// Where the servers are; tried in order until one accepts.
+    pub addresses: Vec<ServerAddress>,
+    /// The database's name on the server; `None`: as the client calls it.
+    pub dbname: Option<Name>,
+    /// Server user for all clients (one shared pool); `None`: each client's own.
+    pub user: Option<Name>,
+    /// Password of the server user.
+    pub password: Option<Secret>,
+    /// Parameters for the server connection's start-up packet.
+    pub startup_parameters: BTreeMap<String, String>,
+    /// Servers of this database over all users; `None`: no limit.
+    pub max_db_connections: Option<usize>,
+    /// Clients of this database; `None`: no limit.
+    pub max_db_client_connections: Option<usize>,
+    /// What this database sets for its pools.
+    pub overrides: PoolOverrides,
+}
+
+/// One `[users.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct User {
+    /// The name clients log in with.
+    pub name: Name,
+    /// Password (or verifier) of the client, in userlist notation; wins over `auth_file`.
+    pub password: Option<Secret>,
+    /// Servers of this user over all databases; `None`: no limit.
+    pub max_user_connections: Option<usize>,
+    /// Clients of this user; `None`: no limit.
+    pub max_user_client_connections: Option<usize>,
+    /// What this user sets for its pools.
+    pub overrides: PoolOverrides,
+}
+
+/// What every pool needs to know, after inheritance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolSettings {
+    /// When a server goes back to the pool.
+    pub pool_mode: PoolMode,
+    /// Servers of one pool (`default_pool_size`, `pool_size`).
+    pub pool_size: usize,
+    /// Servers kept ready once the pool is in use.
+    pub min_pool_size: usize,
+    /// Servers beyond `pool_size` for clients that wait too long.
+    pub reserve_pool_size: usize,
+    /// How long is too long.
+    pub reserve_pool_timeout: Timeout,
+    /// A client waits this long for a server, then gets an error.
+    pub query_wait_timeout: Timeout,
+    /// A client that waits this long gets a NOTICE.
+    pub query_wait_notify: Timeout,
+    /// TCP connect and login of a server together.
+    pub server_connect_timeout: Timeout,
+    /// Pause after a failed server login; doubles up to 16 times this.
+    pub server_login_retry: Duration,
+    /// A server older than this is closed when it is free (spread by up to a tenth).
+    pub server_lifetime: Timeout,
+    /// A server idle for longer is closed.
+    pub server_idle_timeout: Timeout,
+    /// A server idle for longer is checked before use; `Some(0)`: always, `None`: never.
+    pub server_check_delay: Timeout,
+    /// A transaction in which the client says nothing for longer is ended.
+    pub idle_transaction_timeout: Timeout,
+    /// A transaction that lasts longer is ended.
+    pub transaction_timeout: Timeout,
+    /// A query that runs longer is cancelled.
+    pub query_timeout: Timeout,
+    /// A client that is idle outside a transaction for longer is disconnected.
+    pub client_idle_timeout: Timeout,
+    /// Prepared statements kept on each server; 0: names are not virtual.
+    pub max_prepared_statements: usize,
+    /// Sent between two clients of a session-mode server; empty: nothing.
+    pub server_reset_query: String,
+}
+
+/// The same names as [`PoolSettings`]; `None` inherits.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs, reason = "each field is the one of PoolSettings with the same name")]
+pub struct PoolOverrides {
+    pub pool_mode: Option<PoolMode>,
+    pub pool_size: Option<usize>,
+    pub min_pool_size: Option<usize>,
+    pub reserve_pool_size: Option<usize>,
+    pub reserve_pool_timeout: Option<Timeout>,
+    pub query_wait_timeout: Option<Timeout>,
+    pub query_wait_notify: Option<Timeout>,
+    pub server_connect_timeout: Option<Timeout>,
+    pub server_login_retry: Option<Duration>,
+    pub server_lifetime: Option<Timeout>,
+    pub server_idle_timeout: Option<Timeout>,
+    pub server_check_delay: Option<Timeout>,
+    pub idle_transaction_timeout: Option<Timeout>,
+    pub transaction_timeout: Option<Timeout>,
+    pub query_timeout: Option<Timeout>,
+    pub client_idle_timeout: Option<Timeout>,
+    pub max_prepared_statements: Option<usize>,
+    pub server_reset_query: Option<String>,
+}
+
+impl Config {
+    /// The database a client means by `name`: listed, or served by the fallback.
+    pub fn database(&self, name: &str) -> Option<&Arc<Database>> {
+        self.databases.get(name).or(self.fallback.as_ref())
+    }
+
+    /// The settings of the pool of `user` in `database`: user over database over defaults.
+    pub fn pool_settings(&self, database: &Database, user: &str) -> PoolSettings {
+        let inherited = self.defaults.overridden_by(&database.overrides);
+        match self.users.get(user) {
+            Some(user) => inherited.overridden_by(&user.overrides),
+            None => inherited,
+        }
+    }
+}
+
+impl PoolSettings {
+    fn overridden_by(&self, over: &PoolOverrides) -> PoolSettings {
+        let mut out = self.clone();
+        macro_rules! take {
+            ($($field:ident),* $(,)?) => {
+                $(if let Some(value) = &over.$field { out.$field = value.clone(); })*
+            };
+        }
+        take!(
+            pool_mode,
+            pool_size,
+            min_pool_size,
+            reserve_pool_size,
+            reserve_pool_timeout,
+            query_wait_timeout,
+            query_wait_notify,
+            server_connect_timeout,
+            server_login_retry,
+            server_lifetime,
+            server_idle_timeout,
+            server_check_delay,
+            idle_transaction_timeout,
+            transaction_timeout,
+            query_timeout,
+            client_idle_timeout,
+            max_prepared_statements,
+            server_reset_query,
+        );
+        out
+    }
+}

@@ -1,0 +1,2 @@
+//! The `pgusher` binary.
+fn main() {}

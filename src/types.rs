@@ -1,0 +1,131 @@
+//! The nouns every room shares. Nothing here imports anything of ours.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A database or user name; cheap to clone and to share between threads.
+pub type Name = Arc<str>;
+
+/// A limit in time; `None` is `"off"`.
+pub type Timeout = Option<Duration>;
+
+/// When a server goes back to the pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PoolMode {
+    /// After each transaction.
+    #[default]
+    Transaction,
+    /// When the client leaves.
+    Session,
+    /// After each statement; transaction blocks are refused.
+    Statement,
+}
+
+impl PoolMode {
+    /// PgBouncer's word for the mode, as it appears in files and in SHOW.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PoolMode::Transaction => "transaction",
+            PoolMode::Session => "session",
+            PoolMode::Statement => "statement",
+        }
+    }
+}
+
+impl fmt::Display for PoolMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where a PostgreSQL server listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ServerAddress {
+    /// A host name or an IP address, and a port.
+    Tcp {
+        /// Name or literal address, without brackets.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// A socket folder; the socket is `<folder>/.s.PGSQL.<port>`.
+    Unix {
+        /// The folder that holds the socket.
+        folder: PathBuf,
+        /// The number in the socket's name.
+        port: u16,
+    },
+}
+
+impl ServerAddress {
+    /// Reads PostgreSQL's `host` convention: a value that starts with `/` (or `@`) is a socket folder.
+    pub fn new(host: &str, port: u16) -> Self {
+        if host.starts_with('/') || host.starts_with('@') {
+            ServerAddress::Unix { folder: PathBuf::from(host), port }
+        } else {
+            ServerAddress::Tcp { host: host.to_owned(), port }
+        }
+    }
+
+    /// The host as configured: a name, an address or a folder.
+    pub fn host(&self) -> String {
+        match self {
+            ServerAddress::Tcp { host, .. } => host.clone(),
+            ServerAddress::Unix { folder, .. } => folder.display().to_string(),
+        }
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        match self {
+            ServerAddress::Tcp { port, .. } | ServerAddress::Unix { port, .. } => *port,
+        }
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServerAddress::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            ServerAddress::Tcp { host, port } => write!(f, "{host}:{port}"),
+            ServerAddress::Unix { folder, port } => {
+                write!(f, "{}/.s.PGSQL.{port}", folder.display())
+            }
+        }
+    }
+}
+
+/// One of the threads that relay traffic, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WorkerId(pub u16);
+
+impl WorkerId {
+    /// The home of sockets that belong to no worker yet: logins, dials and clean-ups run there.
+    pub const CONTROL: WorkerId = WorkerId(u16::MAX);
+}
+
+/// Transaction status as ReadyForQuery reports it (protocol chapter, "Message Formats").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// `I`: not in a transaction block.
+    #[default]
+    Idle,
+    /// `T`: in a transaction block.
+    InTransaction,
+    /// `E`: in a failed block; commands are refused until it ends.
+    Failed,
+}
+
+impl TransactionStatus {
+    /// The status for ReadyForQuery's byte, or `None` for a byte PostgreSQL does not send.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            b'I' => Some(TransactionStatus::Idle),
+            b'T' => Some(TransactionStatus::InTransaction),
+            b'E' => Some(TransactionStatus::Failed),
+            _ => None,
+        }
+    }
+}
