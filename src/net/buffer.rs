@@ -1,0 +1,237 @@
+//! Byte buffers that are borrowed while bytes are pending.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+/// What a buffer starts with: several small transactions, or a piece of a large one.
+pub const SMALL: usize = 16 * 1024;
+/// What it grows to when reads keep filling it. Larger ones cost more cache than they save in system calls.
+pub const LARGE: usize = 64 * 1024;
+/// Buffers of either size that a thread keeps for the next borrower.
+const KEPT: usize = 64;
+
+/// Bytes in flight between two sockets: filled at the end, consumed at the front, edited in between.
+///
+/// An empty buffer owns no memory once it is [released](Buffer::release).
+#[derive(Debug, Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// A buffer without memory.
+    pub const fn new() -> Self {
+        Buffer { bytes: Vec::new(), start: 0, end: 0 }
+    }
+
+    /// The bytes that are there.
+    pub fn filled(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// How many bytes are there.
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// True when nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Room behind the bytes that are there.
+    pub fn space(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Declares the first `count` bytes of [`space`](Buffer::space) filled.
+    pub fn fill(&mut self, count: usize) {
+        self.end = (self.end + count).min(self.bytes.len());
+    }
+
+    /// Drops `count` bytes at the front.
+    pub fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Makes room to receive into: borrows memory if there is none, and moves the bytes to the front if the rest of
+    /// the memory is too short to be worth a system call.
+    pub fn prepare(&mut self, pool: &BufferPool) {
+        if self.bytes.is_empty() {
+            self.bytes = pool.take(SMALL);
+        }
+        if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
+            self.compact();
+        }
+    }
+
+    /// Trades the memory for a large piece; bytes stay.
+    pub fn enlarge(&mut self, pool: &BufferPool) {
+        if self.bytes.len() >= LARGE {
+            return;
+        }
+        let mut larger = pool.take(LARGE);
+        let length = self.len();
+        if let Some(front) = larger.get_mut(..length) {
+            front.copy_from_slice(self.filled());
+            pool.put(std::mem::replace(&mut self.bytes, larger));
+            (self.start, self.end) = (0, length);
+        }
+    }
+
+    /// True when no more can be received before something is consumed.
+    pub fn is_full(&self) -> bool {
+        !self.bytes.is_empty() && self.end == self.bytes.len() && self.start == 0
+    }
+
+    /// How many bytes the memory can hold.
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Grows the memory, so that a message of `size` bytes can be seen whole.
+    pub fn reserve(&mut self, size: usize) {
+        if self.bytes.len() < size {
+            self.compact();
+            self.bytes.resize(size, 0);
+        }
+    }
+
+    /// Gives the memory back when nothing is there.
+    pub fn release(&mut self, pool: &BufferPool) {
+        if self.is_empty() && !self.bytes.is_empty() {
+            pool.put(std::mem::take(&mut self.bytes));
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Replaces the bytes at `range` (counted from the front) by `with`. Costs a move of what follows.
+    pub fn replace(&mut self, range: Range<usize>, with: &[u8]) {
+        let (from, to) = (self.start + range.start, self.start + range.end);
+        if to > self.end || from > to {
+            debug_assert!(false, "edit outside of the buffer");
+            return;
+        }
+        let tail = self.end - to;
+        let new_end = from + with.len() + tail;
+        if new_end > self.bytes.len() {
+            self.bytes.resize(new_end, 0);
+        }
+        self.bytes.copy_within(to..self.end, from + with.len());
+        if let Some(hole) = self.bytes.get_mut(from..from + with.len()) {
+            hole.copy_from_slice(with);
+        }
+        self.end = new_end;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Appends bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let end = self.len();
+        self.replace(end..end, bytes);
+    }
+
+    fn compact(&mut self) {
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+    }
+}
+
+/// The spare memory of one thread.
+#[derive(Debug, Default)]
+pub struct BufferPool {
+    small: RefCell<Vec<Vec<u8>>>,
+    large: RefCell<Vec<Vec<u8>>>,
+}
+
+impl BufferPool {
+    fn shelf(&self, size: usize) -> Option<&RefCell<Vec<Vec<u8>>>> {
+        match size {
+            SMALL => Some(&self.small),
+            LARGE => Some(&self.large),
+            _ => None,
+        }
+    }
+
+    fn take(&self, size: usize) -> Vec<u8> {
+        let kept = self.shelf(size).and_then(|shelf| shelf.borrow_mut().pop());
+        kept.unwrap_or_else(|| vec![0; size])
+    }
+
+    fn put(&self, bytes: Vec<u8>) {
+        if let Some(shelf) = self.shelf(bytes.len()) {
+            let mut shelf = shelf.borrow_mut();
+            if shelf.len() < KEPT {
+                shelf.push(bytes);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn with(bytes: &[u8]) -> Buffer {
+        let mut buffer = Buffer::new();
+        buffer.push(bytes);
+        buffer
+    }
+
+    #[test]
+    fn an_emptied_buffer_gives_its_memory_back() {
+        let pool = BufferPool::default();
+        let mut buffer = Buffer::new();
+        buffer.prepare(&pool);
+        assert_eq!(buffer.space().len(), SMALL);
+        buffer.fill(3);
+        buffer.release(&pool);
+        assert_eq!(buffer.capacity(), SMALL, "kept while bytes are pending");
+        buffer.consume(3);
+        buffer.release(&pool);
+        assert_eq!(buffer.capacity(), 0);
+        assert_eq!(pool.small.borrow().len(), 1);
+    }
+
+    #[test]
+    fn enlarging_keeps_the_bytes() {
+        let pool = BufferPool::default();
+        let mut buffer = Buffer::new();
+        buffer.prepare(&pool);
+        buffer.push(b"hello");
+        buffer.consume(1);
+        buffer.enlarge(&pool);
+        assert_eq!((buffer.filled(), buffer.capacity()), (&b"ello"[..], LARGE));
+    }
+
+    proptest! {
+        #[test]
+        fn edits_agree_with_a_vector(
+            start in proptest::collection::vec(any::<u8>(), 0..60),
+            edits in proptest::collection::vec((0_usize..80, 0_usize..80, proptest::collection::vec(any::<u8>(), 0..20), 0_usize..4), 0..20),
+        ) {
+            let mut model = start.clone();
+            let mut buffer = with(&start);
+            for (a, b, bytes, eaten) in edits {
+                let a = a.min(model.len());
+                let b = b.min(model.len()).max(a);
+                model.splice(a..b, bytes.iter().copied());
+                buffer.replace(a..b, &bytes);
+                let eaten = eaten.min(model.len());
+                model.drain(..eaten);
+                buffer.consume(eaten);
+                prop_assert_eq!(buffer.filled(), &model[..]);
+            }
+        }
+    }
+}

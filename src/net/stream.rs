@@ -1,0 +1,223 @@
+//! A connected socket, polled by the one task that owns it.
+
+use std::io::{self, Read, Write};
+use std::task::{Context, Poll, ready};
+
+use socket2::Socket;
+use tokio::io::unix::AsyncFd;
+
+use super::{Buffer, BufferPool};
+
+/// A connected TCP or unix socket.
+///
+/// It is registered once, edge-triggered, with the runtime it was made in. A receive that did not fill its buffer
+/// has emptied the socket, so readiness is dropped right away and no second receive is spent on hearing `EAGAIN`.
+#[derive(Debug)]
+pub struct Stream {
+    io: AsyncFd<Socket>,
+    /// Readiness was consumed without reading: try once before waiting for an edge that has already passed.
+    primed: bool,
+}
+
+impl Stream {
+    /// Registers a connected socket with the current runtime.
+    ///
+    /// # Errors
+    /// When the socket cannot be made non-blocking or registered.
+    pub fn new(socket: Socket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Stream { io: AsyncFd::new(socket)?, primed: false })
+    }
+
+    /// Moves the registration to the current runtime.
+    ///
+    /// # Errors
+    /// When the registration fails; the socket is closed then.
+    pub fn rehome(self) -> io::Result<Self> {
+        Stream::new(self.io.into_inner())
+    }
+
+    /// Takes the socket off its runtime.
+    pub fn into_socket(self) -> Socket {
+        self.io.into_inner()
+    }
+
+    /// The socket, to ask it for addresses.
+    pub fn socket(&self) -> &Socket {
+        self.io.get_ref()
+    }
+
+    /// Receives what is there into the end of `buffer`, whose memory is borrowed only once there is something.
+    /// `Ready(Ok(0))` is the end of the stream.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+        pool: &BufferPool,
+    ) -> Poll<io::Result<usize>> {
+        if std::mem::take(&mut self.primed) {
+            buffer.prepare(pool);
+            let space = buffer.space();
+            let asked = space.len();
+            match self.io.get_ref().read(space) {
+                Ok(count) => {
+                    // A full read may have left something whose edge has already passed.
+                    self.primed = count == asked;
+                    buffer.fill(count);
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        loop {
+            let mut guard = ready!(self.io.poll_read_ready(cx))?;
+            buffer.prepare(pool);
+            let space = buffer.space();
+            let asked = space.len();
+            match guard.get_inner().read(space) {
+                Ok(count) => {
+                    if count < asked {
+                        guard.clear_ready();
+                    }
+                    buffer.fill(count);
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Sends from `bytes`; at once if the kernel takes them, else when it has room.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            match self.io.get_ref().write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.io.poll_write_ready(cx))?.clear_ready();
+                    // The edge may have come between the send and the clearing: only a second refusal is an answer.
+                    match self.io.get_ref().write(bytes) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            ready!(self.io.poll_write_ready(cx))?;
+                        }
+                        other => return Poll::Ready(other),
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+
+    /// Waits until the peer has closed its side, without reading anything.
+    ///
+    /// # Errors
+    /// The runtime's, when it is shutting down.
+    pub fn poll_peer_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut guard = ready!(self.io.poll_read_ready(cx))?;
+            if guard.ready().is_read_closed() {
+                return Poll::Ready(Ok(()));
+            }
+            guard.clear_ready();
+            self.primed = true;
+        }
+    }
+
+    /// True when the runtime has seen bytes or an end on the socket that nobody has read. Costs no system call.
+    pub fn has_news(&self) -> bool {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        self.io.poll_read_ready(&mut cx).is_ready()
+    }
+
+    /// Receives into `buffer`; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn recv(&mut self, buffer: &mut Buffer, pool: &BufferPool) -> io::Result<usize> {
+        std::future::poll_fn(|cx| self.poll_recv(cx, buffer, pool)).await
+    }
+
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    /// The socket's; `WriteZero` when it takes no more.
+    pub async fn send_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let sent = std::future::poll_fn(|cx| self.poll_send(cx, rest)).await?;
+            if sent == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            rest = rest.get(sent..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Says goodbye: sends `bytes` if the kernel takes them now, and closes the sending side.
+    pub fn farewell(&self, bytes: &[u8]) {
+        // A peer that does not read loses the message, and nobody waits for it.
+        let _ = self.io.get_ref().write(bytes);
+        let _ = self.io.get_ref().shutdown(std::net::Shutdown::Write);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (Stream, std::os::unix::net::UnixStream) {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("socketpair");
+        (Stream::new(Socket::from(std::os::fd::OwnedFd::from(ours))).expect("stream"), theirs)
+    }
+
+    #[tokio::test]
+    async fn bytes_go_both_ways_and_the_end_is_seen() {
+        let (mut ours, mut theirs) = pair();
+        let (mut buffer, pool) = (Buffer::new(), BufferPool::default());
+        theirs.write_all(b"one").expect("write");
+        assert_eq!(ours.recv(&mut buffer, &pool).await.expect("recv"), 3);
+        ours.send_all(b"two").await.expect("send");
+        let mut got = [0; 3];
+        theirs.read_exact(&mut got).expect("read");
+        assert_eq!(&got, b"two");
+        drop(theirs);
+        assert_eq!(ours.recv(&mut buffer, &pool).await.expect("end"), 0);
+    }
+
+    #[tokio::test]
+    async fn waiting_for_the_end_loses_no_bytes() {
+        let (mut ours, mut theirs) = pair();
+        let (mut buffer, pool) = (Buffer::new(), BufferPool::default());
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(ours.poll_recv(&mut cx, &mut buffer, &pool).is_pending());
+        theirs.write_all(b"early").expect("write");
+        tokio::task::yield_now().await;
+        assert!(ours.poll_peer_closed(&mut cx).is_pending());
+        assert_eq!(ours.recv(&mut buffer, &pool).await.expect("recv"), 5);
+        drop(theirs);
+        std::future::poll_fn(|cx| ours.poll_peer_closed(cx)).await.expect("closed");
+    }
+
+    #[tokio::test]
+    async fn more_than_the_kernel_takes_arrives_in_order() {
+        let (mut ours, mut theirs) = pair();
+        let sent: Vec<u8> = (0..4_000_000_u32).map(|n| (n % 251) as u8).collect();
+        let copy = sent.clone();
+        let reader = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            theirs.read_to_end(&mut got).expect("read");
+            got
+        });
+        ours.send_all(&sent).await.expect("send");
+        drop(ours);
+        assert!(reader.join().expect("reader") == copy);
+    }
+}

@@ -1,0 +1,15 @@
+//! One connection to PostgreSQL: how it is made, what it holds, what is outstanding on it, and how it is brought to rest.
+
+mod backend;
+mod clean;
+mod conn;
+mod connect;
+mod prepared;
+pub mod progress;
+
+pub use backend::{Backend, CancelGuard, deliver_cancel};
+pub use clean::{CleanError, clean, drain_news};
+pub use conn::{Reported, Server, ServerId};
+pub use connect::{Blueprint, ConnectError, Credential, connect};
+pub use prepared::Prepared;
+pub use progress::Progress;

@@ -1,0 +1,118 @@
+//! The shared statements one server holds.
+
+use std::sync::Arc;
+
+use ahash::AHashMap;
+
+use crate::session::statement::Statement;
+
+/// Statements on one server, the least recently used first to go.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    held: AHashMap<u64, Held>,
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    statement: Arc<Statement>,
+    generation: u32,
+    used: u64,
+}
+
+/// Whether a server holds a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// It does.
+    Current,
+    /// It holds a copy from before the statement went stale.
+    Stale,
+    /// It does not.
+    Missing,
+}
+
+impl Prepared {
+    /// Looks a statement up and counts it as used.
+    pub fn touch(&mut self, statement: &Statement) -> Holding {
+        self.clock += 1;
+        match self.held.get_mut(&statement.id()) {
+            Some(held) => {
+                held.used = self.clock;
+                if held.generation == statement.generation() { Holding::Current } else { Holding::Stale }
+            }
+            None => Holding::Missing,
+        }
+    }
+
+    /// Enters a statement that is being parsed.
+    pub fn insert(&mut self, statement: &Arc<Statement>) {
+        self.clock += 1;
+        let held = Held {
+            statement: Arc::clone(statement),
+            generation: statement.generation(),
+            used: self.clock,
+        };
+        self.held.insert(statement.id(), held);
+    }
+
+    /// Forgets a statement.
+    pub fn remove(&mut self, statement: &Statement) {
+        self.held.remove(&statement.id());
+    }
+
+    /// Forgets all statements.
+    pub fn clear(&mut self) {
+        self.held.clear();
+    }
+
+    /// Takes out the least recently used statement if there are `limit` or more.
+    pub fn evict(&mut self, limit: usize) -> Option<Arc<Statement>> {
+        if self.held.len() < limit.max(1) {
+            return None;
+        }
+        let oldest = self.held.iter().min_by_key(|(_, held)| held.used).map(|(&id, _)| id)?;
+        self.held.remove(&oldest).map(|held| held.statement)
+    }
+
+    /// How many statements the server holds.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// True when it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::statement::Statements;
+
+    #[test]
+    fn the_least_recently_used_goes_first() {
+        let statements = Statements::new(1 << 20);
+        let make = |text: &str| statements.intern(text.as_bytes()).expect("fits");
+        let (a, b, c) = (make("a"), make("b"), make("c"));
+        let mut prepared = Prepared::default();
+        prepared.insert(&a);
+        prepared.insert(&b);
+        assert_eq!(prepared.touch(&a), Holding::Current);
+        assert_eq!(prepared.evict(2).map(|statement| statement.id()), Some(b.id()));
+        assert!(prepared.evict(2).is_none());
+        assert_eq!(prepared.touch(&c), Holding::Missing);
+    }
+
+    #[test]
+    fn an_outdated_statement_is_stale_until_parsed_again() {
+        let statements = Statements::new(1 << 20);
+        let a = statements.intern(b"a").expect("fits");
+        let mut prepared = Prepared::default();
+        prepared.insert(&a);
+        a.outdate();
+        assert_eq!(prepared.touch(&a), Holding::Stale);
+        prepared.insert(&a);
+        assert_eq!(prepared.touch(&a), Holding::Current);
+    }
+}

@@ -1,0 +1,352 @@
+//! What is outstanding between a server and whoever holds it: one entry for each request that will be answered.
+//!
+//! This is the court of last resort for the promise that no reply reaches another client. Every request that goes to
+//! the server is entered here in order; every reply must fit the entry at the head. What does not fit makes the
+//! conversation [lost](Progress::is_lost), and a lost server is closed, never reused.
+//!
+//! Pure: it sees type bytes, never sockets. The rules are those of PostgreSQL's `PostgresMain` (`tcop/postgres.c`)
+//! and `CopyGetData` (`commands/copyfromparse.c`).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::session::statement::Statement;
+use crate::types::TransactionStatus;
+use crate::wire::tag::backend as tag;
+
+/// A request, by how it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Simple query: anything, then ReadyForQuery.
+    Query,
+    /// FunctionCall: a response or an error, then ReadyForQuery.
+    FunctionCall,
+    /// ParseComplete.
+    Parse,
+    /// BindComplete.
+    Bind,
+    /// RowDescription or NoData.
+    Describe,
+    /// Rows, then CommandComplete, EmptyQueryResponse or PortalSuspended.
+    Execute,
+    /// CloseComplete.
+    Close,
+    /// ReadyForQuery.
+    Sync,
+    /// CopyData sent before the server said it wants any; not answered.
+    CopyData,
+    /// CopyDone or CopyFail sent before the server said it wants data; not answered.
+    CopyEnd,
+}
+
+/// On whose account a request was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The client's own: the answer goes to the client.
+    Client,
+    /// pgusher's: the answer is swallowed.
+    Injected,
+    /// The client's, but never sent: pgusher answers in the server's place when its turn comes.
+    Local,
+}
+
+/// An outstanding request.
+#[derive(Debug)]
+pub struct Entry {
+    /// What was asked.
+    pub request: Request,
+    /// By whom.
+    pub origin: Origin,
+    /// The statement it is about.
+    pub statement: Option<Arc<Statement>>,
+    /// The client's name for that statement, where the request changed what the name means.
+    pub name: Option<Box<[u8]>>,
+}
+
+impl Entry {
+    /// A request without a statement.
+    pub fn new(request: Request, origin: Origin) -> Self {
+        Entry { request, origin, statement: None, name: None }
+    }
+
+    /// A client's request that is sent as it is.
+    pub fn client(request: Request) -> Self {
+        Entry::new(request, Origin::Client)
+    }
+
+    /// The same about a statement.
+    #[must_use]
+    pub fn about(mut self, statement: &Arc<Statement>) -> Self {
+        self.statement = Some(Arc::clone(statement));
+        self
+    }
+
+    /// The same with the client's name for the statement.
+    #[must_use]
+    pub fn named(mut self, name: &[u8]) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+/// What to do with a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It answers the client.
+    Forward,
+    /// It answers pgusher.
+    Swallow,
+}
+
+/// Where a COPY stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Copy {
+    #[default]
+    None,
+    /// The server reads CopyData and ignores Sync and Flush.
+    In,
+}
+
+/// The outstanding requests of one server.
+#[derive(Debug, Default)]
+pub struct Progress {
+    queue: VecDeque<Entry>,
+    status: TransactionStatus,
+    copy: Copy,
+    /// Extended-protocol messages were sent after the last Sync.
+    open_batch: bool,
+    /// The server ignores everything up to the next Sync.
+    skipping: bool,
+    lost: bool,
+}
+
+impl Progress {
+    /// The status of the last ReadyForQuery.
+    pub fn status(&self) -> TransactionStatus {
+        self.status
+    }
+
+    /// True when the conversation cannot be accounted for: the server must not be used by anybody else.
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Declares the conversation lost.
+    pub fn lose(&mut self) {
+        self.lost = true;
+    }
+
+    /// True while the server ignores everything up to the next Sync.
+    pub fn is_skipping(&self) -> bool {
+        self.skipping
+    }
+
+    /// True when every request has been answered and no batch is open.
+    pub fn is_quiet(&self) -> bool {
+        self.queue.is_empty() && !self.open_batch && !self.skipping && self.copy == Copy::None
+    }
+
+    /// True when the server may be handed to another client.
+    pub fn is_settled(&self) -> bool {
+        self.is_quiet() && self.status == TransactionStatus::Idle && !self.lost
+    }
+
+    /// True when the server owes nothing: it waits for the client.
+    pub fn waits_for_client(&self) -> bool {
+        self.queue.is_empty() || self.copy == Copy::In
+    }
+
+    /// True while the server reads COPY data.
+    pub fn is_copying_in(&self) -> bool {
+        self.copy == Copy::In
+    }
+
+    /// True when a Sync is needed before the server says ReadyForQuery.
+    pub fn needs_sync(&self) -> bool {
+        self.open_batch || self.skipping
+    }
+
+    /// How many requests are outstanding.
+    pub fn outstanding(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Enters a request that is being sent (or answered in the server's place).
+    pub fn sent(&mut self, entry: Entry) {
+        match entry.request {
+            Request::CopyData | Request::CopyEnd => return self.sent_copy(entry),
+            Request::Sync if self.copy == Copy::In => return,
+            // The server would take this message as the COPY's data and fail; which of the two it was by the time
+            // the message arrives cannot be known.
+            _ if self.copy == Copy::In => self.lost = true,
+            Request::Sync => (self.open_batch, self.skipping) = (false, false),
+            Request::Query | Request::FunctionCall => self.open_batch = false,
+            _ if entry.origin != Origin::Local => self.open_batch = true,
+            _ => {}
+        }
+        self.queue.push_back(entry);
+    }
+
+    fn sent_copy(&mut self, entry: Entry) {
+        if self.copy == Copy::In {
+            if entry.request == Request::CopyEnd {
+                self.copy = Copy::None;
+            }
+            return;
+        }
+        // Before the server has said that it wants data the order of data and Sync decides what a Sync means.
+        let expected = self.queue.iter().any(|e| matches!(e.request, Request::Query | Request::Execute));
+        let repeated = self.queue.back().is_some_and(|e| e.request == Request::CopyData);
+        if expected && !(repeated && entry.request == Request::CopyData) {
+            self.queue.push_back(entry);
+        }
+    }
+
+    /// The request at the head when pgusher is to answer it now.
+    pub fn next_local(&mut self) -> Option<Entry> {
+        if self.queue.front()?.origin == Origin::Local { self.pop() } else { None }
+    }
+
+    /// The request the next reply belongs to.
+    pub fn head(&self) -> Option<&Entry> {
+        self.queue.front()
+    }
+
+    /// Judges a reply other than ErrorResponse and ReadyForQuery by its type.
+    pub fn reply(&mut self, tag: u8) -> Verdict {
+        if matches!(tag, tag::NOTICE_RESPONSE | tag::NOTIFICATION_RESPONSE | tag::PARAMETER_STATUS) || self.lost {
+            return Verdict::Forward;
+        }
+        let Some(head) = self.queue.front() else { return self.misfit() };
+        let (request, origin) = (head.request, head.origin);
+        let (fits, completes) = match tag {
+            tag::PARSE_COMPLETE => (request == Request::Parse, true),
+            tag::BIND_COMPLETE => (request == Request::Bind, true),
+            tag::CLOSE_COMPLETE => (request == Request::Close, true),
+            tag::PARAMETER_DESCRIPTION => (request == Request::Describe, false),
+            tag::NO_DATA => (request == Request::Describe, true),
+            tag::ROW_DESCRIPTION if request == Request::Describe => (true, true),
+            tag::ROW_DESCRIPTION => (request == Request::Query, false),
+            tag::PORTAL_SUSPENDED => (request == Request::Execute, true),
+            tag::COMMAND_COMPLETE | tag::EMPTY_QUERY_RESPONSE => (runs(request), request == Request::Execute),
+            tag::DATA_ROW | tag::COPY_DATA | tag::COPY_DONE | tag::COPY_OUT_RESPONSE => (runs(request), false),
+            tag::COPY_IN_RESPONSE => (runs(request), false),
+            tag::FUNCTION_CALL_RESPONSE => (request == Request::FunctionCall, false),
+            // COPY BOTH is replication, and anything else is no reply at all.
+            _ => (false, false),
+        };
+        if !fits {
+            return self.misfit();
+        }
+        match tag {
+            tag::COPY_IN_RESPONSE => self.copy_in_begins(),
+            tag::COMMAND_COMPLETE => self.copy = Copy::None,
+            _ => {}
+        }
+        if completes {
+            self.pop();
+        }
+        verdict(origin)
+    }
+
+    /// Judges ReadyForQuery. `None`: nobody asked for it.
+    pub fn ready(&mut self, status: TransactionStatus) -> Option<Entry> {
+        self.status = status;
+        self.copy = Copy::None;
+        match self.queue.front().map(|head| head.request) {
+            Some(Request::Query | Request::FunctionCall | Request::Sync) => self.pop(),
+            _ => {
+                self.lost = true;
+                None
+            }
+        }
+    }
+
+    /// Judges ErrorResponse. `undo` is called for each request that failed or will never be executed, the last first.
+    pub fn error(&mut self, undo: &mut dyn FnMut(Entry)) -> Verdict {
+        self.copy = Copy::None;
+        let Some(head) = self.queue.front() else {
+            // Nobody asked: the server is ending the connection.
+            self.lost = true;
+            return Verdict::Forward;
+        };
+        let origin = head.origin;
+        match head.request {
+            // ReadyForQuery follows.
+            Request::Query | Request::FunctionCall | Request::Sync => verdict(origin),
+            // The client's request needed pgusher's: its error is the client's.
+            _ => {
+                self.skip_to_sync(undo);
+                Verdict::Forward
+            }
+        }
+    }
+
+    /// The server skips what is queued up to the next Sync; without one there, what is still to come.
+    fn skip_to_sync(&mut self, undo: &mut dyn FnMut(Entry)) {
+        let sync = self.queue.iter().position(|entry| entry.request == Request::Sync);
+        let skipped = sync.unwrap_or(self.queue.len());
+        self.skipping = sync.is_none();
+        self.open_batch |= self.skipping;
+        self.queue.drain(..skipped).rev().for_each(undo);
+    }
+
+    /// The server reads COPY data from here on. Syncs that stand between the request and the end of its data were, or
+    /// will be, ignored. One that stands behind data is ignored or honoured depending on whether that data was good.
+    fn copy_in_begins(&mut self) {
+        self.copy = Copy::In;
+        let mut data_seen = false;
+        let mut at = 1;
+        while let Some(entry) = self.queue.get(at) {
+            match entry.request {
+                Request::CopyData => {
+                    data_seen = true;
+                    at += 1;
+                }
+                Request::Sync => {
+                    self.lost |= data_seen;
+                    self.open_batch = true;
+                    self.queue.remove(at);
+                }
+                Request::CopyEnd => {
+                    self.copy = Copy::None;
+                    break;
+                }
+                _ => {
+                    self.lost = true;
+                    break;
+                }
+            }
+        }
+        let later_sync = self.queue.iter().skip(at).any(|entry| entry.request == Request::Sync);
+        self.open_batch &= !later_sync;
+        if self.queue.front().is_some_and(|head| head.request == Request::Query) {
+            self.open_batch = false;
+        }
+    }
+
+    fn misfit(&mut self) -> Verdict {
+        self.lost = true;
+        Verdict::Forward
+    }
+
+    fn pop(&mut self) -> Option<Entry> {
+        let done = self.queue.pop_front();
+        while self.queue.front().is_some_and(|e| matches!(e.request, Request::CopyData | Request::CopyEnd)) {
+            self.queue.pop_front();
+        }
+        done
+    }
+}
+
+fn runs(request: Request) -> bool {
+    matches!(request, Request::Query | Request::Execute)
+}
+
+fn verdict(origin: Origin) -> Verdict {
+    if origin == Origin::Injected { Verdict::Swallow } else { Verdict::Forward }
+}
+
+#[cfg(test)]
+#[path = "progress_tests.rs"]
+mod tests;

@@ -1,0 +1,172 @@
+//! Prepared statements that clients share: one object for each distinct SQL text and parameter types.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use dashmap::DashMap;
+
+/// One statement, as content. It lives as long as a client or a server refers to it.
+pub struct Statement {
+    id: u64,
+    /// What follows the name in a Parse message.
+    content: Box<[u8]>,
+    /// Counts up when servers report that their copies have gone stale.
+    generation: AtomicU32,
+    registry: Weak<Statements>,
+}
+
+impl Statement {
+    /// Counts up over the process; never reused.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// SQL and parameter types as they stand in a Parse message.
+    pub fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// A server's copy made under an older generation must be parsed anew before use.
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Declares all servers' copies stale, after DDL changed what the statement means.
+    pub fn outdate(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Appends the name the statement has on servers.
+    pub fn put_server_name(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(SERVER_PREFIX);
+        out.extend_from_slice(self.id.to_string().as_bytes());
+    }
+}
+
+/// Names on servers start with this.
+pub const SERVER_PREFIX: &[u8] = b"PGUSHER_";
+
+impl fmt::Debug for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Statement").field("id", &self.id).field("bytes", &self.content.len()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Statement {
+    fn drop(&mut self) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.bytes.fetch_sub(weight(&self.content), Ordering::Relaxed);
+            registry.by_content.remove_if(&self.content, |_, kept| kept.strong_count() == 0);
+        }
+    }
+}
+
+/// Every statement in use, by content.
+#[derive(Debug)]
+pub struct Statements {
+    by_content: DashMap<Box<[u8]>, Weak<Statement>, ahash::RandomState>,
+    next_id: AtomicU64,
+    bytes: AtomicUsize,
+    limit: AtomicUsize,
+}
+
+/// The statements' memory is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory {
+    /// The limit, in bytes.
+    pub limit: usize,
+}
+
+impl Statements {
+    /// A registry that holds at most `limit` bytes of statements.
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Statements {
+            by_content: DashMap::default(),
+            next_id: AtomicU64::new(1),
+            bytes: AtomicUsize::new(0),
+            limit: AtomicUsize::new(limit),
+        })
+    }
+
+    /// The statement with this content, made if it is new.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when a new one does not fit.
+    pub fn intern(self: &Arc<Self>, content: &[u8]) -> Result<Arc<Statement>, OutOfMemory> {
+        if let Some(found) = self.by_content.get(content).and_then(|kept| kept.upgrade()) {
+            return Ok(found);
+        }
+        let limit = self.limit.load(Ordering::Relaxed);
+        let before = self.bytes.fetch_add(weight(content), Ordering::Relaxed);
+        if before + weight(content) > limit {
+            self.bytes.fetch_sub(weight(content), Ordering::Relaxed);
+            return Err(OutOfMemory { limit });
+        }
+        let statement = Arc::new(Statement {
+            id: self.next_id.fetch_add(1, Ordering::Relaxed),
+            content: content.into(),
+            generation: AtomicU32::new(0),
+            registry: Arc::downgrade(self),
+        });
+        self.by_content.insert(content.into(), Arc::downgrade(&statement));
+        Ok(statement)
+    }
+
+    /// Changes the limit; what is there stays.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Bytes in use.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Statements in use.
+    pub fn len(&self) -> usize {
+        self.by_content.len()
+    }
+
+    /// True when no statement is in use.
+    pub fn is_empty(&self) -> bool {
+        self.by_content.is_empty()
+    }
+}
+
+/// A statement's share of the memory limit: its text is kept twice, as key and as content.
+fn weight(content: &[u8]) -> usize {
+    2 * content.len() + 160
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_content_is_one_statement_and_goes_with_its_last_user() {
+        let statements = Statements::new(1 << 20);
+        let one = statements.intern(b"select 1\0\0\0").expect("fits");
+        let two = statements.intern(b"select 1\0\0\0").expect("fits");
+        assert!(Arc::ptr_eq(&one, &two));
+        drop((one, two));
+        assert_eq!((statements.len(), statements.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn the_limit_holds() {
+        let statements = Statements::new(400);
+        let kept = statements.intern(b"a").expect("fits");
+        let also = statements.intern(b"b").expect("fits");
+        assert_eq!(statements.intern(b"c").err(), Some(OutOfMemory { limit: 400 }));
+        drop((kept, also));
+        assert!(statements.intern(b"c").is_ok());
+    }
+
+    #[test]
+    fn ids_are_never_reused() {
+        let statements = Statements::new(1 << 20);
+        let first = statements.intern(b"a").expect("fits").id();
+        assert_ne!(statements.intern(b"a").expect("fits").id(), first);
+    }
+}

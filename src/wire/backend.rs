@@ -1,0 +1,203 @@
+//! Views into the server's messages, and the messages pgusher sends to clients.
+
+use bytes::{Bytes, BytesMut};
+use pgwire::messages::data::{DataRow, FieldDescription, NoData, ParameterDescription, RowDescription};
+use pgwire::messages::response::CommandComplete;
+use pgwire::messages::startup::{
+    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
+};
+
+use super::frame::{FrameError, HEADER};
+use super::notice::put_message;
+use super::read::Reader;
+use super::tag::backend as tag;
+
+/// Type OID of `text`.
+const TEXT: u32 = 25;
+/// Type OID of `bigint`.
+const INT8: u32 = 20;
+
+/// ParseComplete.
+pub const PARSE_COMPLETE: [u8; 5] = [tag::PARSE_COMPLETE, 0, 0, 0, 4];
+/// BindComplete.
+pub const BIND_COMPLETE: [u8; 5] = [tag::BIND_COMPLETE, 0, 0, 0, 4];
+/// CloseComplete.
+pub const CLOSE_COMPLETE: [u8; 5] = [tag::CLOSE_COMPLETE, 0, 0, 0, 4];
+/// EmptyQueryResponse.
+pub const EMPTY_QUERY_RESPONSE: [u8; 5] = [tag::EMPTY_QUERY_RESPONSE, 0, 0, 0, 4];
+/// ReadyForQuery outside a transaction block.
+pub const READY_IDLE: [u8; 6] = [tag::READY_FOR_QUERY, 0, 0, 0, 5, b'I'];
+
+/// What a server asks for or says during the login (messages of type `R`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthRequest<'a> {
+    /// Code 0.
+    Ok,
+    /// Code 3.
+    Cleartext,
+    /// Code 5, with its salt.
+    Md5([u8; 4]),
+    /// Code 10, with the NUL-separated mechanisms.
+    Sasl(&'a [u8]),
+    /// Code 11.
+    SaslContinue(&'a [u8]),
+    /// Code 12.
+    SaslFinal(&'a [u8]),
+    /// Anything else.
+    Other(u32),
+}
+
+impl<'a> AuthRequest<'a> {
+    /// Reads a whole message.
+    ///
+    /// # Errors
+    /// A body too short for its code.
+    pub fn read(message: &'a [u8]) -> Result<Self, FrameError> {
+        let mut body = Reader(message.get(HEADER..).unwrap_or_default());
+        let view = (|| {
+            Some(match body.u32()? {
+                0 => AuthRequest::Ok,
+                3 => AuthRequest::Cleartext,
+                5 => AuthRequest::Md5(*body.0.first_chunk()?),
+                10 => AuthRequest::Sasl(body.0),
+                11 => AuthRequest::SaslContinue(body.0),
+                12 => AuthRequest::SaslFinal(body.0),
+                other => AuthRequest::Other(other),
+            })
+        })();
+        view.ok_or(FrameError::Malformed { tag: tag::AUTHENTICATION })
+    }
+}
+
+/// Name and value of a ParameterStatus.
+///
+/// # Errors
+/// Missing NULs.
+pub fn read_parameter_status(message: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
+    let mut body = Reader(message.get(HEADER..).unwrap_or_default());
+    let view = (|| Some((body.cstr()?, body.cstr()?)))();
+    view.ok_or(FrameError::Malformed { tag: tag::PARAMETER_STATUS })
+}
+
+/// Process id and secret key of a BackendKeyData.
+///
+/// # Errors
+/// A key shorter than 4 or longer than 256 bytes.
+pub fn read_key_data(message: &[u8]) -> Result<(u32, &[u8]), FrameError> {
+    let mut body = Reader(message.get(HEADER..).unwrap_or_default());
+    let malformed = FrameError::Malformed { tag: tag::BACKEND_KEY_DATA };
+    let pid = body.u32().ok_or(malformed)?;
+    if (4..=super::startup::MAX_CANCEL_KEY).contains(&body.0.len()) {
+        Ok((pid, body.0))
+    } else {
+        Err(malformed)
+    }
+}
+
+/// The status byte of a ReadyForQuery.
+pub fn ready_status(message: &[u8]) -> Option<crate::types::TransactionStatus> {
+    crate::types::TransactionStatus::from_byte(*message.get(HEADER)?)
+}
+
+/// The tag of a CommandComplete.
+pub fn command_tag(message: &[u8]) -> &[u8] {
+    Reader(message.get(HEADER..).unwrap_or_default()).cstr().unwrap_or_default()
+}
+
+/// AuthenticationOk.
+pub fn put_auth_ok(out: &mut Vec<u8>) {
+    put_message(out, Authentication::Ok);
+}
+
+/// AuthenticationMD5Password.
+pub fn put_auth_md5(out: &mut Vec<u8>, salt: [u8; 4]) {
+    put_message(out, Authentication::MD5Password(salt.to_vec()));
+}
+
+/// AuthenticationSASL with the mechanisms on offer.
+pub fn put_auth_sasl(out: &mut Vec<u8>, mechanisms: &[&str]) {
+    let names = mechanisms.iter().map(|&name| name.to_owned()).collect();
+    put_message(out, Authentication::SASL(names));
+}
+
+/// AuthenticationSASLContinue.
+pub fn put_auth_sasl_continue(out: &mut Vec<u8>, data: &[u8]) {
+    put_message(out, Authentication::SASLContinue(Bytes::copy_from_slice(data)));
+}
+
+/// AuthenticationSASLFinal.
+pub fn put_auth_sasl_final(out: &mut Vec<u8>, data: &[u8]) {
+    put_message(out, Authentication::SASLFinal(Bytes::copy_from_slice(data)));
+}
+
+/// NegotiateProtocolVersion: the newest minor version spoken here, and the `_pq_.` options not known here.
+pub fn put_negotiate(out: &mut Vec<u8>, newest_minor: u16, unknown: Vec<String>) {
+    // The field is the full version number, as PostgreSQL sends it and libpq reads it.
+    let version = (3 << 16) | i32::from(newest_minor);
+    put_message(out, NegotiateProtocolVersion::new(version, unknown));
+}
+
+/// ParameterStatus.
+pub fn put_parameter_status(out: &mut Vec<u8>, name: &str, value: &str) {
+    put_message(out, ParameterStatus::new(name.to_owned(), value.to_owned()));
+}
+
+/// BackendKeyData.
+pub fn put_key_data(out: &mut Vec<u8>, pid: u32, key: &[u8]) {
+    let key = SecretKey::Bytes(Bytes::copy_from_slice(key));
+    put_message(out, BackendKeyData::new(pid.cast_signed(), key));
+}
+
+/// CommandComplete.
+pub fn put_command_complete(out: &mut Vec<u8>, tag: &str) {
+    put_message(out, CommandComplete::new(tag.to_owned()));
+}
+
+/// A column of a result that pgusher makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// True for `bigint`, false for `text`.
+    pub is_number: bool,
+}
+
+/// RowDescription, all columns in text format.
+pub fn put_row_description(out: &mut Vec<u8>, columns: &[Column]) {
+    let fields = columns
+        .iter()
+        .map(|column| {
+            let (oid, size) = if column.is_number { (INT8, 8) } else { (TEXT, -1) };
+            FieldDescription::new(column.name.to_owned(), 0, 0, oid, size, -1, 0)
+        })
+        .collect();
+    put_message(out, RowDescription::new(fields));
+}
+
+/// DataRow of texts; `None` is NULL.
+pub fn put_data_row<'a>(out: &mut Vec<u8>, values: impl IntoIterator<Item = Option<&'a str>>) {
+    let mut data = BytesMut::new();
+    let mut count = 0;
+    for value in values {
+        count += 1;
+        match value {
+            None => data.extend_from_slice(&(-1_i32).to_be_bytes()),
+            Some(text) => {
+                let length = i32::try_from(text.len()).unwrap_or(i32::MAX);
+                data.extend_from_slice(&length.to_be_bytes());
+                data.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+    put_message(out, DataRow::new(data, count));
+}
+
+/// ParameterDescription without parameters.
+pub fn put_no_parameters(out: &mut Vec<u8>) {
+    put_message(out, ParameterDescription::new(Vec::new()));
+}
+
+/// NoData.
+pub fn put_no_data(out: &mut Vec<u8>) {
+    put_message(out, NoData::new());
+}

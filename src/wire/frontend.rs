@@ -1,0 +1,204 @@
+//! Views into the client's messages that the pooler must understand, and the messages pgusher sends to servers.
+
+use super::frame::{self, FrameError, HEADER};
+use super::read::Reader;
+use super::tag::frontend as tag;
+
+/// Parse: a statement to prepare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parse<'a> {
+    /// Statement name; empty is the unnamed statement.
+    pub name: &'a [u8],
+    /// SQL and parameter types as they stand in the message; what makes two statements the same.
+    pub content: &'a [u8],
+}
+
+impl<'a> Parse<'a> {
+    /// Reads a whole Parse message.
+    ///
+    /// # Errors
+    /// Missing NULs, or parameter types that do not fit the message.
+    pub fn read(message: &'a [u8]) -> Result<Self, FrameError> {
+        let mut body = Reader(message.get(HEADER..).unwrap_or_default());
+        let view = (|| {
+            let name = body.cstr()?;
+            let content = body.0;
+            body.cstr()?;
+            let types = body.u16()?;
+            body.take(usize::from(types) * 4)?;
+            body.0.is_empty().then_some(Parse { name, content })
+        })();
+        view.ok_or(FrameError::Malformed { tag: tag::PARSE })
+    }
+}
+
+/// Where the statement's name stands in a Bind, relative to the message's start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindNames<'a> {
+    /// Portal name.
+    pub portal: &'a [u8],
+    /// Statement name.
+    pub statement: &'a [u8],
+    /// Offset of the statement name's first byte.
+    pub statement_at: usize,
+}
+
+impl<'a> BindNames<'a> {
+    /// Reads the names at the front of a Bind of which `visible` bytes are there; `None` when they are not all there.
+    pub fn read(visible: &'a [u8]) -> Option<Self> {
+        let mut body = Reader(visible.get(HEADER..)?);
+        let portal = body.cstr()?;
+        let statement_at = HEADER + portal.len() + 1;
+        let statement = body.cstr()?;
+        Some(BindNames { portal, statement, statement_at })
+    }
+}
+
+/// Describe or Close: a statement (`S`) or a portal (`P`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// True for a statement.
+    pub is_statement: bool,
+    /// Its name; empty is the unnamed one.
+    pub name: &'a [u8],
+}
+
+/// Offset of the name in Describe and Close.
+pub const TARGET_NAME_AT: usize = HEADER + 1;
+
+impl<'a> Target<'a> {
+    /// Reads a whole Describe or Close.
+    ///
+    /// # Errors
+    /// A kind other than `S` or `P`, or no NUL at the end.
+    pub fn read(message: &'a [u8]) -> Result<Self, FrameError> {
+        let malformed = FrameError::Malformed { tag: message.first().copied().unwrap_or_default() };
+        let mut body = Reader(message.get(HEADER..).unwrap_or_default());
+        let is_statement = match body.u8() {
+            Some(b'S') => true,
+            Some(b'P') => false,
+            _ => return Err(malformed),
+        };
+        let name = body.cstr().ok_or(malformed)?;
+        if !body.0.is_empty() {
+            return Err(malformed);
+        }
+        Ok(Target { is_statement, name })
+    }
+}
+
+/// Query.
+pub fn put_query(out: &mut Vec<u8>, sql: &str) {
+    frame::put(out, tag::QUERY, |body| frame::put_cstr(body, sql.as_bytes()));
+}
+
+/// Parse of `content` (SQL and types, as in [`Parse::content`]) under `name`.
+pub fn put_parse(out: &mut Vec<u8>, name: &[u8], content: &[u8]) {
+    frame::put(out, tag::PARSE, |body| {
+        frame::put_cstr(body, name);
+        body.extend_from_slice(content);
+    });
+}
+
+/// Close of a statement.
+pub fn put_close_statement(out: &mut Vec<u8>, name: &[u8]) {
+    frame::put(out, tag::CLOSE, |body| {
+        body.push(b'S');
+        frame::put_cstr(body, name);
+    });
+}
+
+/// Sync.
+pub const SYNC: [u8; 5] = [tag::SYNC, 0, 0, 0, 4];
+
+/// Terminate.
+pub const TERMINATE: [u8; 5] = [tag::TERMINATE, 0, 0, 0, 4];
+
+/// CopyFail with a reason.
+pub fn put_copy_fail(out: &mut Vec<u8>, reason: &str) {
+    frame::put(out, tag::COPY_FAIL, |body| frame::put_cstr(body, reason.as_bytes()));
+}
+
+/// PasswordMessage: cleartext or md5.
+pub fn put_password(out: &mut Vec<u8>, password: &[u8]) {
+    frame::put(out, tag::PASSWORD, |body| frame::put_cstr(body, password));
+}
+
+/// SASLInitialResponse.
+pub fn put_sasl_initial(out: &mut Vec<u8>, mechanism: &str, data: &[u8]) {
+    frame::put(out, tag::PASSWORD, |body| {
+        frame::put_cstr(body, mechanism.as_bytes());
+        let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        body.extend_from_slice(&length.to_be_bytes());
+        body.extend_from_slice(data);
+    });
+}
+
+/// SASLResponse.
+pub fn put_sasl_response(out: &mut Vec<u8>, data: &[u8]) {
+    frame::put(out, tag::PASSWORD, |body| body.extend_from_slice(data));
+}
+
+/// Mechanism and data of a client's SASLInitialResponse.
+///
+/// # Errors
+/// Fields that do not fit the message.
+pub fn read_sasl_initial(message: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
+    let mut body = Reader(message.get(HEADER..).unwrap_or_default());
+    let view = (|| {
+        let mechanism = body.cstr()?;
+        let data = match body.u32()? {
+            u32::MAX => &[][..],
+            length => body.take(length as usize)?,
+        };
+        body.0.is_empty().then_some((mechanism, data))
+    })();
+    view.ok_or(FrameError::Malformed { tag: tag::PASSWORD })
+}
+
+/// The text of a client's PasswordMessage.
+///
+/// # Errors
+/// No NUL at the end.
+pub fn read_password(message: &[u8]) -> Result<&[u8], FrameError> {
+    let mut body = Reader(message.get(HEADER..).unwrap_or_default());
+    match body.cstr() {
+        Some(text) if body.0.is_empty() => Ok(text),
+        _ => Err(FrameError::Malformed { tag: tag::PASSWORD }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parse_splits_name_and_content() {
+        let mut message = Vec::new();
+        put_parse(&mut message, b"s1", b"select $1\0\0\x01\0\0\0\x17");
+        let view = Parse::read(&message).expect("valid");
+        assert_eq!(view.name, b"s1");
+        assert_eq!(view.content, b"select $1\0\0\x01\0\0\0\x17");
+    }
+
+    #[test]
+    fn parse_with_too_few_types_is_malformed() {
+        let mut message = Vec::new();
+        put_parse(&mut message, b"s1", b"select $1\0\0\x02\0\0\0\x17");
+        assert_eq!(Parse::read(&message), Err(FrameError::Malformed { tag: b'P' }));
+    }
+
+    #[test]
+    fn bind_names_wait_for_both_names() {
+        let mut message = Vec::new();
+        frame::put(&mut message, tag::BIND, |body| {
+            body.extend_from_slice(b"p\0stmt\0\0\0\0\0\0\0");
+        });
+        for cut in 0..12 {
+            assert_eq!(BindNames::read(&message[..cut]), None, "cut at {cut}");
+        }
+        let names = BindNames::read(&message).expect("whole");
+        assert_eq!((names.portal, names.statement), (&b"p"[..], &b"stmt"[..]));
+        assert_eq!(&message[names.statement_at..names.statement_at + 4], b"stmt");
+    }
+}
