@@ -13,6 +13,7 @@ mod error;
 mod exchange;
 mod md5;
 mod nonce;
+mod saslprep;
 mod scram;
 mod scram_client;
 mod scram_server;
