@@ -2,6 +2,13 @@
 
 pub mod auth;
 pub mod config;
+pub mod control;
+pub mod net;
+pub mod pool;
 pub mod secret;
+pub mod server;
+pub mod session;
 pub mod sqlstate;
+pub mod stats;
 pub mod types;
+pub mod wire;

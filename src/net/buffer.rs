@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 /// What a buffer starts with: several small transactions, or a piece of a large one.
-pub const SMALL: usize = 16 * 1024;
+pub(super) const SMALL: usize = 16 * 1024;
 /// What it grows to when reads keep filling it. Larger ones cost more cache than they save in system calls.
-pub const LARGE: usize = 64 * 1024;
+pub(super) const LARGE: usize = 64 * 1024;
 /// Buffers of either size that a thread keeps for the next borrower.
 const KEPT: usize = 64;
 

@@ -26,7 +26,7 @@ impl Stream {
     /// When the socket cannot be made non-blocking or registered.
     pub fn new(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Stream { io: AsyncFd::new(socket)?, primed: false })
+        Ok(Stream { io: register(socket)?, primed: false })
     }
 
     /// Moves the registration to the current runtime.
@@ -100,15 +100,9 @@ impl Stream {
     pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             match self.io.get_ref().write(bytes) {
+                // Readiness may be older than the refusal: only after clearing it does a second refusal count.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.io.poll_write_ready(cx))?.clear_ready();
-                    // The edge may have come between the send and the clearing: only a second refusal is an answer.
-                    match self.io.get_ref().write(bytes) {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                            ready!(self.io.poll_write_ready(cx))?;
-                        }
-                        other => return Poll::Ready(other),
-                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return Poll::Ready(other),
@@ -167,6 +161,13 @@ impl Stream {
         let _ = self.io.get_ref().write(bytes);
         let _ = self.io.get_ref().shutdown(std::net::Shutdown::Write);
     }
+}
+
+#[allow(unsafe_code, reason = "tokio cannot check that a descriptor stays open; see below")]
+fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    // SAFETY: `AsyncFd` owns the socket until `into_inner`, and nothing here takes or replaces its descriptor, so it
+    // is valid and open for as long as it is registered.
+    Ok(unsafe { AsyncFd::register(socket) }?)
 }
 
 #[cfg(test)]

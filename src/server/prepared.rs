@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
+use super::progress::{Entry, Origin, Request};
 use crate::session::statement::Statement;
 
 /// Statements on one server, the least recently used first to go.
@@ -58,6 +59,16 @@ impl Prepared {
     /// Forgets a statement.
     pub fn remove(&mut self, statement: &Statement) {
         self.held.remove(&statement.id());
+    }
+
+    /// Takes back what was entered for a request that failed or was never executed.
+    pub fn undo(&mut self, entry: &Entry) {
+        let Some(statement) = &entry.statement else { return };
+        match (entry.request, entry.origin) {
+            (Request::Parse, Origin::Client | Origin::Injected) => self.remove(statement),
+            (Request::Close, Origin::Injected) => self.insert(statement),
+            _ => {}
+        }
     }
 
     /// Forgets all statements.

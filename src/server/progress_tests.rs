@@ -34,13 +34,13 @@ fn send(progress: &mut Progress, letters: &str) {
     }
 }
 
-/// Receives replies by type byte; ReadyForQuery is written as its status (`i` idle, `t` in transaction). Returns the
+/// Receives replies by type byte; ReadyForQuery is written as its status (`i` idle, `x` in transaction). Returns the
 /// type bytes that were forwarded.
 fn receive(progress: &mut Progress, tags: &str) -> String {
     let mut forwarded = String::new();
     for tag in tags.chars() {
         let verdict = match tag {
-            'i' | 't' => {
+            'i' | 'x' => {
                 let status = if tag == 'i' { TransactionStatus::Idle } else { TransactionStatus::InTransaction };
                 match progress.ready(status) {
                     Some(entry) if entry.origin == Origin::Injected => Verdict::Swallow,
@@ -68,7 +68,7 @@ fn settled_after(requests: &str, replies: &str) -> bool {
 fn simple_queries_settle_when_idle_and_only_then() {
     assert!(settled_after("Q", "TDDCi"));
     assert!(!settled_after("Q", "TDDC"));
-    assert!(!settled_after("Q", "Ct"));
+    assert!(!settled_after("Q", "Cx"));
     assert!(!settled_after("QQ", "TDCi"), "two queries, one answer");
     assert!(settled_after("QQ", "TDCiEi"));
     assert!(settled_after("Q", "Ii"), "empty query");

@@ -8,4 +8,4 @@ pub mod params;
 pub mod statement;
 mod virtual_session;
 
-pub use virtual_session::{Unnamed, VirtualSession};
+pub use virtual_session::{MAX_NAME, MAX_UNNAMED, Unnamed, VirtualSession};

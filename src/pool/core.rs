@@ -1,0 +1,333 @@
+//! The schedule of one pool: who gets which server next. Pure; time comes in as an argument.
+//!
+//! Every server is counted in exactly one of `idle`, `busy` or `incoming` (being dialled or tested), so the limit is
+//! one addition away. Idle servers are a stack, the warmest on top; waiters are a queue.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::types::WorkerId;
+
+/// A waiter on the worker that gives a server back may overtake waiters of other workers by this many places: moving a
+/// server between threads costs a registration of its socket.
+const OVERTAKE_PLACES: usize = 64;
+/// And by no more than this much waiting time.
+const OVERTAKE_TIME: Duration = Duration::from_millis(1);
+
+/// How many servers a pool may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `pool_size`.
+    pub size: usize,
+    /// `reserve_pool_size`.
+    pub reserve: usize,
+    /// The reserve opens when somebody has waited this long.
+    pub reserve_after: Option<Duration>,
+    /// `min_pool_size`.
+    pub min: usize,
+}
+
+/// A place in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TicketNumber(u64);
+
+/// What became of a server that was offered.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Offer<S, W> {
+    /// It goes to this waiter.
+    Taken(W, S),
+    /// It is idle now.
+    Kept,
+    /// There is no place for it: close it.
+    Surplus(S),
+}
+
+/// A waiter and the facts about it.
+#[derive(Debug)]
+struct Place<W> {
+    waiter: W,
+    worker: WorkerId,
+    since: Instant,
+}
+
+/// A server nobody uses.
+#[derive(Debug)]
+struct Idle<S> {
+    server: S,
+    home: WorkerId,
+}
+
+/// Servers `S` and those who wait for them, `W`.
+#[derive(Debug)]
+pub struct Core<S, W> {
+    limits: Limits,
+    idle: Vec<Idle<S>>,
+    busy: usize,
+    incoming: usize,
+    queue: VecDeque<Option<Place<W>>>,
+    /// The number of the ticket at the queue's front.
+    front: u64,
+    waiting: usize,
+    paused: bool,
+    integrals: Integrals,
+}
+
+/// Exact sums over time, in microseconds times the number of things.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Integrals {
+    /// Waiters.
+    pub queue: u64,
+    /// Servers in use.
+    pub busy: u64,
+    /// Whether every server the pool may have was in use.
+    pub saturated: u64,
+    since: Option<Instant>,
+}
+
+/// Numbers at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Free servers.
+    pub idle: usize,
+    /// Servers in use.
+    pub busy: usize,
+    /// Servers being dialled or tested.
+    pub incoming: usize,
+    /// Waiters.
+    pub waiting: usize,
+    /// How long the first of them has waited.
+    pub oldest_wait: Duration,
+    /// Nobody is served for now.
+    pub paused: bool,
+    /// Sums over time.
+    pub integrals: Integrals,
+}
+
+impl<S, W> Core<S, W> {
+    /// An empty pool.
+    pub fn new(limits: Limits) -> Self {
+        Core {
+            limits,
+            idle: Vec::new(),
+            busy: 0,
+            incoming: 0,
+            queue: VecDeque::new(),
+            front: 0,
+            waiting: 0,
+            paused: false,
+            integrals: Integrals::default(),
+        }
+    }
+
+    /// All servers, those on their way included.
+    pub fn total(&self) -> usize {
+        self.idle.len() + self.busy + self.incoming
+    }
+
+    /// How many are waiting.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// True while nobody is served.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Changes the limits. Servers beyond them go when they are given back.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Stops serving, or serves again.
+    pub fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    /// A free server for `worker`, unless somebody was there before.
+    pub fn checkout(&mut self, worker: WorkerId, now: Instant) -> Option<S> {
+        if self.paused || self.waiting > 0 {
+            return None;
+        }
+        self.take_idle(worker, now)
+    }
+
+    /// A free server for `worker` regardless of the queue; warm ones first, and of those its own.
+    pub fn take_idle(&mut self, worker: WorkerId, now: Instant) -> Option<S> {
+        let warm = self.idle.len().saturating_sub(OVERTAKE_PLACES);
+        let own = (warm..self.idle.len()).rev().find(|&at| self.idle[at].home == worker);
+        let at = own.or(self.idle.len().checked_sub(1))?;
+        self.account(now);
+        let taken = self.idle.remove(at);
+        self.busy += 1;
+        Some(taken.server)
+    }
+
+    /// Takes a place in the queue.
+    pub fn enqueue(&mut self, waiter: W, worker: WorkerId, now: Instant) -> TicketNumber {
+        self.account(now);
+        self.queue.push_back(Some(Place { waiter, worker, since: now }));
+        self.waiting += 1;
+        TicketNumber(self.front + self.queue.len() as u64 - 1)
+    }
+
+    /// Gives a place up. `None`: its turn had already come.
+    pub fn forget(&mut self, ticket: TicketNumber, now: Instant) -> Option<W> {
+        self.account(now);
+        let at = usize::try_from(ticket.0.checked_sub(self.front)?).ok()?;
+        let place = self.queue.get_mut(at)?.take()?;
+        self.left_queue();
+        Some(place.waiter)
+    }
+
+    /// Everybody in the queue is sent away.
+    pub fn dismiss_all(&mut self, now: Instant) -> Vec<W> {
+        self.account(now);
+        self.waiting = 0;
+        self.front += self.queue.len() as u64;
+        self.queue.drain(..).flatten().map(|place| place.waiter).collect()
+    }
+
+    /// A server in use is given back by `worker`.
+    pub fn give_back(&mut self, server: S, worker: WorkerId, now: Instant) -> Offer<S, W> {
+        self.account(now);
+        if self.total() <= self.allowed(now) && !self.paused {
+            if let Some(place) = self.next_waiter(worker, now) {
+                return Offer::Taken(place.waiter, server);
+            }
+        }
+        self.busy -= 1;
+        // Without this one the others already fill the pool, or nobody is to be served: it has to go.
+        if self.total() >= self.limits.size || self.paused {
+            return Offer::Surplus(server);
+        }
+        self.idle.push(Idle { server, home: worker });
+        Offer::Kept
+    }
+
+    /// A server that was dialled or tested has arrived. It is `busy` from here on: give it back to offer it.
+    pub fn arrived(&mut self, now: Instant) {
+        self.account(now);
+        self.incoming -= 1;
+        self.busy += 1;
+    }
+
+    /// A server that was being dialled will not come.
+    pub fn dial_failed(&mut self, now: Instant) {
+        self.account(now);
+        self.incoming -= 1;
+    }
+
+    /// A server taken by [`checkout`](Core::checkout) has to be tested first.
+    pub fn needs_test(&mut self, now: Instant) {
+        self.account(now);
+        self.busy -= 1;
+        self.incoming += 1;
+    }
+
+    /// A server in use is gone.
+    pub fn lost(&mut self, now: Instant) {
+        self.account(now);
+        self.busy -= 1;
+    }
+
+    /// Enters the dials that are wanted now as on their way; returns how many.
+    pub fn start_dials(&mut self, now: Instant) -> usize {
+        let wanted = self.dials_wanted(now);
+        self.account(now);
+        self.incoming += wanted;
+        wanted
+    }
+
+    /// As many as there are waiters without a server on its way, and as fit; and up to the minimum.
+    fn dials_wanted(&self, now: Instant) -> usize {
+        if self.paused {
+            return 0;
+        }
+        let for_waiters = self.waiting.saturating_sub(self.incoming);
+        let for_minimum = self.limits.min.saturating_sub(self.total());
+        let room = self.allowed(now).saturating_sub(self.total());
+        let room_for_minimum = self.limits.size.saturating_sub(self.total());
+        for_waiters.min(room).max(for_minimum.min(room_for_minimum))
+    }
+
+    fn allowed(&self, now: Instant) -> usize {
+        let patience = self.limits.reserve_after.unwrap_or(Duration::MAX);
+        let reserve = if self.oldest_wait(now) > patience { self.limits.reserve } else { 0 };
+        self.limits.size + reserve
+    }
+
+    /// Takes out idle servers for which `unfit` says so, the coldest first.
+    pub fn remove_idle(&mut self, now: Instant, mut unfit: impl FnMut(&S) -> bool) -> Vec<S> {
+        self.account(now);
+        let mut removed = Vec::new();
+        let mut at = 0;
+        while at < self.idle.len() {
+            if unfit(&self.idle[at].server) {
+                removed.push(self.idle.remove(at).server);
+            } else {
+                at += 1;
+            }
+        }
+        removed
+    }
+
+    /// Takes out the coldest idle server.
+    pub fn evict_idle(&mut self) -> Option<S> {
+        (!self.idle.is_empty()).then(|| self.idle.remove(0).server)
+    }
+
+    /// How long the first in the queue has waited.
+    pub fn oldest_wait(&self, now: Instant) -> Duration {
+        let first = self.queue.front().and_then(Option::as_ref);
+        first.map_or(Duration::ZERO, |place| now.saturating_duration_since(place.since))
+    }
+
+    /// The numbers now.
+    pub fn census(&mut self, now: Instant) -> Census {
+        self.account(now);
+        Census {
+            idle: self.idle.len(),
+            busy: self.busy,
+            incoming: self.incoming,
+            waiting: self.waiting,
+            oldest_wait: self.oldest_wait(now),
+            paused: self.paused,
+            integrals: self.integrals,
+        }
+    }
+
+    /// The first in the queue, or one of `worker`'s own not far behind it.
+    fn next_waiter(&mut self, worker: WorkerId, now: Instant) -> Option<Place<W>> {
+        let first = self.queue.front()?.as_ref()?.since;
+        let reach = if now.saturating_duration_since(first) > OVERTAKE_TIME { 1 } else { OVERTAKE_PLACES };
+        let near = self.queue.iter().take(reach);
+        let own = near.map(Option::as_ref).position(|place| place.is_some_and(|place| place.worker == worker));
+        let place = self.queue.get_mut(own.unwrap_or(0))?.take();
+        self.left_queue();
+        place
+    }
+
+    /// Somebody left; the front of the queue is always somebody who is there.
+    fn left_queue(&mut self) {
+        self.waiting -= 1;
+        while let Some(None) = self.queue.front() {
+            self.queue.pop_front();
+            self.front += 1;
+        }
+    }
+
+    fn account(&mut self, now: Instant) {
+        let since = self.integrals.since.replace(now).unwrap_or(now);
+        let micros = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(0);
+        self.integrals.queue += micros * self.waiting as u64;
+        self.integrals.busy += micros * self.busy as u64;
+        if self.busy >= self.limits.size {
+            self.integrals.saturated += micros;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "core_tests.rs"]
+mod tests;

@@ -1,0 +1,129 @@
+//! The server process behind a connection, as far as others may talk to it: cancel requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::net::{self, Buffer, BufferPool};
+use crate::types::ServerAddress;
+use crate::wire::startup;
+
+/// Who a server process is: where it can be cancelled, and whether somebody is doing so.
+#[derive(Debug)]
+pub struct Backend {
+    /// The very address the connection was made to, names resolved.
+    pub address: ServerAddress,
+    /// Process id.
+    pub pid: u32,
+    key: Box<[u8]>,
+    /// Cancel requests on their way. The server is not handed on before they are over.
+    in_flight: AtomicUsize,
+    /// A cancel request ended without an answer: it may still strike.
+    doubtful: AtomicBool,
+    over: Notify,
+}
+
+impl Backend {
+    /// A backend with its BackendKeyData.
+    pub fn new(address: ServerAddress, pid: u32, key: &[u8]) -> Arc<Self> {
+        Arc::new(Backend {
+            address,
+            pid,
+            key: key.into(),
+            in_flight: AtomicUsize::new(0),
+            doubtful: AtomicBool::new(false),
+            over: Notify::new(),
+        })
+    }
+
+    /// Announces a cancel request.
+    ///
+    /// # Race window
+    /// The caller must know that the server is still with the client on whose behalf it asks, and keep knowing it
+    /// until this returns: the releasing side looks at [`is_being_canceled`](Backend::is_being_canceled) afterwards.
+    pub fn begin_cancel(self: &Arc<Self>) -> CancelGuard {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        CancelGuard { backend: Arc::clone(self), delivered: false }
+    }
+
+    /// True while a cancel request may still strike.
+    pub fn is_being_canceled(&self) -> bool {
+        self.in_flight.load(Ordering::SeqCst) > 0 || self.is_doubtful()
+    }
+
+    /// True when it can never be known that a cancel request is over.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful.load(Ordering::SeqCst)
+    }
+
+    /// Waits until no cancel request is on its way.
+    pub async fn cancels_over(&self) {
+        loop {
+            let over = self.over.notified();
+            if self.in_flight.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            over.await;
+        }
+    }
+}
+
+/// A cancel request on its way. While it exists the server stays with its client.
+#[derive(Debug)]
+pub struct CancelGuard {
+    backend: Arc<Backend>,
+    delivered: bool,
+}
+
+impl Drop for CancelGuard {
+    fn drop(&mut self) {
+        if !self.delivered {
+            self.backend.doubtful.store(true, Ordering::SeqCst);
+        }
+        self.backend.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.backend.over.notify_waiters();
+    }
+}
+
+/// Delivers a cancel request. PostgreSQL signals the backend before it closes the connection, so the end of the
+/// stream is the proof that the request is over; without it the backend is [doubtful](Backend::is_doubtful).
+///
+/// Returns whether it was delivered.
+pub async fn deliver_cancel(mut guard: CancelGuard, limit: Duration) -> bool {
+    guard.delivered = match tokio::time::timeout(limit, attempt(&guard.backend)).await {
+        Ok(Attempt::Delivered) => true,
+        // Nothing was sent, so nothing can strike.
+        Ok(Attempt::NotSent) => {
+            guard.delivered = true;
+            return false;
+        }
+        Ok(Attempt::Unknown) | Err(_) => false,
+    };
+    guard.delivered
+}
+
+enum Attempt {
+    Delivered,
+    NotSent,
+    Unknown,
+}
+
+async fn attempt(backend: &Backend) -> Attempt {
+    let Ok(mut stream) = net::connect(&backend.address).await else { return Attempt::NotSent };
+    let mut packet = Vec::new();
+    startup::put_cancel(&mut packet, backend.pid, &backend.key);
+    if stream.send_all(&packet).await.is_err() {
+        return Attempt::Unknown;
+    }
+    let (mut buffer, pool) = (Buffer::new(), BufferPool::default());
+    loop {
+        match stream.recv(&mut buffer, &pool).await {
+            Ok(0) => return Attempt::Delivered,
+            Ok(count) => buffer.consume(count),
+            // A reset is PostgreSQL closing with our bytes unread, or a server that died: not known.
+            Err(_) => return Attempt::Unknown,
+        }
+    }
+}

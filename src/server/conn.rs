@@ -1,0 +1,96 @@
+//! A server connection and all that is known of the session behind it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Backend, Prepared, Progress};
+use crate::net::Stream;
+use crate::session::params::{self, ParamSet, ParamSets};
+use crate::stats::ServerRecord;
+use crate::types::WorkerId;
+
+/// Counts up over the process; never reused.
+pub type ServerId = u64;
+
+/// The parameters a server reported at its login: the pool's defaults.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reported(pub Vec<(Box<str>, Box<[u8]>)>);
+
+impl Reported {
+    /// The value of a parameter, by name in any case.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_ref())
+    }
+}
+
+/// A logged-in connection to PostgreSQL.
+pub struct Server {
+    /// The socket; registered with the runtime of `home`.
+    pub stream: Stream,
+    /// Where it can be cancelled.
+    pub backend: Arc<Backend>,
+    /// What is outstanding on it.
+    pub progress: Progress,
+    /// The parameters its session holds, beyond its defaults.
+    pub applied: Arc<ParamSet>,
+    /// Its defaults.
+    pub reported: Arc<Reported>,
+    /// Shared statements it holds.
+    pub prepared: Prepared,
+    /// Whose unnamed statement it holds; 0: nobody's.
+    pub unnamed: u64,
+    /// The next client must not find what the last one left: run the reset query before it is shared again.
+    pub needs_reset: bool,
+    /// The thread its socket is registered with.
+    pub home: WorkerId,
+    /// What the console shows of it.
+    pub record: Arc<ServerRecord>,
+    /// When it logged in.
+    pub connected_at: Instant,
+    /// When it was last given back.
+    pub last_used: Instant,
+    /// Part of the configured lifetime, drawn at login, so that servers made together do not end together.
+    pub lifetime_share: f64,
+    pub(super) param_sets: Arc<ParamSets>,
+}
+
+impl Server {
+    /// Takes note of a ParameterStatus: the session's value is `value` now.
+    pub fn note_parameter(&mut self, name: &str, value: &[u8]) {
+        if params::is_settable(name) {
+            let beyond_default = (self.reported.get(name) != Some(value)).then_some(value);
+            self.applied = self.param_sets.with(&self.applied, name, beyond_default);
+        }
+    }
+
+    /// The session's state was discarded (DISCARD ALL): parameters, statements, everything.
+    pub fn note_discarded(&mut self) {
+        self.applied = self.param_sets.intern(params::Values::new());
+        self.prepared.clear();
+        self.unnamed = 0;
+    }
+
+    /// Moves the socket to the current runtime, whose thread is `home`.
+    ///
+    /// # Errors
+    /// When it cannot be registered; the connection is lost then.
+    pub fn rehome(mut self: Box<Self>, home: WorkerId) -> std::io::Result<Box<Self>> {
+        if self.home != home {
+            self.stream = self.stream.rehome()?;
+            self.home = home;
+        }
+        Ok(self)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("id", &self.record.id)
+            .field("pid", &self.backend.pid)
+            .field("home", &self.home)
+            .field("progress", &self.progress)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,16 @@
+//! Numbers and records, held by those who change them and merged by those who read them.
+//!
+//! A counter on the hot path is a plain cell with one writing thread ([`Counter`]); nothing is locked and nothing is
+//! sent. The console and the metrics read the same cells, so they cannot disagree.
+
+mod cells;
+mod counter;
+mod errors;
+mod histogram;
+mod records;
+
+pub use cells::{PoolCells, PoolStats, WaitOutcome};
+pub use counter::Counter;
+pub use errors::ErrorCounts;
+pub use histogram::{Buckets, Histogram, HistogramTotal};
+pub use records::{ClientRecord, ClientState, Entered, IdSource, Records, ServerRecord, ServerState};

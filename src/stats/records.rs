@@ -1,0 +1,308 @@
+//! Who is there: one record per client and per server, kept up to date by whoever drives the connection.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::{Instant, SystemTime};
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use socket2::Socket;
+
+use crate::control::Control;
+use crate::types::{Name, ServerAddress};
+
+/// What a client is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ClientState {
+    /// Logging in.
+    Login,
+    /// Connected, holds no server and wants none.
+    Idle,
+    /// Holds a server.
+    Active,
+    /// Wants a server.
+    Waiting,
+}
+
+impl ClientState {
+    /// All states.
+    pub const ALL: [ClientState; 4] =
+        [ClientState::Login, ClientState::Idle, ClientState::Active, ClientState::Waiting];
+
+    /// PgBouncer's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ClientState::Login => "login",
+            ClientState::Idle => "idle",
+            ClientState::Active => "active",
+            ClientState::Waiting => "waiting",
+        }
+    }
+}
+
+/// What a server is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ServerState {
+    /// Just logged in.
+    New,
+    /// Free.
+    Idle,
+    /// With a client.
+    Active,
+    /// Being checked or cleaned.
+    Tested,
+    /// Waiting for a cancel request to be over.
+    BeingCanceled,
+}
+
+impl ServerState {
+    /// All states.
+    pub const ALL: [ServerState; 5] = [
+        ServerState::New,
+        ServerState::Idle,
+        ServerState::Active,
+        ServerState::Tested,
+        ServerState::BeingCanceled,
+    ];
+
+    /// PgBouncer's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ServerState::New => "new",
+            ServerState::Idle => "idle",
+            ServerState::Active => "active",
+            ServerState::Tested => "tested",
+            ServerState::BeingCanceled => "being_canceled",
+        }
+    }
+}
+
+/// Gives out numbers that are never reused.
+#[derive(Debug, Default)]
+pub struct IdSource(AtomicU64);
+
+impl IdSource {
+    /// The next number, from 1.
+    pub fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// A client, as the console shows it.
+#[derive(Debug)]
+pub struct ClientRecord {
+    /// Its number.
+    pub id: u64,
+    /// The database it asked for.
+    pub database: Name,
+    /// The user it logged in as.
+    pub user: Name,
+    /// Its address; `None` on the unix socket.
+    pub peer: Option<SocketAddr>,
+    /// The address it came in by; `None` on the unix socket.
+    pub local: Option<SocketAddr>,
+    /// When it came, on the wall clock.
+    pub connected_at: SystemTime,
+    /// When it came.
+    pub since: Instant,
+    /// Its application_name.
+    pub application_name: Mutex<Name>,
+    /// Statements it has prepared.
+    pub prepared: AtomicU32,
+    /// How to give its task an order.
+    pub control: Control,
+    state: AtomicU8,
+    /// The server it holds, 0 for none.
+    link: AtomicU64,
+    /// Microseconds after `since` when the request in hand was made.
+    requested: AtomicU64,
+    /// Queries whose last ReadyForQuery said `T` or `E`.
+    in_transaction: AtomicU8,
+}
+
+impl ClientRecord {
+    /// A client that has logged in.
+    pub fn new(id: u64, database: Name, user: Name, application_name: Name, socket: &Socket) -> Self {
+        ClientRecord {
+            id,
+            database,
+            user,
+            peer: socket.peer_addr().ok().and_then(|address| address.as_socket()),
+            local: socket.local_addr().ok().and_then(|address| address.as_socket()),
+            connected_at: SystemTime::now(),
+            since: Instant::now(),
+            application_name: Mutex::new(application_name),
+            prepared: AtomicU32::new(0),
+            control: Control::default(),
+            state: AtomicU8::new(ClientState::Idle as u8),
+            link: AtomicU64::new(0),
+            requested: AtomicU64::new(0),
+            in_transaction: AtomicU8::new(0),
+        }
+    }
+
+    /// Enters a state; `link` is the server held, 0 for none.
+    pub fn enter(&self, state: ClientState, link: u64) {
+        self.state.store(state as u8, Ordering::Relaxed);
+        self.link.store(link, Ordering::Relaxed);
+    }
+
+    /// A request was made.
+    pub fn request_at(&self, now: Instant) {
+        let micros = now.saturating_duration_since(self.since).as_micros();
+        self.requested.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The client waits (or does not wait any more) inside a transaction for nobody but itself.
+    pub fn set_idle_in_transaction(&self, is: bool) {
+        self.in_transaction.store(u8::from(is), Ordering::Relaxed);
+    }
+
+    /// True while it holds a server in a transaction and asks nothing of it.
+    pub fn is_idle_in_transaction(&self) -> bool {
+        self.in_transaction.load(Ordering::Relaxed) != 0
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> ClientState {
+        let value = usize::from(self.state.load(Ordering::Relaxed));
+        ClientState::ALL.get(value).copied().unwrap_or(ClientState::Idle)
+    }
+
+    /// The server it holds, 0 for none.
+    pub fn link(&self) -> u64 {
+        self.link.load(Ordering::Relaxed)
+    }
+
+    /// When its last request was made.
+    pub fn requested_at(&self) -> Instant {
+        self.since + std::time::Duration::from_micros(self.requested.load(Ordering::Relaxed))
+    }
+}
+
+/// A server, as the console shows it.
+#[derive(Debug)]
+pub struct ServerRecord {
+    /// Its number; 0 until it is entered in [`Records`].
+    pub id: u64,
+    /// The address dialled.
+    pub address: ServerAddress,
+    /// The address it has; `None` on a unix socket.
+    pub peer: Option<SocketAddr>,
+    /// Our end; `None` on a unix socket.
+    pub local: Option<SocketAddr>,
+    /// Process id of the backend.
+    pub pid: u32,
+    /// When it logged in, on the wall clock.
+    pub connected_at: SystemTime,
+    /// When it logged in.
+    pub since: Instant,
+    /// Statements it holds.
+    pub prepared: AtomicU32,
+    state: AtomicU8,
+    link: AtomicU64,
+    requested: AtomicU64,
+}
+
+impl ServerRecord {
+    /// A server that has just logged in.
+    pub fn new(id: u64, address: &ServerAddress, socket: &Socket, pid: u32) -> Self {
+        ServerRecord {
+            id,
+            address: address.clone(),
+            peer: socket.peer_addr().ok().and_then(|address| address.as_socket()),
+            local: socket.local_addr().ok().and_then(|address| address.as_socket()),
+            pid,
+            connected_at: SystemTime::now(),
+            since: Instant::now(),
+            prepared: AtomicU32::new(0),
+            state: AtomicU8::new(ServerState::New as u8),
+            link: AtomicU64::new(0),
+            requested: AtomicU64::new(0),
+        }
+    }
+
+    /// Enters a state; `link` is the client that holds it, 0 for none.
+    pub fn enter(&self, state: ServerState, link: u64) {
+        self.state.store(state as u8, Ordering::Relaxed);
+        self.link.store(link, Ordering::Relaxed);
+    }
+
+    /// It was given to a client.
+    pub fn request_at(&self, now: Instant) {
+        let micros = now.saturating_duration_since(self.since).as_micros();
+        self.requested.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> ServerState {
+        let value = usize::from(self.state.load(Ordering::Relaxed));
+        ServerState::ALL.get(value).copied().unwrap_or(ServerState::New)
+    }
+
+    /// The client that holds it, 0 for none.
+    pub fn link(&self) -> u64 {
+        self.link.load(Ordering::Relaxed)
+    }
+
+    /// When it was last given to a client.
+    pub fn requested_at(&self) -> Instant {
+        self.since + std::time::Duration::from_micros(self.requested.load(Ordering::Relaxed))
+    }
+}
+
+/// Everybody who is there.
+#[derive(Debug, Default)]
+pub struct Records {
+    /// Numbers for clients and servers alike.
+    pub ids: IdSource,
+    clients: DashMap<u64, Arc<ClientRecord>, ahash::RandomState>,
+}
+
+impl Records {
+    /// Enters a client; it is there until the guard is dropped.
+    pub fn enter(self: &Arc<Self>, client: ClientRecord) -> Entered {
+        let client = Arc::new(client);
+        self.clients.insert(client.id, Arc::clone(&client));
+        Entered { client, records: Arc::clone(self) }
+    }
+
+    /// All clients, by number.
+    pub fn clients(&self) -> Vec<Arc<ClientRecord>> {
+        let mut all: Vec<_> = self.clients.iter().map(|entry| Arc::clone(entry.value())).collect();
+        all.sort_by_key(|client| client.id);
+        all
+    }
+
+    /// One client.
+    pub fn client(&self, id: u64) -> Option<Arc<ClientRecord>> {
+        self.clients.get(&id).map(|entry| Arc::clone(entry.value()))
+    }
+
+    /// How many clients are there.
+    pub fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// True when nobody is there.
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+}
+
+/// A client's entry in [`Records`]; dropping it takes the client off.
+#[derive(Debug)]
+pub struct Entered {
+    /// The record.
+    pub client: Arc<ClientRecord>,
+    records: Arc<Records>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.records.clients.remove(&self.client.id);
+    }
+}
