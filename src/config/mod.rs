@@ -1,5 +1,31 @@
 //! Configuration: from files to one checked, immutable [`Config`].
+//!
+//! The way of a value: `files` gathers TOML and its includes into a `tree` whose values know their
+//! places; `read` gives each value to its entry in the settings table (`settings`, `table_*`), which
+//! knows its `kind`; `check` looks at what is wrong only in combination. Every step reports to one
+//! `Report`, so all mistakes are told at once. `show` and `diff` look at the result.
 
+mod check;
+mod diff;
+mod env;
+mod files;
+mod kinds;
+mod lists;
+mod load;
+mod mistake;
+mod read;
 mod resolved;
+mod settings;
+mod show;
+mod table_names;
+mod table_pool;
+mod table_process;
+mod tree;
+mod units;
 
+pub use diff::{Changes, diff};
+pub use load::{Loaded, load};
+pub use mistake::{Mistake, Mistakes};
 pub use resolved::*;
+pub use settings::{Section, SettingInfo, settings};
+pub use show::{ShownSetting, show};

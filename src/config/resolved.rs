@@ -231,7 +231,7 @@ impl Config {
 }
 
 impl PoolSettings {
-    fn overridden_by(&self, over: &PoolOverrides) -> PoolSettings {
+    pub(super) fn overridden_by(&self, over: &PoolOverrides) -> PoolSettings {
         let mut out = self.clone();
         macro_rules! take {
             ($($field:ident),* $(,)?) => {

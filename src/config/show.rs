@@ -1,0 +1,51 @@
+//! The configuration as SHOW CONFIG lists it.
+
+use super::resolved::Config;
+use super::settings::Setting;
+use super::table_pool::DEFAULTS;
+use super::table_process::{HTTP, PROCESS};
+
+/// A row of SHOW CONFIG.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownSetting {
+    /// The name; that of `[http]`'s settings begins with `http.`, as they have no PgBouncer counterpart.
+    pub key: &'static str,
+    /// The value in force, as a file would have it without the quotes.
+    pub value: String,
+    /// The value when no file sets it.
+    pub default: &'static str,
+    /// Whether a reload is enough to change it.
+    pub changeable: bool,
+}
+
+/// The settings of `[pgusher]`, `[http]` and `[defaults]`. None of them is secret.
+pub fn show(config: &Config) -> Vec<ShownSetting> {
+    let mut rows = process(config);
+    rows.extend(http(config));
+    rows.extend(DEFAULTS.iter().map(|setting| row(setting, setting.key, Some(&*config.defaults))));
+    rows
+}
+
+/// Rows of `[pgusher]`.
+pub(super) fn process(config: &Config) -> Vec<ShownSetting> {
+    PROCESS.iter().map(|setting| row(setting, setting.key, Some(&config.process))).collect()
+}
+
+/// Rows of `[http]`; their values are empty when it is not configured.
+pub(super) fn http(config: &Config) -> Vec<ShownSetting> {
+    let rows = HTTP.iter().map(|setting| {
+        // The table's keys are short; a row has no section to stand in.
+        let key = if setting.key == "listen" { "http.listen" } else { "http.queue_buckets" };
+        row(setting, key, config.http.as_ref())
+    });
+    rows.collect()
+}
+
+fn row<T>(setting: &Setting<T>, key: &'static str, from: Option<&T>) -> ShownSetting {
+    ShownSetting {
+        key,
+        value: from.and_then(setting.show).unwrap_or_default(),
+        default: setting.default,
+        changeable: setting.reloadable,
+    }
+}
