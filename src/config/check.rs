@@ -36,8 +36,7 @@ fn readable(path: &Path) -> Result<(), String> {
 
 /// Whether the values of `keys` are what the files say.
 fn known(table: &Table, keys: &[&str], report: &Report) -> bool {
-    // An unreadable line may have held any key.
-    !report.has_unreadable_lines() && keys.iter().all(|key| !table.doubtful.contains(key))
+    !report.is_incomplete() && keys.iter().all(|key| !table.doubtful.contains(key))
 }
 
 fn listeners(config: &Config, table: &Table, report: &mut Report) {

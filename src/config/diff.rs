@@ -105,3 +105,116 @@ fn process(old: &Config, new: &Config, changes: &mut Changes) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::load::load_with;
+    use super::*;
+
+    const START: &str = "[pgusher]\nlisten_addr = \"127.0.0.1\"\nauth_type = \"trust\"\n";
+
+    fn config(text: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pool.toml");
+        fs::write(&path, format!("{START}{text}")).unwrap();
+        load_with(&path, &|_| None).map_err(|mistakes| mistakes.to_string()).unwrap().config
+    }
+
+    fn changes(old: &str, new: &str) -> Changes {
+        diff(&config(old), &config(new))
+    }
+
+    fn names(names: &[&str]) -> Vec<Name> {
+        names.iter().map(|name| Name::from(*name)).collect()
+    }
+
+    #[test]
+    fn the_same_file_changes_nothing() {
+        let text =
+            "[http]\n[databases.a]\nhost = \"x\"\n[databases.\"*\"]\n[users.u]\npassword = \"p\"\n";
+        assert!(changes(text, text).is_empty());
+        assert!(
+            changes("", "drain_timeout = \"300s\"\n").is_empty(),
+            "a default that is written out"
+        );
+    }
+
+    #[test]
+    fn databases_come_and_go() {
+        let found = changes(
+            "[databases.a]\n[databases.b]\n",
+            "[databases.b]\n[databases.c]\n[databases.\"*\"]\n",
+        );
+        let expected = Changes {
+            databases_added: names(&["*", "c"]),
+            databases_removed: names(&["a"]),
+            ..Changes::default()
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn another_server_replaces_connections() {
+        let old = "[databases.a]\nuser = \"u\"\n[databases.same]\n";
+        for new in [
+            "host = \"x\"\nuser = \"u\"",
+            "port = 1\nuser = \"u\"",
+            "dbname = \"x\"\nuser = \"u\"",
+            "user = \"v\"",
+            "user = \"u\"\npassword = \"p\"",
+            "user = \"u\"\nstartup_parameters = { a = \"b\" }\npool_size = 3",
+        ] {
+            let found = changes(old, &format!("[databases.a]\n{new}\n[databases.same]\n"));
+            assert_eq!(
+                found,
+                Changes { servers_changed: names(&["a"]), ..Changes::default() },
+                "{new}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_limits_leave_connections_alone() {
+        let old = "[databases.a]\n[databases.b]\npool_size = 5\n[databases.\"*\"]\n";
+        let only = |list: &[&str]| Changes { settings_changed: names(list), ..Changes::default() };
+        let found = changes(
+            old,
+            &old.replace("[databases.a]\n", "[databases.a]\nmax_db_connections = 4\n"),
+        );
+        assert_eq!(found, only(&["a"]));
+        let found =
+            changes(old, &old.replace("[databases.a]\n", "[databases.a]\npool_size = 20\n"));
+        assert_eq!(found, only(&[]), "the default, written out");
+        let found = changes(old, &format!("[defaults]\npool_size = 9\n{old}"));
+        assert_eq!(found, only(&["*", "a"]), "b has its own size");
+    }
+
+    #[test]
+    fn users_reach_the_pools_of_all_databases() {
+        let old = "[databases.a]\n[databases.b]\nquery_timeout = \"9s\"\n";
+        let with = |user: &str| changes(old, &format!("{old}[users.u]\n{user}"));
+        let expected = |databases: &[&str]| Changes {
+            users_changed: names(&["u"]),
+            settings_changed: names(databases),
+            ..Changes::default()
+        };
+        assert_eq!(with("password = \"p\""), expected(&[]));
+        assert_eq!(with("max_user_connections = 3"), expected(&[]));
+        assert_eq!(with("pool_size = 3"), expected(&["a", "b"]));
+        assert_eq!(with("query_timeout = \"9s\""), expected(&["a"]), "b has it already");
+    }
+
+    #[test]
+    fn the_process_tells_what_waits_for_a_restart() {
+        let found = changes("", "listen_port = 1\nlog_format = \"json\"\n[http]\n");
+        assert_eq!(
+            found.needs_restart,
+            ["listen_port", "log_format", "http.listen", "http.queue_buckets"]
+        );
+        assert!(!found.process_changed);
+        let found = changes("", "max_client_conn = 1\n");
+        assert_eq!(found, Changes { process_changed: true, ..Changes::default() });
+    }
+}

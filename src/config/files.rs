@@ -61,7 +61,7 @@ impl Gatherer<'_> {
                         Some(_) => format!("cannot read {}: {why}", path.display()),
                         None => format!("cannot read the file: {why}"),
                     };
-                    return self.report.add_syntax(blame, message);
+                    return self.report.add_missing(blame, message);
                 }
             };
         if self.is_again(path, &real, blame) {
@@ -95,7 +95,7 @@ impl Gatherer<'_> {
         let column = text.chars().rev().take_while(|c| *c != '\n').count() + 1;
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let at = Place { file, line: narrow(line), column: narrow(column) };
-        self.report.add_syntax(at, "the file is not UTF-8".into());
+        self.report.add_missing(at, "the file is not UTF-8".into());
     }
 
     /// Whether the file was read before: then that is the mistake.

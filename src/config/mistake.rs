@@ -84,6 +84,8 @@ pub(super) struct Report {
     found: Vec<(Place, String, Option<String>)>,
     /// Lines the TOML parser could not read. What it guessed there is not worth a second mistake.
     unreadable: BTreeSet<(FileId, u32)>,
+    /// Some text was not read: what the rest lacks may stand there.
+    incomplete: bool,
 }
 
 impl Report {
@@ -103,13 +105,19 @@ impl Report {
 
     /// Notes a mistake of TOML itself; later mistakes on the same line are its consequences.
     pub(super) fn add_syntax(&mut self, at: Place, message: String) {
-        self.add(at, message, None);
+        self.add_missing(at, message);
         self.unreadable.insert((at.file, at.line));
     }
 
-    /// Whether some text was not TOML, so that keys may be missing that were written.
-    pub(super) fn has_unreadable_lines(&self) -> bool {
-        !self.unreadable.is_empty()
+    /// Notes that text is missing: a file that cannot be read.
+    pub(super) fn add_missing(&mut self, at: Place, message: String) {
+        self.add(at, message, None);
+        self.incomplete = true;
+    }
+
+    /// Whether keys may be missing that were written.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.incomplete
     }
 
     /// The folder relative paths in `file` start from.

@@ -2,7 +2,7 @@
 //!
 //! The way of a value: `files` gathers TOML and its includes into a `tree` whose values know their
 //! places; `read` gives each value to its entry in the settings table (`settings`, `table_*`), which
-//! knows its `kind`; `check` looks at what is wrong only in combination. Every step reports to one
+//! knows its kind (`kinds`, `words`, `lists`); `check` looks at what is wrong only in combination. Every step reports to one
 //! `Report`, so all mistakes are told at once. `show` and `diff` look at the result.
 
 mod check;
@@ -22,6 +22,7 @@ mod table_pool;
 mod table_process;
 mod tree;
 mod units;
+mod words;
 
 pub use diff::{Changes, diff};
 pub use load::{Loaded, load};
@@ -29,3 +30,10 @@ pub use mistake::{Mistake, Mistakes};
 pub use resolved::*;
 pub use settings::{Section, SettingInfo, settings};
 pub use show::{ShownSetting, show};
+
+#[cfg(test)]
+mod files_tests;
+#[cfg(test)]
+mod sample_tests;
+#[cfg(test)]
+mod tests;

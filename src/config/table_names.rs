@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::kinds::{Limit, OptionalName, OptionalPath, OptionalSecret};
+use super::kinds::Limit;
 use super::lists::{Hosts, Parameters, Ports};
 use super::settings::{RELOAD, section_table};
+use super::words::{OptionalName, OptionalPath, OptionalSecret};
 use crate::secret::Secret;
 use crate::types::Name;
 

@@ -1,8 +1,9 @@
 //! The settings of pools: `[defaults]` has them all, databases and users override them.
 
-use super::kinds::{Count, Delay, Kind, Limited, OneOf, Pause, Text};
+use super::kinds::{Count, Delay, Kind, Limited, Pause};
 use super::resolved::{PoolOverrides, PoolSettings};
 use super::settings::{RELOAD, Setting, built_in};
+use super::words::{OneOf, Text};
 use crate::types::PoolMode;
 
 /// The name in `[defaults]` and its alias: PgBouncer has a longer name there for some.
