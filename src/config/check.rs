@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::mistake::{Place, Report};
-use super::read::os_error;
+use super::mistake::{Place, Report, os_error};
 use super::resolved::{AuthType, Config, PoolSettings};
 use super::table_names::DatabaseKeys;
 use super::tree::Table;

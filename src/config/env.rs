@@ -1,7 +1,9 @@
 //! `${VAR}` and `${VAR:-default}` in string values; `$$` is a dollar sign.
 
+use std::ffi::OsString;
+
 /// Where variables come from: the environment, or a test.
-pub(super) type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
+pub(super) type Lookup<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 /// What became of a string value.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +56,11 @@ fn variable(inner: &str, lookup: &Lookup<'_>) -> Result<String, Unset> {
             help: "write `${VAR}` or `${VAR:-default}`, or `$$` for a dollar sign".into(),
         });
     }
-    match (lookup(name), default) {
+    let value = lookup(name).map(OsString::into_string).transpose().map_err(|_| Unset {
+        message: format!("the environment variable `{name}` is not UTF-8"),
+        help: "set it to a text".into(),
+    })?;
+    match (value, default) {
         (Some(value), None) => Ok(value),
         (Some(value), Some(_)) if !value.is_empty() => Ok(value),
         (_, Some(default)) => Ok(default.to_owned()),
@@ -81,13 +87,17 @@ fn unclosed(from: &str) -> Unset {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
     use super::{Substituted, substitute};
 
-    fn lookup(name: &str) -> Option<String> {
+    fn lookup(name: &str) -> Option<OsString> {
         match name {
             "HOST" => Some("db1".into()),
-            "EMPTY" => Some(String::new()),
+            "EMPTY" => Some(OsString::new()),
             "ODD" => Some("${HOST}$$".into()),
+            "RAW" => Some(OsString::from_vec(vec![0xff])),
             _ => None,
         }
     }
@@ -123,6 +133,7 @@ mod tests {
     fn mistakes_are_named() {
         let why = |text| substitute(text, &lookup).unwrap_err().message;
         assert_eq!(why("${NOPE}"), "the environment variable `NOPE` is not set");
+        assert_eq!(why("${RAW:-x}"), "the environment variable `RAW` is not UTF-8");
         assert_eq!(why("${HOST"), "`${HOST` is not closed");
         assert_eq!(why("${}"), "`${}` does not name an environment variable");
         assert_eq!(why("${1A}"), "`${1A}` does not name an environment variable");

@@ -5,8 +5,10 @@ use std::collections::btree_map::Entry as Slot;
 use std::path::{Path, PathBuf};
 
 use super::env::Lookup;
-use super::mistake::{FileId, Place, Report};
-use super::settings::{Section, closest, settings};
+use super::mistake::{FileId, Place, Report, os_error};
+use super::setting::Section;
+use super::settings::{homes, settings};
+use super::suggest::closest;
 use super::tree::{self, Entry, Node, Table, Value};
 
 /// How deep files may include files.
@@ -56,7 +58,7 @@ impl Gatherer<'_> {
             match path.canonicalize().and_then(|real| Ok((real, std::fs::read(path)?))) {
                 Ok(read) => read,
                 Err(why) => {
-                    let why = super::read::os_error(&why);
+                    let why = os_error(&why);
                     let message = match included {
                         Some(_) => format!("cannot read {}: {why}", path.display()),
                         None => format!("cannot read the file: {why}"),
@@ -154,11 +156,8 @@ impl Gatherer<'_> {
             match path {
                 Ok(path) => self.included(&path, at),
                 Err(why) => {
-                    let message = format!(
-                        "cannot read {}: {}",
-                        why.path().display(),
-                        super::read::os_error(why.error())
-                    );
+                    let message =
+                        format!("cannot read {}: {}", why.path().display(), os_error(why.error()));
                     self.report.add(at, message, None);
                 }
             }
@@ -259,7 +258,7 @@ impl Gatherer<'_> {
                 )
             }
             _ => {
-                let home = super::read::homes(key);
+                let home = homes(key);
                 let close =
                     closest(key, settings().into_iter().map(|info| info.key).chain(["include"]));
                 let help = home.or(close.map(|name| format!("did you mean `{name}`?")));

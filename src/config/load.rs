@@ -23,7 +23,7 @@ pub struct Loaded {
 ///
 /// Every mistake in every file, each with its place.
 pub fn load(path: &Path) -> Result<Loaded, Mistakes> {
-    load_with(path, &|name| std::env::var_os(name).and_then(|value| value.into_string().ok()))
+    load_with(path, &|name| std::env::var_os(name))
 }
 
 /// [`load`] with its own environment.

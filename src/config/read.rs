@@ -1,16 +1,17 @@
 //! Sections with known keys: each value goes to its setting, what is left over is a mistake.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check;
 use super::files::Raw;
 use super::kinds::Reading;
-use super::mistake::{Place, Report};
+use super::mistake::{Place, Report, os_error};
 use super::resolved::{Config, Database, Http, PoolOverrides, PoolSettings, Process, User};
-use super::settings::{Section, Setting, closest, settings};
+use super::setting::{Section, Setting};
+use super::settings::{homes, settings};
+use super::suggest::closest;
 use super::table_names::{DATABASE, DatabaseKeys, USER, UserKeys};
 use super::table_pool::{DEFAULTS, POOL};
 use super::table_process::{HTTP, PROCESS};
@@ -20,26 +21,6 @@ use crate::types::{Name, ServerAddress};
 
 /// Longest password file: a whole SCRAM verifier is below 200 bytes.
 const LONGEST_SECRET: u64 = 64 * 1024;
-
-/// An error of the system in its own words, without Rust's `(os error 2)`.
-pub(super) fn os_error(why: &io::Error) -> String {
-    let text = why.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
-}
-
-/// Where a setting stands that is unknown here.
-pub(super) fn homes(key: &str) -> Option<String> {
-    let homes: Vec<_> = settings()
-        .into_iter()
-        .filter(|info| info.key == key || info.alias == Some(key))
-        .map(|info| info.section.header())
-        .collect();
-    match homes.split_last() {
-        Some((last, [])) => Some(format!("it belongs in {last}")),
-        Some((last, others)) => Some(format!("it belongs in {} or {last}", others.join(", "))),
-        None => None,
-    }
-}
 
 /// Makes the configuration of the sections. Where something is wrong, the default stands in.
 pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf>) {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::load::load_with;
-use super::settings::{Section, SettingInfo, settings};
+use super::setting::{Section, SettingInfo};
+use super::settings::settings;
 
 const SAMPLE: &str = include_str!("../../config/pool.toml");
 const MINIMAL: &str = include_str!("../../config/minimal.toml");

@@ -1,7 +1,7 @@
 //! The configuration as SHOW CONFIG lists it.
 
 use super::resolved::Config;
-use super::settings::Setting;
+use super::setting::Setting;
 use super::table_pool::DEFAULTS;
 use super::table_process::{HTTP, PROCESS};
 

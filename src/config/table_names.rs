@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::kinds::Limit;
 use super::lists::{Hosts, Parameters, Ports};
-use super::settings::{RELOAD, section_table};
+use super::setting::{RELOAD, section_table};
 use super::words::{OptionalName, OptionalPath, OptionalSecret};
 use crate::secret::Secret;
 use crate::types::Name;

@@ -2,7 +2,7 @@
 
 use super::kinds::{Count, Delay, Kind, Limited, Pause};
 use super::resolved::{PoolOverrides, PoolSettings};
-use super::settings::{RELOAD, Setting, built_in};
+use super::setting::{RELOAD, Setting, built_in};
 use super::words::{OneOf, Text};
 use crate::types::PoolMode;
 

@@ -3,7 +3,7 @@
 use super::kinds::{Auto, Bytes, Count, Delay, FileMode, Flag, Int, Limited};
 use super::lists::{Buckets, ListenAddrs, Names, Socket};
 use super::resolved::{AuthType, Http, LogFormat, Process};
-use super::settings::{RELOAD, RESTART, section_table};
+use super::setting::{RELOAD, RESTART, section_table};
 use super::words::{LogFilter, OneOf, OptionalPath};
 
 section_table! {

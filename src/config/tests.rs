@@ -20,8 +20,8 @@ pub(super) fn load_files(files: &[(&str, &str)]) -> (Result<Loaded, Mistakes>, t
         fs::write(path, text).unwrap();
     }
     let env = |name: &str| match name {
-        "SIZE" => Some("33".to_owned()),
-        "ON" => Some("true".to_owned()),
+        "SIZE" => Some("33".into()),
+        "ON" => Some("true".into()),
         _ => None,
     };
     (load_with(&folder.path().join("pool.toml"), &env), folder)
@@ -278,7 +278,7 @@ fn variables_stand_for_any_value() {
         ),
         "pool.toml:4:18: the environment variable `NONE` is not set; set it, or write `${NONE:-default}`\n\
          pool.toml:5:21: `${NONE` is not closed; add the `}`, or write `$$` for a dollar sign\n\
-         pool.toml:7:13: `pool_size`: expected a whole number, found a string"
+         pool.toml:7:13: `pool_size`: expected a whole number, found a variable with other text"
     );
 }
 

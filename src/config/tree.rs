@@ -39,7 +39,8 @@ impl Value {
     /// What it is, for `found …`. Texts are not repeated: they may be secret.
     pub(super) fn describe(&self) -> String {
         match self {
-            Value::Text { .. } => "a string".into(),
+            Value::Text { loose: false, .. } => "a string".into(),
+            Value::Text { loose: true, .. } => "a variable with other text".into(),
             Value::Integer { shown, .. } => format!("the number {shown}"),
             Value::Bool(value) => format!("`{value}`"),
             Value::List(_) => "an array".into(),

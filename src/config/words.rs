@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::kinds::{Kind, Reading};
 use super::resolved::{AuthType, LogFormat};
-use super::settings::closest;
+use super::suggest::closest;
 use super::tree::{Node, Value};
 use crate::secret::Secret;
 use crate::types::{Name, PoolMode};
