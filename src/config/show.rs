@@ -49,3 +49,41 @@ fn row<T>(setting: &Setting<T>, key: &'static str, from: Option<&T>) -> ShownSet
         changeable: setting.reloadable,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::table_process::HTTP;
+    use super::show;
+    use crate::config::{Config, Http, PoolSettings, Process};
+
+    fn config(http: Option<Http>) -> Config {
+        Config {
+            process: Process::default(),
+            http,
+            databases: Default::default(),
+            fallback: None,
+            users: Default::default(),
+            defaults: PoolSettings::default().into(),
+        }
+    }
+
+    #[test]
+    fn defaults_are_shown_as_the_table_writes_them() {
+        let rows = show(&config(Some(Http::default())));
+        assert!(rows.len() > 35, "only {} rows", rows.len());
+        for row in rows {
+            assert_eq!(row.value, row.default, "{}", row.key);
+        }
+    }
+
+    #[test]
+    fn http_has_names_of_its_own() {
+        let rows = show(&config(None));
+        let shown: Vec<_> = rows.iter().filter_map(|row| row.key.strip_prefix("http.")).collect();
+        let keys: Vec<_> = HTTP.iter().map(|setting| setting.key).collect();
+        assert_eq!(shown, keys);
+        assert!(
+            rows.iter().filter(|row| row.key.starts_with("http.")).all(|row| row.value.is_empty())
+        );
+    }
+}
