@@ -220,18 +220,21 @@ impl Config {
         self.databases.get(name).or(self.fallback.as_ref())
     }
 
-    /// The settings of the pool of `user` in `database`: user over database over defaults.
+    /// The settings of the pool of `user` in `database`: user over database over defaults. A
+    /// `min_pool_size` inherited by a smaller pool is that pool's size.
     pub fn pool_settings(&self, database: &Database, user: &str) -> PoolSettings {
         let inherited = self.defaults.overridden_by(&database.overrides);
-        match self.users.get(user) {
+        let mut settings = match self.users.get(user) {
             Some(user) => inherited.overridden_by(&user.overrides),
             None => inherited,
-        }
+        };
+        settings.min_pool_size = settings.min_pool_size.min(settings.pool_size);
+        settings
     }
 }
 
 impl PoolSettings {
-    fn overridden_by(&self, over: &PoolOverrides) -> PoolSettings {
+    pub(super) fn overridden_by(&self, over: &PoolOverrides) -> PoolSettings {
         let mut out = self.clone();
         macro_rules! take {
             ($($field:ident),* $(,)?) => {

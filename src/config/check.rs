@@ -1,0 +1,150 @@
+//! Rules between settings: values that are right alone and wrong together.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use super::mistake::{Place, Report, os_error};
+use super::resolved::{AuthType, Config, PoolSettings};
+use super::table_names::DatabaseKeys;
+use super::tree::Table;
+
+/// Databases of the console.
+const CONSOLE: [&str; 2] = ["pgusher", "pgbouncer"];
+
+/// Rules of `[pgusher]`; `passwords`: some user has one in the configuration.
+pub(super) fn process(config: &Config, passwords: bool, table: &Table, report: &mut Report) {
+    listeners(config, table, report);
+    proof(config, passwords, table, report);
+    trust(config, table, report);
+    if let Some(path) = &config.process.auth_file
+        && let Err(why) = readable(path)
+    {
+        let message = format!("`auth_file`: cannot read {}: {why}", path.display());
+        report.add(table.place("auth_file"), message, None);
+    }
+}
+
+/// The file is parsed elsewhere; here it must only be there.
+fn readable(path: &Path) -> Result<(), String> {
+    let about = std::fs::metadata(path).map_err(|why| os_error(&why))?;
+    if !about.is_file() {
+        return Err("it is not a file".into());
+    }
+    std::fs::File::open(path).map(drop).map_err(|why| os_error(&why))
+}
+
+/// Whether the values of `keys` are what the files say.
+fn known(table: &Table, keys: &[&str], report: &Report) -> bool {
+    !report.is_incomplete() && keys.iter().all(|key| !table.doubtful.contains(key))
+}
+
+fn listeners(config: &Config, table: &Table, report: &mut Report) {
+    let process = &config.process;
+    let nowhere = process.listen_addr.is_empty() && process.unix_socket_dir.is_none();
+    if nowhere && known(table, &["listen_addr", "unix_socket_dir"], report) {
+        let help = "set `listen_addr` or `unix_socket_dir` in [pgusher]".into();
+        report.add(table.at, "there is nothing to listen on", Some(help));
+    }
+}
+
+fn proof(config: &Config, passwords: bool, table: &Table, report: &mut Report) {
+    let process = &config.process;
+    let nobody = process.auth_type != AuthType::Trust && process.auth_file.is_none() && !passwords;
+    if nobody && known(table, &["auth_type", "auth_file"], report) {
+        let message =
+            format!("with `auth_type` \"{}\" nobody can log in", process.auth_type.as_str());
+        let help = "set `auth_file`, or `password` in [users.NAME]".into();
+        report.add(table.place("auth_type"), message, Some(help));
+    }
+}
+
+fn trust(config: &Config, table: &Table, report: &mut Report) {
+    let process = &config.process;
+    if process.auth_type != AuthType::Trust || !known(table, &["auth_type", "listen_addr"], report)
+    {
+        return;
+    }
+    if let Some(open) = process.listen_addr.iter().find(|addr| !is_loopback(addr)) {
+        let message = format!("`auth_type` \"trust\" would let anyone in who reaches \"{open}\"");
+        let help =
+            "listen on 127.0.0.1, ::1 or a unix socket only, or use \"scram-sha-256\"".into();
+        report.add(table.place("auth_type"), message, Some(help));
+    }
+}
+
+fn is_loopback(addr: &str) -> bool {
+    addr == "localhost" || addr.parse::<IpAddr>().is_ok_and(|addr| addr.is_loopback())
+}
+
+/// Rules of a pool's settings. Only what the section itself sets is blamed on it: a database may well
+/// have a smaller pool than the `min_pool_size` it inherits, which then counts as the pool's size.
+pub(super) fn pool(effective: &PoolSettings, table: &Table, report: &mut Report) {
+    let sizes = ["min_pool_size", "pool_size", "default_pool_size"];
+    if table.has("min_pool_size")
+        && effective.min_pool_size > effective.pool_size
+        && known(table, &sizes, report)
+    {
+        let message = format!(
+            "`min_pool_size` is {}, but the pool has only {} servers",
+            effective.min_pool_size, effective.pool_size
+        );
+        report.add(table.place("min_pool_size"), message, None);
+    }
+    let reserve = ["reserve_pool_size", "reserve_pool_timeout"];
+    if table.has("reserve_pool_size")
+        && effective.reserve_pool_size > 0
+        && effective.reserve_pool_timeout.is_none()
+        && known(table, &reserve, report)
+    {
+        let help = "set a duration such as \"5s\", or `reserve_pool_size` to 0".into();
+        let message = "`reserve_pool_size` has no effect while `reserve_pool_timeout` is \"off\"";
+        report.add(table.place("reserve_pool_size"), message, Some(help));
+    }
+}
+
+/// Rules of a database's own keys.
+pub(super) fn database(keys: &DatabaseKeys, table: &Table, report: &mut Report) {
+    let (hosts, ports) = (keys.host.len(), keys.port.len());
+    if ports != 1 && ports != hosts && known(table, &["host", "port"], report) {
+        let message = format!("`port` has {ports} values for {hosts} hosts");
+        report.add(
+            table.place("port"),
+            message,
+            Some("write one port, or one for each host".into()),
+        );
+    }
+    let secret = ["password", "password_file"].into_iter().find(|key| table.has(key));
+    if let Some(key) = secret
+        && keys.user.is_none()
+        && known(table, &["user", "password", "password_file"], report)
+    {
+        let message = format!("`{key}` is for the server user, but `user` is not set");
+        report.add(table.place(key), message, Some("add `user`".into()));
+    }
+}
+
+/// Which names a database may have.
+pub(super) fn database_name(name: &str, table: &Table, report: &mut Report) {
+    if CONSOLE.contains(&name) {
+        let message = format!("the database name `{name}` is reserved for the console");
+        report.add(table.at, message, None);
+    }
+    plausible(name, table.at, report);
+}
+
+/// Which names a user may have.
+pub(super) fn user_name(name: &str, table: &Table, report: &mut Report) {
+    if name == "*" {
+        let help = "set it in [defaults]".into();
+        report.add(table.at, "there is no section for all users", Some(help));
+    }
+    plausible(name, table.at, report);
+}
+
+fn plausible(name: &str, at: Place, report: &mut Report) {
+    if name.is_empty() {
+        report.add(at, "the name is empty", None);
+    } else if name.contains('\0') {
+        report.add(at, "a NUL character is not allowed in a name", None);
+    }
+}

@@ -1,0 +1,252 @@
+//! Sections with known keys: each value goes to its setting, what is left over is a mistake.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::check;
+use super::files::Raw;
+use super::kinds::Reading;
+use super::mistake::{Place, Report, os_error};
+use super::resolved::{Config, Database, Http, PoolOverrides, PoolSettings, Process, User};
+use super::setting::{Section, Setting};
+use super::settings::{homes, settings};
+use super::suggest::closest;
+use super::table_names::{DATABASE, DatabaseKeys, USER, UserKeys};
+use super::table_pool::{DEFAULTS, POOL};
+use super::table_process::{HTTP, PROCESS};
+use super::tree::Table;
+use crate::secret::Secret;
+use crate::types::{Name, ServerAddress};
+
+/// Longest password file: a whole SCRAM verifier is below 200 bytes.
+const LONGEST_SECRET: u64 = 64 * 1024;
+
+/// Makes the configuration of the sections. Where something is wrong, the default stands in.
+pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf>) {
+    let mut reader = Reader { report, files: std::mem::take(&mut raw.files) };
+    let start = Table::empty(Place { file: raw.main, line: 1, column: 1 });
+    let mut process_table = raw.sections.remove(&Section::Process).unwrap_or(start);
+    let process = reader.process(&mut process_table);
+    let http = raw.sections.remove(&Section::Http).map(|mut table| reader.http(&mut table));
+    let defaults = match raw.sections.remove(&Section::Defaults) {
+        Some(mut table) => reader.defaults(&mut table),
+        None => PoolSettings::default(),
+    };
+    let mut databases = reader.databases(raw.databases, &defaults);
+    let secret = |table: &Table| table.has("password") || table.has("password_file");
+    let passwords = raw.users.values().any(secret);
+    let users = reader.users(raw.users, &defaults);
+    let fallback = databases.remove("*");
+    let defaults = Arc::new(defaults);
+    let config = Config { process, http, databases, fallback, users, defaults };
+    check::process(&config, passwords, &process_table, reader.report);
+    (config, reader.files)
+}
+
+struct Reader<'a> {
+    report: &'a mut Report,
+    files: Vec<PathBuf>,
+}
+
+impl Reader<'_> {
+    /// Gives every known key of `table` to its setting.
+    fn take<T>(&mut self, table: &mut Table, known: &[Setting<T>], into: &mut T) {
+        for setting in known {
+            let mut first: Option<Place> = None;
+            for key in std::iter::once(setting.key).chain(setting.alias) {
+                let Some(entry) = table.entries.get_mut(key) else { continue };
+                entry.taken = true;
+                if let Some(first) = first {
+                    let (first, key) = (self.report.show(first), setting.key);
+                    let alias = setting.alias.unwrap_or_default();
+                    let message =
+                        format!("`{key}` and `{alias}` are the same setting; first at {first}");
+                    self.report.add(entry.at, message, None);
+                    continue;
+                }
+                first = Some(entry.at);
+                let mut cx = Reading { report: self.report, key };
+                if !(setting.read)(into, &entry.node, &mut cx) {
+                    table.doubtful.insert(setting.key);
+                }
+            }
+        }
+    }
+
+    /// Reports the keys of `table` that no setting has taken.
+    fn leftovers(&mut self, table: &mut Table, section: Section, header: &str) {
+        let here: Vec<_> = settings().into_iter().filter(|info| info.section == section).collect();
+        for (key, entry) in table.entries.iter().filter(|(_, entry)| !entry.taken) {
+            let names = here.iter().flat_map(|info| std::iter::once(info.key).chain(info.alias));
+            let close = closest(key, names);
+            let owner = here
+                .iter()
+                .find(|info| close.is_some_and(|c| info.key == c || info.alias == Some(c)));
+            table.doubtful.extend(owner.map(|info| info.key));
+            let help = homes(key).or(close.map(|name| format!("did you mean `{name}`?")));
+            self.report.add(entry.at, format!("unknown key `{key}` in {header}"), help);
+        }
+    }
+
+    fn process(&mut self, table: &mut Table) -> Process {
+        let mut process = Process::default();
+        self.take(table, PROCESS, &mut process);
+        self.leftovers(table, Section::Process, "[pgusher]");
+        process
+    }
+
+    fn http(&mut self, table: &mut Table) -> Http {
+        let mut http = Http::default();
+        self.take(table, HTTP, &mut http);
+        self.leftovers(table, Section::Http, "[http]");
+        http
+    }
+
+    fn defaults(&mut self, table: &mut Table) -> PoolSettings {
+        let mut defaults = PoolSettings::default();
+        self.take(table, DEFAULTS, &mut defaults);
+        self.leftovers(table, Section::Defaults, "[defaults]");
+        check::pool(&defaults, table, self.report);
+        defaults
+    }
+
+    fn overrides(&mut self, table: &mut Table, section: Section, header: &str) -> PoolOverrides {
+        let mut overrides = PoolOverrides::default();
+        self.take(table, POOL, &mut overrides);
+        self.leftovers(table, section, header);
+        overrides
+    }
+
+    fn databases(
+        &mut self,
+        tables: BTreeMap<String, Table>,
+        defaults: &PoolSettings,
+    ) -> BTreeMap<Name, Arc<Database>> {
+        let mut out = BTreeMap::new();
+        for (name, mut table) in tables {
+            let database = self.database(&name, &mut table, defaults);
+            out.insert(database.name.clone(), Arc::new(database));
+        }
+        out
+    }
+
+    fn database(&mut self, name: &str, table: &mut Table, defaults: &PoolSettings) -> Database {
+        check::database_name(name, table, self.report);
+        let mut keys = DatabaseKeys::default();
+        self.take(table, DATABASE, &mut keys);
+        let header = format!("[databases.{}]", quoted(name));
+        let overrides = self.overrides(table, Section::Database, &header);
+        check::database(&keys, table, self.report);
+        check::pool(&defaults.overridden_by(&overrides), table, self.report);
+        let password = self.password(keys.password, keys.password_file.as_deref(), table);
+        Database {
+            name: name.into(),
+            addresses: addresses(&keys.host, &keys.port),
+            dbname: keys.dbname,
+            user: keys.user,
+            password,
+            startup_parameters: keys.startup_parameters,
+            max_db_connections: keys.max_db_connections,
+            max_db_client_connections: keys.max_db_client_connections,
+            overrides,
+        }
+    }
+
+    fn users(
+        &mut self,
+        tables: BTreeMap<String, Table>,
+        defaults: &PoolSettings,
+    ) -> BTreeMap<Name, Arc<User>> {
+        let mut out = BTreeMap::new();
+        for (name, mut table) in tables {
+            let user = self.user(&name, &mut table, defaults);
+            out.insert(user.name.clone(), Arc::new(user));
+        }
+        out
+    }
+
+    fn user(&mut self, name: &str, table: &mut Table, defaults: &PoolSettings) -> User {
+        check::user_name(name, table, self.report);
+        let mut keys = UserKeys::default();
+        self.take(table, USER, &mut keys);
+        let overrides = self.overrides(table, Section::User, &format!("[users.{}]", quoted(name)));
+        check::pool(&defaults.overridden_by(&overrides), table, self.report);
+        let password = self.password(keys.password, keys.password_file.as_deref(), table);
+        User {
+            name: name.into(),
+            password,
+            max_user_connections: keys.max_user_connections,
+            max_user_client_connections: keys.max_user_client_connections,
+            overrides,
+        }
+    }
+
+    /// The password of a section, from the key or from the file.
+    fn password(
+        &mut self,
+        inline: Option<Secret>,
+        file: Option<&Path>,
+        table: &Table,
+    ) -> Option<Secret> {
+        let Some(file) = file else { return inline };
+        let at = table.place("password_file");
+        if inline.is_some() {
+            let first = self.report.show(table.place("password"));
+            self.report.add(
+                at,
+                format!(
+                    "`password_file` and `password` exclude each other; the other is at {first}"
+                ),
+                None,
+            );
+            return inline;
+        }
+        self.files.push(file.to_owned());
+        match secret_file(file) {
+            Ok(secret) => Some(secret),
+            Err(why) => {
+                self.report.add(
+                    at,
+                    format!("`password_file`: cannot read {}: {why}", file.display()),
+                    None,
+                );
+                None
+            }
+        }
+    }
+}
+
+/// Hosts with their ports; `check::database` refuses lengths that do not fit.
+fn addresses(hosts: &[String], ports: &[u16]) -> Vec<ServerAddress> {
+    hosts
+        .iter()
+        .zip(ports.iter().cycle())
+        .map(|(host, port)| ServerAddress::new(host, *port))
+        .collect()
+}
+
+/// A file's text as a password, without the newline an editor ends it with.
+fn secret_file(path: &Path) -> Result<Secret, String> {
+    let about = std::fs::metadata(path).map_err(|why| os_error(&why))?;
+    if !about.is_file() {
+        return Err("it is not a file".into());
+    }
+    if about.len() > LONGEST_SECRET {
+        return Err("it is too large for a password".into());
+    }
+    let text = std::fs::read_to_string(path).map_err(|why| os_error(&why))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    match text {
+        "" => Err("it is empty".into()),
+        text if text.contains(['\0', '\n']) => Err("it has more than one line".into()),
+        text => Ok(Secret::new(text)),
+    }
+}
+
+/// A name as a section header needs it.
+pub(super) fn quoted(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { format!("{name:?}") }
+}

@@ -1,0 +1,120 @@
+//! A setting: its entry in the settings table, and how a section's table is written down.
+
+use super::kinds::{Kind, Reading};
+use super::mistake::{Place, Report};
+use super::tree::{Node, Value};
+
+/// Takes effect with a reload.
+pub(super) const RELOAD: bool = true;
+/// Takes effect with a restart.
+pub(super) const RESTART: bool = false;
+
+/// A section of the configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// `[pgusher]`: the process.
+    Process,
+    /// `[http]`: metrics and health.
+    Http,
+    /// `[defaults]`: what every pool inherits.
+    Defaults,
+    /// `[databases.NAME]`.
+    Database,
+    /// `[users.NAME]`.
+    User,
+}
+
+impl Section {
+    /// How the section's header is written.
+    pub fn header(self) -> &'static str {
+        match self {
+            Section::Process => "[pgusher]",
+            Section::Http => "[http]",
+            Section::Defaults => "[defaults]",
+            Section::Database => "[databases.NAME]",
+            Section::User => "[users.NAME]",
+        }
+    }
+}
+
+/// What is known about a setting, whatever the type of its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettingInfo {
+    /// Where the setting stands.
+    pub section: Section,
+    /// Its name.
+    pub key: &'static str,
+    /// Another name for it.
+    pub alias: Option<&'static str>,
+    /// The default without quotes, as SHOW CONFIG shows it; empty when there is none.
+    pub default: &'static str,
+    /// What it does, with its unit.
+    pub doc: &'static str,
+    /// Whether a reload is enough to change it.
+    pub reloadable: bool,
+}
+
+/// A setting of a section that is read into a `T`.
+pub(super) struct Setting<T> {
+    pub(super) key: &'static str,
+    pub(super) alias: Option<&'static str>,
+    pub(super) default: &'static str,
+    pub(super) doc: &'static str,
+    pub(super) reloadable: bool,
+    /// Reads a value into its field; `false` after a mistake was reported.
+    pub(super) read: fn(&mut T, &Node, &mut Reading<'_>) -> bool,
+    /// Shows the field; `None` when it inherits.
+    pub(super) show: fn(&T) -> Option<String>,
+}
+
+impl<T> Setting<T> {
+    /// The entry without its type.
+    pub(super) fn info(&self, section: Section) -> SettingInfo {
+        let Setting { key, alias, default, doc, reloadable, .. } = *self;
+        SettingInfo { section, key, alias, default, doc, reloadable }
+    }
+}
+
+/// Writes a table for a struct, and the struct's `Default`: the defaults of the table.
+macro_rules! section_table {
+    ($(#[$meta:meta])* $name:ident for $target:ty {
+        $($field:ident: $kind:ty = $default:literal, $reload:ident, $doc:literal;)*
+    }) => {
+        $(#[$meta])*
+        pub(super) const $name: &[$crate::config::setting::Setting<$target>] = &[$(
+            $crate::config::setting::Setting {
+                key: stringify!($field),
+                alias: None,
+                default: $default,
+                doc: $doc,
+                reloadable: $reload,
+                read: |target, node, cx| {
+                    <$kind as $crate::config::kinds::Kind>::read(node, cx)
+                        .map(|value| target.$field = value)
+                        .is_some()
+                },
+                show: |target| Some(<$kind as $crate::config::kinds::Kind>::show(&target.$field)),
+            },
+        )*];
+
+        impl Default for $target {
+            /// The defaults of the settings table.
+            fn default() -> Self {
+                Self { $($field: $crate::config::setting::built_in::<$kind>($default),)* }
+            }
+        }
+    };
+}
+pub(super) use section_table;
+
+/// The value of a default in the table. The table is fixed, and a test reads all of it.
+pub(super) fn built_in<K: Kind>(default: &str) -> K::Value {
+    let mut report = Report::default();
+    let file = report.open(std::path::Path::new("default"));
+    let value = Value::Text { text: default.to_owned(), loose: true };
+    let node = Node { at: Place::whole(file), value };
+    let unset = if default.is_empty() { K::unset() } else { None };
+    unset
+        .or_else(|| K::read(&node, &mut Reading { report: &mut report, key: default }))
+        .expect("every default in the settings table is valid")
+}

@@ -1,0 +1,70 @@
+//! The settings of `[databases.NAME]` and `[users.NAME]` that pools do not inherit.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::kinds::Limit;
+use super::lists::{Hosts, Parameters, Ports};
+use super::setting::{RELOAD, section_table};
+use super::words::{OptionalName, OptionalPath, OptionalSecret};
+use crate::secret::Secret;
+use crate::types::Name;
+
+/// The keys of a database as they are written; checked together they make a `Database`.
+pub(super) struct DatabaseKeys {
+    pub(super) host: Vec<String>,
+    pub(super) port: Vec<u16>,
+    pub(super) dbname: Option<Name>,
+    pub(super) user: Option<Name>,
+    pub(super) password: Option<Secret>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) startup_parameters: BTreeMap<String, String>,
+    pub(super) max_db_connections: Option<usize>,
+    pub(super) max_db_client_connections: Option<usize>,
+}
+
+/// The keys of a user as they are written.
+pub(super) struct UserKeys {
+    pub(super) password: Option<Secret>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) max_user_connections: Option<usize>,
+    pub(super) max_user_client_connections: Option<usize>,
+}
+
+section_table! {
+    /// `[databases.NAME]`, before the pool's settings.
+    DATABASE for DatabaseKeys {
+        host: Hosts = "/var/run/postgresql", RELOAD,
+            "Host name or address of the server, or the folder of its unix socket; an array is tried in order.";
+        port: Ports = "5432", RELOAD,
+            "Port of the server, or an array with one for each host.";
+        dbname: OptionalName = "", RELOAD,
+            "Name of the database on the server. Without it, the name the client asks for.";
+        user: OptionalName = "", RELOAD,
+            "Server user for all clients, who then share one pool. Without it, each client's own.";
+        password: OptionalSecret = "", RELOAD,
+            "Password of the server user.";
+        password_file: OptionalPath = "", RELOAD,
+            "File that holds the password of the server user.";
+        startup_parameters: Parameters = "", RELOAD,
+            "Parameters for the servers of this database, set when they are connected.";
+        max_db_connections: Limit = "0", RELOAD,
+            "Servers of this database over all users; 0 is no limit.";
+        max_db_client_connections: Limit = "0", RELOAD,
+            "Clients of this database; 0 is no limit.";
+    }
+}
+
+section_table! {
+    /// `[users.NAME]`, before the pool's settings.
+    USER for UserKeys {
+        password: OptionalSecret = "", RELOAD,
+            "Password of the client, or its MD5 or SCRAM verifier; it wins over `auth_file`.";
+        password_file: OptionalPath = "", RELOAD,
+            "File that holds the password or the verifier.";
+        max_user_connections: Limit = "0", RELOAD,
+            "Servers of this user over all databases; 0 is no limit.";
+        max_user_client_connections: Limit = "0", RELOAD,
+            "Clients of this user; 0 is no limit.";
+    }
+}
