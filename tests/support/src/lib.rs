@@ -4,27 +4,42 @@
 //!
 //! - [`Cluster`]: a private, real PostgreSQL in a folder of its own;
 //! - [`Pgusher`]: the binary under test, with its configuration, its log and its ports;
+//! - [`RawClient`]: a client that speaks the protocol byte by byte, with [`frontend`] to make its messages;
 //! - [`wait_for`], [`free_port`], [`processes`]: waiting for conditions, finding ports, looking at processes.
 //!
 //! Everything panics with a readable text instead of returning errors: a test that cannot set its stage has failed.
 
+pub mod backend;
 mod cluster;
 mod cluster_builder;
+mod encode;
+mod error_fields;
+pub mod frontend;
 mod http;
+mod login;
+mod message;
 mod output;
 mod pg_tools;
 mod pgusher;
 mod pgusher_builder;
 mod ports;
 pub mod processes;
+mod query_result;
+mod raw_client;
 mod template;
 mod wait;
 mod watchdog;
+mod wire;
 
 pub use cluster::{Cluster, StopMode};
 pub use cluster_builder::ClusterBuilder;
+pub use error_fields::ErrorFields;
+pub use message::Message;
 pub use pgusher::Pgusher;
 pub use pgusher_builder::{Exited, PgusherBuilder};
 pub use ports::free_port;
+pub use query_result::QueryResult;
+pub use raw_client::{Negotiated, RawClient};
 pub use rustix::process::Signal;
 pub use wait::{wait_for, wait_for_blocking};
+pub use wire::NoMessage;

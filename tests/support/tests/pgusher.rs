@@ -32,7 +32,7 @@ fn fake_pgusher() {
 }
 
 fn fake(config: &str) -> PgusherBuilder {
-    let builder = Pgusher::builder(std::env::current_exe().unwrap(), config);
+    let builder = Pgusher::builder(std::env::current_exe().expect("this test program"), config);
     ["--ignored", "--exact", "--nocapture", "fake_pgusher"]
         .iter()
         .fold(builder, |builder, arg| builder.arg(arg))
