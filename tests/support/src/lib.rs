@@ -5,6 +5,8 @@
 //! - [`Cluster`]: a private, real PostgreSQL in a folder of its own;
 //! - [`Pgusher`]: the binary under test, with its configuration, its log and its ports;
 //! - [`RawClient`]: a client that speaks the protocol byte by byte, with [`frontend`] to make its messages;
+//! - [`FakeServer`]: a PostgreSQL that does what a script says, with [`backend`] to make its messages;
+//! - [`FaultProxy`]: a network that stalls, cuts, resets, loses and throttles on command;
 //! - [`wait_for`], [`free_port`], [`processes`]: waiting for conditions, finding ports, looking at processes.
 //!
 //! Everything panics with a readable text instead of returning errors: a test that cannot set its stage has failed.
@@ -12,8 +14,14 @@
 pub mod backend;
 mod cluster;
 mod cluster_builder;
+mod echo;
 mod encode;
 mod error_fields;
+mod fake_conn;
+mod fake_server;
+mod fault;
+mod fault_proxy;
+mod fault_pump;
 pub mod frontend;
 mod http;
 mod login;
@@ -34,6 +42,10 @@ mod wire;
 pub use cluster::{Cluster, StopMode};
 pub use cluster_builder::ClusterBuilder;
 pub use error_fields::ErrorFields;
+pub use fake_conn::{FakeConn, Startup};
+pub use fake_server::{CancelRequest, FakeServer};
+pub use fault::{Direction, Fault};
+pub use fault_proxy::FaultProxy;
 pub use message::Message;
 pub use pgusher::Pgusher;
 pub use pgusher_builder::{Exited, PgusherBuilder};
