@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::pg_tools::PgTools;
-use crate::ports::{free_port, has_ipv6};
+use crate::ports::{ATTEMPTS, free_port, has_ipv6};
 use crate::template::make_data_folder;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
@@ -11,9 +11,6 @@ use tempfile::TempDir;
 
 /// PostgreSQL's limit on a socket path is about 107 bytes; the socket's own name takes a part of it.
 const LONGEST_FOLDER: usize = 60;
-
-/// How many ports are tried before giving up.
-const PORT_ATTEMPTS: usize = 10;
 
 /// Settings of a [`Cluster`] to be.
 #[derive(Debug)]
@@ -88,7 +85,7 @@ impl ClusterBuilder {
         make_data_folder(&tools, &data);
         self.write_files(&tools, &data);
         let mut cluster = Cluster::new(tools, folder);
-        for _ in 0..PORT_ATTEMPTS {
+        for _ in 0..ATTEMPTS {
             if cluster.start_on(free_port()) {
                 self.set_superuser_password(&cluster);
                 return cluster;

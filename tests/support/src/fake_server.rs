@@ -3,6 +3,7 @@
 use crate::echo;
 use crate::fake_conn::{FakeConn, Startup};
 use crate::message::Reader;
+use crate::ports::listen;
 use crate::wire::{Socket, Wire};
 use bytes::Bytes;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -100,8 +101,7 @@ impl FakeServer {
         F: Fn(Wire, usize, Arc<Shared>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("listen on 127.0.0.1");
+        let listener = listen().await;
         let port = listener.local_addr().expect("the address of a listener").port();
         let shared = Arc::new(Shared::default());
         let accepting = tokio::spawn(accept(listener, handle, Arc::clone(&shared)));

@@ -2,6 +2,7 @@
 
 use crate::fault::{Direction, Fault};
 use crate::fault_pump::{Ending, Pump};
+use crate::ports::listen;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,8 +46,7 @@ struct Controls {
 impl FaultProxy {
     /// Starts a proxy in front of an address, such as `([127, 0, 0, 1], cluster.port())`.
     pub async fn start(target: impl Into<SocketAddr>) -> Self {
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("listen on 127.0.0.1");
+        let listener = listen().await;
         let port = listener.local_addr().expect("the address of a listener").port();
         let shared = Arc::new(Shared {
             target: target.into(),

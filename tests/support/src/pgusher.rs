@@ -31,8 +31,7 @@ impl Pgusher {
         Self::builder(binary, config).start()
     }
 
-    pub(crate) fn new(spawn: impl FnOnce(&Site) -> (Child, Output), site: Site) -> Self {
-        let (child, output) = spawn(&site);
+    pub(crate) fn new(child: Child, output: Output, site: Site) -> Self {
         let folder = site.folder.path().to_str().expect("a temporary folder with a UTF-8 name");
         // This process reaps the child and disarms the watchdog right after: the id is the child's while it can matter.
         let watchdog =

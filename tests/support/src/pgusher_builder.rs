@@ -2,16 +2,13 @@
 
 use crate::output::Output;
 use crate::pgusher::Pgusher;
-use crate::ports::free_port;
+use crate::ports::{ATTEMPTS, free_port};
 use crate::wait::wait_for_blocking;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
-
-/// How many ports are tried before giving up.
-const PORT_ATTEMPTS: usize = 5;
 
 /// The binary under test, its configuration and its files.
 ///
@@ -97,8 +94,10 @@ impl PgusherBuilder {
     /// Starts it and waits until its port accepts; panics with its words when it does not come up.
     pub fn start(&self) -> Pgusher {
         let mut words = String::new();
-        for _ in 0..PORT_ATTEMPTS {
-            let mut pgusher = Pgusher::new(self.spawn(), self.make_site());
+        for _ in 0..ATTEMPTS {
+            let site = self.make_site();
+            let (child, output) = self.spawn(&site);
+            let mut pgusher = Pgusher::new(child, output, site);
             if pgusher.wait_accepting(self.startup_timeout) {
                 return pgusher;
             }
@@ -113,7 +112,7 @@ impl PgusherBuilder {
     /// Runs it to its end, for starts that must fail or commands that end by themselves.
     pub fn run_to_exit(&self, timeout: Duration) -> Exited {
         let site = self.make_site();
-        let (mut child, mut output) = self.spawn()(&site);
+        let (mut child, mut output) = self.spawn(&site);
         let ended =
             wait_for_blocking(timeout, || child.try_wait().is_ok_and(|status| status.is_some()));
         if !ended {
@@ -126,23 +125,22 @@ impl PgusherBuilder {
         Exited { status, log }
     }
 
-    fn spawn(&self) -> impl FnOnce(&Site) -> (Child, Output) + '_ {
-        |site| {
-            let mut child = Command::new(&self.binary)
-                .args(&self.args)
-                .arg(&site.config)
-                .envs(self.env.iter().map(|(name, value)| (name, value)))
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .process_group(0)
-                .spawn()
-                .unwrap_or_else(|error| panic!("start {}: {error}", self.binary.display()));
-            let mut output = Output::default();
-            output.collect(child.stdout.take().expect("stdout is piped"));
-            output.collect(child.stderr.take().expect("stderr is piped"));
-            (child, output)
-        }
+    fn spawn(&self, site: &Site) -> (Child, Output) {
+        let mut child = Command::new(&self.binary)
+            .args(&self.args)
+            .arg(&site.config)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A Ctrl-C in the terminal is for the tests; the watchdog then ends this one.
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("start {}: {error}", self.binary.display()));
+        let mut output = Output::default();
+        output.collect(child.stdout.take().expect("stdout is piped"));
+        output.collect(child.stderr.take().expect("stderr is piped"));
+        (child, output)
     }
 
     fn make_site(&self) -> Site {

@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const FIRST: u16 = 16_000;
 const COUNT: u16 = 16_000;
 
+/// How many ports are tried when others are faster.
+pub(crate) const ATTEMPTS: usize = 10;
+
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
 /// A port that nobody listens on now, on 127.0.0.1 nor on ::1.
@@ -19,6 +22,18 @@ pub fn free_port() -> u16 {
         .map(|_| FIRST + seed.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT)
         .find(|&port| is_free(port))
         .expect("no free TCP port on 127.0.0.1")
+}
+
+/// Listens on a port of 127.0.0.1 that can be given up and taken again: no outgoing connection sits down on it meanwhile.
+pub(crate) async fn listen() -> tokio::net::TcpListener {
+    for _ in 0..ATTEMPTS {
+        if let Ok(listener) =
+            tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).await
+        {
+            return listener;
+        }
+    }
+    panic!("no free TCP port to listen on");
 }
 
 /// Whether this machine can listen on ::1.
