@@ -1,6 +1,7 @@
 //! pgusher, a PostgreSQL connection pooler.
 
 pub mod auth;
+pub mod cancel;
 pub mod config;
 pub mod control;
 pub mod net;
