@@ -119,7 +119,8 @@ impl CancelKeys {
             // Positive, as real process ids are: some clients print it signed.
             let pid = getrandom::u32()? >> 1;
             if let Entry::Vacant(free) = self.targets.entry(pid.max(1)) {
-                let target = Target { pid: *free.key(), key: key.into(), aim: Mutex::new(Aim::Nothing) };
+                let target =
+                    Target { pid: *free.key(), key: key.into(), aim: Mutex::new(Aim::Nothing) };
                 let target = Arc::clone(&free.insert(Arc::new(target)));
                 return Ok(Issued { target, keys: Arc::clone(self) });
             }
@@ -127,7 +128,13 @@ impl CancelKeys {
     }
 
     /// Carries a request out. `from` is whose wrong guesses are counted.
-    pub async fn cancel(&self, pid: u32, key: &[u8], from: Option<IpAddr>, limit: Duration) -> Outcome {
+    pub async fn cancel(
+        &self,
+        pid: u32,
+        key: &[u8],
+        from: Option<IpAddr>,
+        limit: Duration,
+    ) -> Outcome {
         let outcome = self.strike(pid, key, from, limit).await;
         if let Some(count) = self.outcomes.get(outcome as usize) {
             count.fetch_add(1, Ordering::Relaxed);
@@ -161,8 +168,9 @@ impl CancelKeys {
 
     fn is_guessing(&self, from: Option<IpAddr>) -> bool {
         let guesses = self.guesses.lock();
-        from.and_then(|address| guesses.get(&address))
-            .is_some_and(|(since, count)| *count >= GUESSES_PER_SECOND && since.elapsed() < Duration::from_secs(1))
+        from.and_then(|address| guesses.get(&address)).is_some_and(|(since, count)| {
+            *count >= GUESSES_PER_SECOND && since.elapsed() < Duration::from_secs(1)
+        })
     }
 
     fn count_guess(&self, from: Option<IpAddr>) {
@@ -249,7 +257,10 @@ mod tests {
         issued.target.aim_at_queue(Arc::new(Queue::default()));
         let from = Some(IpAddr::from([127, 0, 0, 1]));
         for _ in 0..GUESSES_PER_SECOND {
-            assert_eq!(keys.cancel(issued.target.pid, b"wrong", from, LIMIT).await, Outcome::Unknown);
+            assert_eq!(
+                keys.cancel(issued.target.pid, b"wrong", from, LIMIT).await,
+                Outcome::Unknown
+            );
         }
         let key = issued.target.key.clone();
         assert_eq!(keys.cancel(issued.target.pid, &key, from, LIMIT).await, Outcome::Unknown);

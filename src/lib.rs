@@ -2,10 +2,12 @@
 
 pub mod auth;
 pub mod cancel;
+pub mod client;
 pub mod config;
 pub mod control;
 pub mod net;
 pub mod pool;
+pub mod relay;
 pub mod secret;
 pub mod server;
 pub mod session;

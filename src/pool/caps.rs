@@ -131,7 +131,7 @@ fn take_or_evict(cap: &Cap, asking: &Arc<Pool>) -> bool {
 
 /// Room for one server under every limit. Dropping it wakes the pools that starve.
 #[derive(Debug)]
-pub struct Permit {
+pub(crate) struct Permit {
     held: [Option<Arc<Cap>>; 2],
 }
 

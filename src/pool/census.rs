@@ -1,7 +1,7 @@
 //! A pool in numbers, for the console and the metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::core::Census;
@@ -113,9 +113,11 @@ impl Pool {
         let census = self.census();
         let records = &self.context.records;
         let held = census.servers.iter().filter(|server| server.state() == ServerState::Active);
-        let holders: Vec<_> =
-            held.filter_map(|server| Some((server.requested_at(), records.client(server.link())?))).collect();
-        let idle_in_transaction = holders.iter().filter(|(_, client)| client.is_idle_in_transaction()).count();
+        let holders: Vec<_> = held
+            .filter_map(|server| Some((server.requested_at(), records.client(server.link())?)))
+            .collect();
+        let idle_in_transaction =
+            holders.iter().filter(|(_, client)| client.is_idle_in_transaction()).count();
         let oldest = holders.iter().min_by_key(|(since, _)| *since).map(|(since, client)| {
             (now.saturating_duration_since(*since), client.application_name.lock().to_string())
         });

@@ -21,8 +21,11 @@ impl Pool {
     }
 
     async fn clean_up(self: Arc<Self>, mut lease: Lease) {
-        let state =
-            if lease.backend.is_being_canceled() { ServerState::BeingCanceled } else { ServerState::Tested };
+        let state = if lease.backend.is_being_canceled() {
+            ServerState::BeingCanceled
+        } else {
+            ServerState::Tested
+        };
         lease.record.enter(state, 0);
         if !lease.progress.waits_for_client() {
             let guard = lease.backend.begin_cancel();
@@ -36,14 +39,22 @@ impl Pool {
         if lease.progress.is_lost() || lease.backend.is_doubtful() {
             return;
         }
-        let reset = if lease.needs_reset { self.settings().server_reset_query.clone() } else { String::new() };
+        let reset = if lease.needs_reset {
+            self.settings().server_reset_query.clone()
+        } else {
+            String::new()
+        };
         match tokio::time::timeout(CLEAN_LIMIT, clean(&mut lease, &reset)).await {
             Ok(Ok(())) => {
                 lease.needs_reset = false;
                 lease.pardon();
             }
-            Ok(Err(error)) => tracing::debug!(pool = %self.key, server = lease.record.id, %error, "server not reusable"),
-            Err(_) => tracing::debug!(pool = %self.key, server = lease.record.id, "server did not come to rest"),
+            Ok(Err(error)) => {
+                tracing::debug!(pool = %self.key, server = lease.record.id, %error, "server not reusable")
+            }
+            Err(_) => {
+                tracing::debug!(pool = %self.key, server = lease.record.id, "server did not come to rest")
+            }
         }
     }
 }

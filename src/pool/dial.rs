@@ -53,8 +53,14 @@ impl Pool {
         let error = Arc::new(error);
         {
             let mut failure = self.failure.lock();
-            let pause = failure.as_ref().map_or(retry, |last| (last.pause * 2).clamp(retry, retry * LONGEST_PAUSE));
-            *failure = Some(Failure { error: Arc::clone(&error), retry_at: Instant::now() + pause, pause });
+            let pause = failure
+                .as_ref()
+                .map_or(retry, |last| (last.pause * 2).clamp(retry, retry * LONGEST_PAUSE));
+            *failure = Some(Failure {
+                error: Arc::clone(&error),
+                retry_at: Instant::now() + pause,
+                pause,
+            });
         }
         self.errors.from_pgusher(&error.fields.code);
         tracing::warn!(pool = %self.key, error = %error.fields, "server login failed");

@@ -149,7 +149,13 @@ impl Pools {
             self.made.fetch_add(1, Ordering::Relaxed);
             let settings = config.pool_settings(database, &key.user);
             let blueprint = blueprint(database, &key, credential());
-            Pool::new(key.clone(), Arc::clone(&self.context), self.caps(config, database, &key), settings, blueprint)
+            Pool::new(
+                key.clone(),
+                Arc::clone(&self.context),
+                self.caps(config, database, &key),
+                settings,
+                blueprint,
+            )
         }))
     }
 

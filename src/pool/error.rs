@@ -48,7 +48,12 @@ impl Facts {
     pub fn detail(&self) -> String {
         let mut text = format!(
             "Pool {}: {} of {} servers busy ({} of them idle in transaction), {} connecting, {} clients waiting.",
-            self.pool, self.busy, self.size, self.idle_in_transaction, self.connecting, self.waiting
+            self.pool,
+            self.busy,
+            self.size,
+            self.idle_in_transaction,
+            self.connecting,
+            self.waiting
         );
         if let Some((held, application)) = &self.oldest {
             let application = if application.is_empty() { "unknown" } else { application };

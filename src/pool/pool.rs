@@ -170,7 +170,12 @@ impl Pool {
     }
 
     /// Asks for a server. `waiting` is where it is put down if it does not come at once.
-    pub fn checkout(self: &Arc<Self>, worker: WorkerId, waiting: &Arc<Waiting>, now: Instant) -> Checkout {
+    pub fn checkout(
+        self: &Arc<Self>,
+        worker: WorkerId,
+        waiting: &Arc<Waiting>,
+        now: Instant,
+    ) -> Checkout {
         loop {
             let mut core = self.core.lock();
             let Some(pooled) = core.checkout(worker, now) else {
@@ -206,7 +211,9 @@ impl Pool {
             return None;
         }
         let failure = self.failure.lock();
-        let failure = failure.as_ref().filter(|failure| failure.retry_at > now && !failure.error.is_temporary())?;
+        let failure = failure
+            .as_ref()
+            .filter(|failure| failure.retry_at > now && !failure.error.is_temporary())?;
         Some(PoolError::ServerDown(Arc::clone(&failure.error)))
     }
 
@@ -223,7 +230,8 @@ impl Pool {
     pub(super) fn take_back(self: &Arc<Self>, mut pooled: Pooled) {
         let now = Instant::now();
         let server = &mut pooled.server;
-        if !server.progress.is_settled() || server.needs_reset || server.backend.is_being_canceled() {
+        if !server.progress.is_settled() || server.needs_reset || server.backend.is_being_canceled()
+        {
             return self.clean_later(pooled);
         }
         server.last_used = now;
@@ -298,7 +306,11 @@ impl Pool {
     }
 
     /// Closes idle servers for which `unfit` says so.
-    pub(super) fn close_idle(&self, reason: CloseReason, mut unfit: impl FnMut(&Server) -> bool) -> usize {
+    pub(super) fn close_idle(
+        &self,
+        reason: CloseReason,
+        mut unfit: impl FnMut(&Server) -> bool,
+    ) -> usize {
         let removed = self.core.lock().remove_idle(Instant::now(), |pooled| unfit(&pooled.server));
         let count = removed.len();
         removed.into_iter().for_each(|pooled| self.close(pooled, reason));

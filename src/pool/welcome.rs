@@ -73,7 +73,10 @@ impl Pool {
     ///
     /// # Errors
     /// See [`WelcomeError`].
-    pub async fn welcome(self: &Arc<Self>, asked: &Arc<ParamSet>) -> Result<Arc<Welcome>, WelcomeError> {
+    pub async fn welcome(
+        self: &Arc<Self>,
+        asked: &Arc<ParamSet>,
+    ) -> Result<Arc<Welcome>, WelcomeError> {
         let known = self.welcomes.lock().get(asked);
         if let Some(known) = known {
             return Ok(known);
