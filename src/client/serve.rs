@@ -43,6 +43,7 @@ pub(super) struct Client {
 pub(super) async fn serve(worker: Rc<Worker>, admitted: Box<Admitted>) {
     let Some(mut client) = Client::new(worker, *admitted) else { return };
     client.pool.clients.fetch_add(1, Ordering::Relaxed);
+    client.cells().logins.add(1);
     client.log_arrival();
     let goodbye = client.live().await;
     client.pool.clients.fetch_sub(1, Ordering::Relaxed);

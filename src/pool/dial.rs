@@ -105,7 +105,13 @@ impl Slot {
         pool.welcomes.lock().set_base(&pooled.server.reported);
         let record = Arc::clone(&pooled.server.record);
         tracing::debug!(pool = %pool.key, server = record.id, pid = record.pid, address = %record.address, "server connected");
-        pool.servers.lock().insert(record.id, record);
+        {
+            // Under the lock, so that RECONNECT either finds the server here or has counted up before.
+            let mut servers = pool.servers.lock();
+            let outdated = pooled.generation != pool.generation();
+            record.close_needed.store(outdated, std::sync::atomic::Ordering::Relaxed);
+            servers.insert(record.id, record);
+        }
         let now = Instant::now();
         pool.core.lock().arrived(now);
         drop(Lease::new(pooled, pool, now));

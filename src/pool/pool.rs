@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::caps::{Caps, Permit};
 use super::census::CloseCounts;
+use super::departed::Departed;
 use super::core::{Core, Limits, Offer, TicketNumber};
 use super::dial::Failure;
 use super::welcome::Welcomes;
@@ -33,6 +34,7 @@ pub struct Pool {
     /// Clients that use this pool.
     pub clients: AtomicUsize,
     pub(super) context: Arc<PoolsContext>,
+    departed: Arc<Departed>,
     pub(super) core: Mutex<Core<Pooled, Arc<Waiting>>>,
     pub(super) caps: Caps,
     pub(super) failure: Mutex<Option<Failure>>,
@@ -70,6 +72,7 @@ impl Pool {
     pub(super) fn new(
         key: PoolKey,
         context: Arc<PoolsContext>,
+        departed: Arc<Departed>,
         caps: Caps,
         settings: PoolSettings,
         blueprint: Blueprint,
@@ -84,6 +87,7 @@ impl Pool {
                 closes: CloseCounts::default(),
                 clients: AtomicUsize::new(0),
                 context,
+                departed,
                 core: Mutex::new(Core::new(limits(&settings))),
                 caps,
                 failure: Mutex::default(),
@@ -141,6 +145,9 @@ impl Pool {
     /// Replaces every server: idle ones now, the others when they are given back.
     pub fn reconnect(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
+        let servers = self.servers.lock();
+        servers.values().for_each(|server| server.close_needed.store(true, Ordering::Relaxed));
+        drop(servers);
         self.welcomes.lock().forget();
         *self.failure.lock() = None;
         self.close_idle(CloseReason::Reconnect, |_| true);
@@ -332,6 +339,12 @@ impl Pool {
     /// True when a server of this pool stays with its client until the client leaves.
     pub fn is_session_mode(&self) -> bool {
         self.settings.read().pool_mode == PoolMode::Session
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.departed.add(&self.key.database, &self.stats.totals());
     }
 }
 

@@ -54,6 +54,7 @@ pub struct PoolCells {
     pub binds: Counter,
     pub evictions: Counter,
     pub replays: Counter,
+    pub logins: Counter,
     pub idle_in_transaction_micros: Counter,
     pub waits: [Histogram; WaitOutcome::ALL.len()],
     pub hold: Histogram,
@@ -78,6 +79,7 @@ impl PoolCells {
             binds: counter(),
             evictions: counter(),
             replays: counter(),
+            logins: counter(),
             idle_in_transaction_micros: counter(),
             waits: WaitOutcome::ALL.map(|_| Histogram::new(buckets)),
             hold: Histogram::new(buckets),
@@ -116,6 +118,10 @@ impl PoolStats {
     pub fn of(&self, worker: WorkerId) -> &PoolCells {
         let last = self.shares.len() - 1;
         &self.shares[usize::from(worker.0).min(last)]
+    }
+
+    pub(super) fn shares(&self) -> &[PoolCells] {
+        &self.shares
     }
 
     /// The sum over all threads of one counter.
