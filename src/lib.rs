@@ -1,7 +1,9 @@
 //! pgusher, a PostgreSQL connection pooler.
 
+pub mod app;
 pub mod auth;
 pub mod cancel;
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod control;
@@ -13,5 +15,6 @@ pub mod server;
 pub mod session;
 pub mod sqlstate;
 pub mod stats;
+pub mod telemetry;
 pub mod types;
 pub mod wire;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::{ClientCounts, Identities, WorkerHandle};
+use super::{Admitted, ClientCounts, Identities, WorkerHandle};
 use crate::cancel::CancelKeys;
 use crate::config::Config;
 use crate::pool::Pools;
@@ -112,9 +112,11 @@ impl Gate {
         self.disabled.lock().contains(database)
     }
 
-    /// The worker with the fewest clients.
-    pub(super) fn calmest_worker(&self) -> Option<&WorkerHandle> {
-        self.workers.iter().min_by_key(|worker| worker.clients())
+    /// Hands an admitted client to the worker with the fewest.
+    pub fn hand_over(&self, client: Box<Admitted>) {
+        if let Some(calmest) = self.workers.iter().min_by_key(|worker| worker.clients()) {
+            calmest.hand_over(client);
+        }
     }
 }
 

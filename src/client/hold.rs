@@ -227,6 +227,7 @@ impl Client {
     fn judge(held: &mut Held<'_>, outcome: Outcome) -> Result<Instant, Goodbye> {
         Err(match outcome {
             Outcome::Settled(now) => return Ok(now),
+            Outcome::ClientLeft => Goodbye::Terminated,
             Outcome::ClientGone => Goodbye::Closed,
             Outcome::ClientLost(error) => Goodbye::Failed(error.kind()),
             Outcome::TransactionRefused => Goodbye::Told(replies::transaction_refused()),

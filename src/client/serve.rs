@@ -119,7 +119,10 @@ impl Client {
             }
             match self.relay.poll_requests(cx, &mut side) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Goodbye::Closed)),
-                Poll::Ready(Ok(count)) => self.cells().client_received.add(count as u64),
+                Poll::Ready(Ok(count)) => {
+                    self.disarm();
+                    self.cells().client_received.add(count as u64);
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Goodbye::Failed(error.kind()))),
                 Poll::Pending => return self.rest(),
             }

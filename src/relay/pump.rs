@@ -36,7 +36,9 @@ pub struct ClientSide<'a> {
 pub enum Outcome {
     /// The transaction is over; replies may still have to be sent.
     Settled(Instant),
-    /// The client went away or said goodbye.
+    /// The client said goodbye.
+    ClientLeft,
+    /// The client went away.
     ClientGone,
     /// The client's connection failed.
     ClientLost(io::Error),
