@@ -1,5 +1,6 @@
 //! pgusher, a PostgreSQL connection pooler.
 
+pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod cancel;

@@ -10,8 +10,8 @@ use parking_lot::{Mutex, RwLock};
 
 use super::caps::{Caps, Permit};
 use super::census::CloseCounts;
-use super::departed::Departed;
 use super::core::{Core, Limits, Offer, TicketNumber};
+use super::departed::Departed;
 use super::dial::Failure;
 use super::welcome::Welcomes;
 use super::{CloseReason, Lease, PoolError, PoolKey, PoolsContext, Ticket, Waiting};

@@ -135,4 +135,12 @@ impl PoolStats {
         self.shares.iter().for_each(|share| histogram(share).add_to(&mut total));
         total
     }
+
+    /// The sum over all threads of the waits that ended in one way.
+    pub fn waits(&self, outcome: WaitOutcome) -> HistogramTotal {
+        let mut total = HistogramTotal::default();
+        let shares = self.shares.iter().filter_map(|share| share.waits.get(outcome as usize));
+        shares.for_each(|histogram| histogram.add_to(&mut total));
+        total
+    }
 }
