@@ -8,6 +8,8 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod control;
+pub mod http;
+pub mod metrics;
 pub mod net;
 pub mod pool;
 pub mod relay;

@@ -204,11 +204,6 @@ fn users(host: &dyn Host, config: &Config, pools: &[Arc<Pool>]) -> Vec<UserFacts
     facts.collect()
 }
 
-/// How many clients are still logging in: counted at the door, and not yet on record.
-pub(super) fn logging_in(snapshot: &Snapshot) -> usize {
-    snapshot.process.clients.saturating_sub(snapshot.clients.len())
-}
-
 /// True for a server that will be closed when its client lets go of it.
 pub(super) fn is_outdated(server: &crate::stats::ServerRecord) -> bool {
     server.close_needed.load(Ordering::Relaxed)

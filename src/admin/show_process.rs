@@ -1,6 +1,6 @@
 //! Small tables about the process: SHOW LISTS, CONFIG, STATE, VERSION; and those of things that pgusher has none of.
 
-use super::look::{View, logging_in};
+use super::look::View;
 use super::table::{Cell, Field, Row};
 use crate::config::{self, ShownSetting};
 use crate::stats::Snapshot;
@@ -53,7 +53,7 @@ const LISTS: [(&str, Count); 14] = [
     ("peer_pools", |_| 0),
     ("free_clients", |_| 0),
     ("used_clients", |all| all.clients.len()),
-    ("login_clients", logging_in),
+    ("login_clients", Snapshot::logging_in),
     ("free_servers", |all| all.pools.iter().map(|pool| pool.in_state.idle).sum()),
     ("used_servers", |all| {
         all.pools.iter().map(|pool| pool.in_state.total() - pool.in_state.idle).sum()

@@ -23,6 +23,13 @@ pub struct Snapshot {
     pub clients: Vec<Arc<ClientRecord>>,
 }
 
+impl Snapshot {
+    /// Clients that are logging in: counted at the door, and not on record yet.
+    pub fn logging_in(&self) -> usize {
+        self.process.clients.saturating_sub(self.clients.len())
+    }
+}
+
 /// The process as a whole.
 #[derive(Clone, Debug, Default)]
 pub struct ProcessFacts {

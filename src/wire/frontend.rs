@@ -104,7 +104,8 @@ impl BindShape {
     pub fn read(message: &[u8]) -> Result<Self, FrameError> {
         let mut body = Reader(message.get(HEADER..).unwrap_or_default());
         let view = (|| {
-            (body.cstr()?, body.cstr()?);
+            body.cstr()?;
+            body.cstr()?;
             let formats = body.u16()?;
             body.take(usize::from(formats) * 2)?;
             let parameters = body.u16()?;
