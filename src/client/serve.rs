@@ -47,7 +47,8 @@ pub(super) async fn serve(worker: Rc<Worker>, admitted: Box<Admitted>) {
     let goodbye = client.live().await;
     client.pool.clients.fetch_sub(1, Ordering::Relaxed);
     client.log_departure(&goodbye);
-    client.part(goodbye).await;
+    // Boxed, so that the task of a client that stays does not carry the room for parting.
+    Box::pin(client.part(goodbye)).await;
 }
 
 impl Client {
@@ -251,5 +252,31 @@ impl Client {
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+}
+#[cfg(test)]
+mod size_probe {
+    #[test]
+    fn sizes() {
+        use super::*;
+        fn size_of_output<F: std::future::Future>(
+            _: &impl Fn(Rc<Worker>, Box<Admitted>) -> F,
+        ) -> usize {
+            std::mem::size_of::<F>()
+        }
+        println!("future {}", size_of_output(&serve));
+        println!(
+            "Client {} Relay {} Session {} Stream {} Admitted {} Record {} Entered {} Issued {} Target {} Deadline {}",
+            std::mem::size_of::<Client>(),
+            std::mem::size_of::<Relay>(),
+            std::mem::size_of::<VirtualSession>(),
+            std::mem::size_of::<Stream>(),
+            std::mem::size_of::<Admitted>(),
+            std::mem::size_of::<crate::stats::ClientRecord>(),
+            std::mem::size_of::<Entered>(),
+            std::mem::size_of::<Issued>(),
+            std::mem::size_of::<crate::cancel::Target>(),
+            std::mem::size_of::<Deadline>()
+        );
     }
 }
