@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(parse("  ShOw  StAtS_totals "), Ok(Command::Show(Show::StatsTotals)));
         assert_eq!(parse("PAUSE"), Ok(Command::Pause(None)));
         assert_eq!(parse("pause MyDb"), Ok(Command::Pause(name("MyDb"))));
-        assert_eq!(parse(r#"kill "a;b ""c""#.to_owned().as_str()), Err(Mistake::Unterminated));
+        assert_eq!(parse("kill \"a;b"), Err(Mistake::Unterminated));
         assert_eq!(parse(r#"kill "a;b ""c""""#), Ok(Command::Kill(name(r#"a;b "c""#))));
         assert_eq!(parse("kill_client 17"), Ok(Command::KillClient(17)));
         assert_eq!(parse("KILL_CLIENT 0x1f"), Ok(Command::KillClient(31)));
