@@ -150,7 +150,10 @@ pub async fn bind_all(process: &Process) -> Result<Vec<Listener>, String> {
 
 async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     if name == "*" {
-        return Ok(vec![SocketAddr::from(([0, 0, 0, 0], port)), SocketAddr::from(([0_u16; 8], port))]);
+        return Ok(vec![
+            SocketAddr::from(([0, 0, 0, 0], port)),
+            SocketAddr::from(([0_u16; 8], port)),
+        ]);
     }
     let found = tokio::net::lookup_host((name, port)).await;
     let mut found: Vec<_> =
@@ -187,7 +190,10 @@ fn remove_stale_socket(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {
             if std::os::unix::net::UnixStream::connect(path).is_ok() {
-                return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there"));
+                return Err(io::Error::new(
+                    io::ErrorKind::AddrInUse,
+                    "another process listens there",
+                ));
             }
             std::fs::remove_file(path)
         }

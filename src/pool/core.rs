@@ -300,9 +300,12 @@ impl<S, W> Core<S, W> {
     /// The first in the queue, or one of `worker`'s own not far behind it.
     fn next_waiter(&mut self, worker: WorkerId, now: Instant) -> Option<Place<W>> {
         let first = self.queue.front()?.as_ref()?.since;
-        let reach = if now.saturating_duration_since(first) > OVERTAKE_TIME { 1 } else { OVERTAKE_PLACES };
+        let reach =
+            if now.saturating_duration_since(first) > OVERTAKE_TIME { 1 } else { OVERTAKE_PLACES };
         let near = self.queue.iter().take(reach);
-        let own = near.map(Option::as_ref).position(|place| place.is_some_and(|place| place.worker == worker));
+        let own = near
+            .map(Option::as_ref)
+            .position(|place| place.is_some_and(|place| place.worker == worker));
         let place = self.queue.get_mut(own.unwrap_or(0))?.take();
         self.left_queue();
         place

@@ -78,8 +78,12 @@ fn a_cold_pool_dials_for_every_waiter_and_never_beyond_its_size() {
 #[test]
 fn the_reserve_opens_for_those_who_wait_long_and_closes_again() {
     let now = Instant::now();
-    let mut core: Core<u32, u32> =
-        Core::new(Limits { size: 1, reserve: 1, reserve_after: Some(Duration::from_secs(1)), min: 0 });
+    let mut core: Core<u32, u32> = Core::new(Limits {
+        size: 1,
+        reserve: 1,
+        reserve_after: Some(Duration::from_secs(1)),
+        min: 0,
+    });
     core.enqueue(1, HERE, now);
     assert_eq!(core.start_dials(now), 1);
     core.arrived(now);

@@ -4,8 +4,8 @@ use std::task::{Context, Poll, Waker};
 
 use thiserror::Error;
 
-use super::progress::{Entry, Origin, Request};
 use super::Server;
+use super::progress::{Entry, Origin, Request};
 use crate::net::{Buffer, BufferPool};
 use crate::types::TransactionStatus;
 use crate::wire::tag::backend as tag;
@@ -57,7 +57,11 @@ pub async fn clean(server: &mut Server, reset_query: &str) -> Result<(), CleanEr
     if !reset_query.is_empty() {
         drain.run(server, reset_query).await?;
     }
-    if server.progress.is_settled() && drain.buffer.is_empty() { Ok(()) } else { Err(CleanError::Lost) }
+    if server.progress.is_settled() && drain.buffer.is_empty() {
+        Ok(())
+    } else {
+        Err(CleanError::Lost)
+    }
 }
 
 /// Reads what a server sent while nobody held it, without waiting: notices, changed parameters, its farewell.

@@ -20,7 +20,10 @@ pub struct Reported(pub Vec<(Box<str>, Box<[u8]>)>);
 impl Reported {
     /// The value of a parameter, by name in any case.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_ref())
+        self.0
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_ref())
     }
 }
 

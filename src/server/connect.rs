@@ -68,12 +68,15 @@ pub async fn connect(
     param_sets: &Arc<ParamSets>,
     id: ServerId,
 ) -> Result<Box<Server>, ConnectError> {
-    let mut last = ConnectError::new(sqlstate::UNABLE_TO_CONNECT, "no server address is configured");
+    let mut last =
+        ConnectError::new(sqlstate::UNABLE_TO_CONNECT, "no server address is configured");
     for address in &blueprint.addresses {
         let attempt = Login::run(blueprint, address, param_sets, id);
         let result = match limit {
             Some(limit) => tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
-                let text = format!("server {address} did not answer within {limit:?} (server_connect_timeout)");
+                let text = format!(
+                    "server {address} did not answer within {limit:?} (server_connect_timeout)"
+                );
                 Err(ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text))
             }),
             None => attempt.await,
@@ -147,7 +150,10 @@ impl<'a> Login<'a> {
         let blueprint = self.blueprint;
         let mut packet = Vec::new();
         let fixed = [("user", blueprint.user.as_ref()), ("database", blueprint.database.as_ref())];
-        let extra = blueprint.startup_parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let extra = blueprint
+            .startup_parameters
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         startup::put_startup(&mut packet, 0, fixed.into_iter().chain(extra));
         self.send(&packet).await
     }
@@ -170,7 +176,11 @@ impl<'a> Login<'a> {
             match self.stream.recv(&mut self.buffer, &self.pool).await {
                 Ok(0) => return Err(lost("the server closed the connection during the login")),
                 Ok(_) => {}
-                Err(error) => return Err(lost(&format!("connection to server failed during the login: {error}"))),
+                Err(error) => {
+                    return Err(lost(&format!(
+                        "connection to server failed during the login: {error}"
+                    )));
+                }
             }
         }
     }
@@ -216,7 +226,9 @@ impl<'a> Login<'a> {
             }
             AuthRequest::Sasl(mechanisms) => {
                 if !mechanisms.split(|&byte| byte == 0).any(|name| name == MECHANISM.as_bytes()) {
-                    return Err(unsupported("the server offers no SASL mechanism that pgusher knows"));
+                    return Err(unsupported(
+                        "the server offers no SASL mechanism that pgusher knows",
+                    ));
                 }
                 let scram = credential.scram()?;
                 frontend::put_sasl_initial(&mut answer, MECHANISM, &scram.client_first());
@@ -238,7 +250,9 @@ impl<'a> Login<'a> {
                 self.scram = Scram::Done;
             }
             AuthRequest::Other(code) => {
-                return Err(unsupported(&format!("the server asks for authentication method {code}")));
+                return Err(unsupported(&format!(
+                    "the server asks for authentication method {code}"
+                )));
             }
         }
         self.send(&answer).await
@@ -246,7 +260,9 @@ impl<'a> Login<'a> {
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), ConnectError> {
         let sent = self.stream.send_all(bytes).await;
-        sent.map_err(|error| lost(&format!("connection to server failed during the login: {error}")))
+        sent.map_err(|error| {
+            lost(&format!("connection to server failed during the login: {error}"))
+        })
     }
 
     fn finish(

@@ -39,7 +39,11 @@ impl Prepared {
         match self.held.get_mut(&statement.id()) {
             Some(held) => {
                 held.used = self.clock;
-                if held.generation == statement.generation() { Holding::Current } else { Holding::Stale }
+                if held.generation == statement.generation() {
+                    Holding::Current
+                } else {
+                    Holding::Stale
+                }
             }
             None => Holding::Missing,
         }

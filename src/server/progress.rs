@@ -195,7 +195,8 @@ impl Progress {
             return;
         }
         // Before the server has said that it wants data the order of data and Sync decides what a Sync means.
-        let expected = self.queue.iter().any(|e| matches!(e.request, Request::Query | Request::Execute));
+        let expected =
+            self.queue.iter().any(|e| matches!(e.request, Request::Query | Request::Execute));
         let repeated = self.queue.back().is_some_and(|e| e.request == Request::CopyData);
         if expected && !(repeated && entry.request == Request::CopyData) {
             self.queue.push_back(entry);
@@ -214,7 +215,9 @@ impl Progress {
 
     /// Judges a reply other than ErrorResponse and ReadyForQuery by its type.
     pub fn reply(&mut self, tag: u8) -> Verdict {
-        if matches!(tag, tag::NOTICE_RESPONSE | tag::NOTIFICATION_RESPONSE | tag::PARAMETER_STATUS) || self.lost {
+        if matches!(tag, tag::NOTICE_RESPONSE | tag::NOTIFICATION_RESPONSE | tag::PARAMETER_STATUS)
+            || self.lost
+        {
             return Verdict::Forward;
         }
         let Some(head) = self.queue.front() else { return self.misfit() };
@@ -228,8 +231,12 @@ impl Progress {
             tag::ROW_DESCRIPTION if request == Request::Describe => (true, true),
             tag::ROW_DESCRIPTION => (request == Request::Query, false),
             tag::PORTAL_SUSPENDED => (request == Request::Execute, true),
-            tag::COMMAND_COMPLETE | tag::EMPTY_QUERY_RESPONSE => (runs(request), request == Request::Execute),
-            tag::DATA_ROW | tag::COPY_DATA | tag::COPY_DONE | tag::COPY_OUT_RESPONSE => (runs(request), false),
+            tag::COMMAND_COMPLETE | tag::EMPTY_QUERY_RESPONSE => {
+                (runs(request), request == Request::Execute)
+            }
+            tag::DATA_ROW | tag::COPY_DATA | tag::COPY_DONE | tag::COPY_OUT_RESPONSE => {
+                (runs(request), false)
+            }
             tag::COPY_IN_RESPONSE => (runs(request), false),
             tag::FUNCTION_CALL_RESPONSE => (request == Request::FunctionCall, false),
             // COPY BOTH is replication, and anything else is no reply at all.
@@ -332,7 +339,11 @@ impl Progress {
 
     fn pop(&mut self) -> Option<Entry> {
         let done = self.queue.pop_front();
-        while self.queue.front().is_some_and(|e| matches!(e.request, Request::CopyData | Request::CopyEnd)) {
+        while self
+            .queue
+            .front()
+            .is_some_and(|e| matches!(e.request, Request::CopyData | Request::CopyEnd))
+        {
             self.queue.pop_front();
         }
         done

@@ -41,7 +41,11 @@ fn receive(progress: &mut Progress, tags: &str) -> String {
     for tag in tags.chars() {
         let verdict = match tag {
             'i' | 'x' => {
-                let status = if tag == 'i' { TransactionStatus::Idle } else { TransactionStatus::InTransaction };
+                let status = if tag == 'i' {
+                    TransactionStatus::Idle
+                } else {
+                    TransactionStatus::InTransaction
+                };
                 match progress.ready(status) {
                     Some(entry) if entry.origin == Origin::Injected => Verdict::Swallow,
                     _ => Verdict::Forward,

@@ -59,8 +59,14 @@ mod tests {
 
     #[test]
     fn every_notation_is_read() {
-        let found = parsed(r" -c geqo=off -cjit=off  --statement-timeout=5s -c search_path=a\ b,c").expect("valid");
-        let expected = [("geqo", "off"), ("jit", "off"), ("statement_timeout", "5s"), ("search_path", "a b,c")];
+        let found = parsed(r" -c geqo=off -cjit=off  --statement-timeout=5s -c search_path=a\ b,c")
+            .expect("valid");
+        let expected = [
+            ("geqo", "off"),
+            ("jit", "off"),
+            ("statement_timeout", "5s"),
+            ("search_path", "a b,c"),
+        ];
         assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 

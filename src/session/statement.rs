@@ -49,7 +49,10 @@ pub const SERVER_PREFIX: &[u8] = b"PGUSHER_";
 
 impl fmt::Debug for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Statement").field("id", &self.id).field("bytes", &self.content.len()).finish_non_exhaustive()
+        f.debug_struct("Statement")
+            .field("id", &self.id)
+            .field("bytes", &self.content.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,11 @@ impl ErrorCounts {
     /// An error that a server raised. Only its class is kept, so that the number of series stays small.
     pub fn from_server(&self, sqlstate: &[u8]) {
         let class = sqlstate.get(..2).unwrap_or(b"XX");
-        let class: String = class.iter().map(|&byte| char::from(byte)).filter(char::is_ascii_alphanumeric).collect();
+        let class: String = class
+            .iter()
+            .map(|&byte| char::from(byte))
+            .filter(char::is_ascii_alphanumeric)
+            .collect();
         self.count("server", class);
     }
 

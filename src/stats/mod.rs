@@ -13,4 +13,6 @@ pub use cells::{PoolCells, PoolStats, WaitOutcome};
 pub use counter::Counter;
 pub use errors::ErrorCounts;
 pub use histogram::{Buckets, Histogram, HistogramTotal};
-pub use records::{ClientRecord, ClientState, Entered, IdSource, Records, ServerRecord, ServerState};
+pub use records::{
+    ClientRecord, ClientState, Entered, IdSource, Records, ServerRecord, ServerState,
+};

@@ -125,7 +125,13 @@ pub struct ClientRecord {
 
 impl ClientRecord {
     /// A client that has logged in.
-    pub fn new(id: u64, database: Name, user: Name, application_name: Name, socket: &Socket) -> Self {
+    pub fn new(
+        id: u64,
+        database: Name,
+        user: Name,
+        application_name: Name,
+        socket: &Socket,
+    ) -> Self {
         ClientRecord {
             id,
             database,
