@@ -90,7 +90,7 @@ fn print_heading(stage: &Stage, options: &Options) {
         options.contestants().iter().map(|&kind| contestant::version(kind)).collect();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     println!(
-        "# {}\n\nPostgreSQL {}, {processors} processors for everything; pools of 20; medians of {} rounds of {} s.\n",
+        "# {}\n\nPostgreSQL {}, {processors} processors for everything; pools of 20; medians of {} round(s) of {} s.\n",
         names.join(", "),
         stage.version(),
         options.rounds(),

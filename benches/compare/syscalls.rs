@@ -17,7 +17,7 @@ use std::time::Duration;
 const TRANSACTIONS: u32 = 15_000;
 
 /// Calls with a smaller share of a transaction are left out of the table.
-const LEAST_SHOWN: f64 = 0.005;
+const LEAST_SHOWN: f64 = 0.05;
 
 /// Counts the calls of every proxy with 10 and 100 clients; `None` when strace is missing or not allowed.
 pub(crate) fn measure(
