@@ -52,6 +52,12 @@ impl Control {
     }
 }
 
+/// Something a cancel request can take out of a queue.
+pub trait Dequeue: Send + Sync {
+    /// Ends the wait as cancelled.
+    fn dequeue(&self);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

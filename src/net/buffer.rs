@@ -98,7 +98,7 @@ impl Buffer {
     pub fn reserve(&mut self, size: usize) {
         if self.bytes.len() < size {
             self.compact();
-            self.bytes.resize(size, 0);
+            self.bytes.resize(size.max(SMALL), 0);
         }
     }
 

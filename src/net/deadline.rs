@@ -53,7 +53,6 @@ impl Deadlines {
         let mut entries = self.entries.borrow_mut();
         for (_, entry) in entries.iter_mut() {
             if entry.due <= now {
-                entry.due = NEVER;
                 if let Some(waker) = &entry.waker {
                     waker.wake_by_ref();
                 }
@@ -84,6 +83,11 @@ impl Deadline {
                 entry.due = due;
             }
         }
+    }
+
+    /// True while a deadline is set.
+    pub fn is_armed(&self) -> bool {
+        self.due != NEVER
     }
 
     /// True once the deadline has passed.

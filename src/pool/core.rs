@@ -225,6 +225,11 @@ impl<S, W> Core<S, W> {
         self.incoming += 1;
     }
 
+    /// A server that [`remove_idle`](Core::remove_idle) took out is looked at, and may come back.
+    pub fn begin_test(&mut self) {
+        self.incoming += 1;
+    }
+
     /// A server in use is gone.
     pub fn lost(&mut self, now: Instant) {
         self.account(now);

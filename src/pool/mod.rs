@@ -1,1 +1,30 @@
-mod core;
+//! Pools: who gets which server, when servers are made, and when they go.
+//!
+//! [`core`] is the pure schedule. [`Pool`] puts it behind a lock and carries its verdicts out; [`Lease`] and
+//! [`Ticket`] are what a client holds, and dropping them is how it lets go.
+
+mod caps;
+mod census;
+mod clean_up;
+pub mod core;
+mod dial;
+mod directory;
+mod error;
+mod keeper;
+mod lease;
+#[allow(clippy::module_inception, reason = "the room's main noun")]
+mod pool;
+mod waiting;
+mod welcome;
+
+pub use caps::{Cap, CapTable, Caps};
+pub use census::{CloseReason, PoolCensus};
+pub use directory::{Connects, PoolKey, Pools, PoolsContext};
+pub use error::{Facts, PoolError};
+pub use keeper::keep;
+pub use lease::Lease;
+pub use pool::{Checkout, Pool};
+pub use waiting::{Ticket, Waiting};
+pub use welcome::{Welcome, WelcomeError};
+
+pub(crate) use pool::Pooled;

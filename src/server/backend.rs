@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::net::{self, Buffer, BufferPool};
+use crate::net::{self, Buffer};
 use crate::types::ServerAddress;
 use crate::wire::startup;
 
@@ -117,9 +117,9 @@ async fn attempt(backend: &Backend) -> Attempt {
     if stream.send_all(&packet).await.is_err() {
         return Attempt::Unknown;
     }
-    let (mut buffer, pool) = (Buffer::new(), BufferPool::default());
+    let mut buffer = Buffer::new();
     loop {
-        match stream.recv(&mut buffer, &pool).await {
+        match stream.recv(&mut buffer).await {
             Ok(0) => return Attempt::Delivered,
             Ok(count) => buffer.consume(count),
             // A reset is PostgreSQL closing with our bytes unread, or a server that died: not known.

@@ -64,6 +64,24 @@ pub async fn clean(server: &mut Server, reset_query: &str) -> Result<(), CleanEr
     }
 }
 
+/// Asks an idle server for a sign of life: an empty query.
+///
+/// # Errors
+/// It gave none.
+pub async fn probe(server: &mut Server) -> Result<(), CleanError> {
+    run_sql(server, "").await
+}
+
+/// Runs a query on a server at rest and drops its results.
+///
+/// # Errors
+/// [`CleanError::Refused`] with the server's error, after which the server is at rest again; otherwise it is lost.
+pub async fn run_sql(server: &mut Server, sql: &str) -> Result<(), CleanError> {
+    let mut drain = Drain::default();
+    let result = drain.run(server, sql).await;
+    if drain.buffer.is_empty() { result } else { Err(CleanError::Lost) }
+}
+
 /// Reads what a server sent while nobody held it, without waiting: notices, changed parameters, its farewell.
 ///
 /// # Errors
@@ -72,7 +90,7 @@ pub fn drain_news(server: &mut Server) -> Result<(), CleanError> {
     let mut drain = Drain::default();
     let mut cx = Context::from_waker(Waker::noop());
     loop {
-        match server.stream.poll_recv(&mut cx, &mut drain.buffer, &drain.pool) {
+        match server.stream.poll_recv(&mut cx, &mut drain.buffer, &BufferPool::default()) {
             Poll::Pending if drain.buffer.is_empty() => return Ok(()),
             // Half a message: its rest would be taken for the answer to the next client's request.
             Poll::Pending => return Err(CleanError::Lost),
@@ -85,7 +103,6 @@ pub fn drain_news(server: &mut Server) -> Result<(), CleanError> {
 #[derive(Default)]
 struct Drain {
     buffer: Buffer,
-    pool: BufferPool,
     /// Bytes of a message that is too large to be looked at.
     skipping: usize,
     refused: Option<ErrorFields>,
@@ -142,7 +159,7 @@ impl Drain {
     }
 
     async fn receive(&mut self, server: &mut Server) -> Result<(), CleanError> {
-        let count = server.stream.recv(&mut self.buffer, &self.pool).await?;
+        let count = server.stream.recv(&mut self.buffer).await?;
         self.received(server, count)
     }
 

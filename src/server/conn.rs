@@ -67,6 +67,11 @@ impl Server {
         }
     }
 
+    /// The one object for these parameters.
+    pub fn intern(&self, values: params::Values) -> Arc<ParamSet> {
+        self.param_sets.intern(values)
+    }
+
     /// The session's state was discarded (DISCARD ALL): parameters, statements, everything.
     pub fn note_discarded(&mut self) {
         self.applied = self.param_sets.intern(params::Values::new());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Backend, Prepared, Progress, Reported, Server, ServerId};
 use crate::auth::{AuthError, MECHANISM, ScramClient, ScramClientFinal, ServerCredential};
-use crate::net::{self, Buffer, BufferPool, Stream};
+use crate::net::{self, Buffer, Stream};
 use crate::session::params::{ParamSets, Values};
 use crate::sqlstate;
 use crate::stats::ServerRecord;
@@ -93,7 +93,6 @@ pub async fn connect(
 struct Login<'a> {
     stream: Stream,
     buffer: Buffer,
-    pool: BufferPool,
     blueprint: &'a Blueprint,
     reported: Reported,
     key: Option<(u32, Box<[u8]>)>,
@@ -129,7 +128,6 @@ impl<'a> Login<'a> {
         let mut login = Login {
             stream,
             buffer: Buffer::new(),
-            pool: BufferPool::default(),
             blueprint,
             reported: Reported::default(),
             key: None,
@@ -171,9 +169,8 @@ impl<'a> Login<'a> {
                 self.buffer.consume(needed);
                 return Ok(message);
             }
-            self.buffer.prepare(&self.pool);
             self.buffer.reserve(needed);
-            match self.stream.recv(&mut self.buffer, &self.pool).await {
+            match self.stream.recv(&mut self.buffer).await {
                 Ok(0) => return Err(lost("the server closed the connection during the login")),
                 Ok(_) => {}
                 Err(error) => {

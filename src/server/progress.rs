@@ -118,6 +118,8 @@ pub struct Progress {
     /// The server ignores everything up to the next Sync.
     skipping: bool,
     lost: bool,
+    /// A reply came that nothing asked for.
+    out_of_sync: bool,
 }
 
 impl Progress {
@@ -129,6 +131,11 @@ impl Progress {
     /// True when the conversation cannot be accounted for: the server must not be used by anybody else.
     pub fn is_lost(&self) -> bool {
         self.lost
+    }
+
+    /// True when a reply came that fits no request: server and pooler disagree on where they are.
+    pub fn is_out_of_sync(&self) -> bool {
+        self.out_of_sync
     }
 
     /// Declares the conversation lost.
@@ -263,7 +270,7 @@ impl Progress {
         match self.queue.front().map(|head| head.request) {
             Some(Request::Query | Request::FunctionCall | Request::Sync) => self.pop(),
             _ => {
-                self.lost = true;
+                self.misfit();
                 None
             }
         }
@@ -333,6 +340,7 @@ impl Progress {
     }
 
     fn misfit(&mut self) -> Verdict {
+        self.out_of_sync |= !self.lost;
         self.lost = true;
         Verdict::Forward
     }

@@ -26,6 +26,10 @@ pub struct VirtualSession {
     pub unnamed: Unnamed,
     /// What the next unnamed statement is called; unique over all clients.
     next_unnamed: u64,
+    /// A name that a statement made on purpose takes on the server; it is closed behind the next Sync.
+    pub stray: Option<Box<[u8]>>,
+    /// The session holds something that only its present server has.
+    pinned: bool,
     /// Named statements; none for most clients, hence boxed.
     named: Option<Box<AHashMap<Box<[u8]>, Arc<Statement>>>>,
 }
@@ -50,7 +54,16 @@ impl VirtualSession {
         // 2^32 unnamed statements of one client before its numbers could meet those of the client after it.
         let next_unnamed = (client_id << 32) | 1;
         let unnamed = Unnamed::default();
-        VirtualSession { params, param_sets, statements, unnamed, next_unnamed, named: None }
+        VirtualSession {
+            params,
+            param_sets,
+            statements,
+            unnamed,
+            next_unnamed,
+            stray: None,
+            pinned: false,
+            named: None,
+        }
     }
 
     /// Remembers a new unnamed statement; returns its version.
@@ -60,6 +73,16 @@ impl VirtualSession {
         self.unnamed.content.clear();
         self.unnamed.content.extend_from_slice(content);
         self.unnamed.version
+    }
+
+    /// Keeps the client on its server until it leaves.
+    pub fn pin(&mut self) {
+        self.pinned = true;
+    }
+
+    /// True while the client must keep its server.
+    pub fn is_pinned(&self) -> bool {
+        self.pinned
     }
 
     /// There is no unnamed statement any more.

@@ -1,0 +1,70 @@
+//! The composition root: the only place that knows every room.
+//!
+//! [`run`] builds what is needed and serves until a signal ends it. Logins, dials, the console and everything else that
+//! is not relaying runs on the control runtime; workers have runtimes of their own.
+
+mod drain;
+mod process;
+mod reload;
+mod serve;
+mod signals;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::runtime::Builder;
+
+use crate::auth::Userlist;
+use crate::config::{self, Loaded};
+use process::Process;
+
+/// Threads for logins, dials and the console.
+const CONTROL_THREADS: usize = 2;
+
+/// Checks a configuration file, and the userlist it names.
+///
+/// # Errors
+/// Every mistake, one per line.
+pub fn check(path: &Path) -> Result<(), String> {
+    let loaded = config::load(path).map_err(|mistakes| mistakes.to_string())?;
+    if let Some(auth_file) = &loaded.config.process.auth_file {
+        Userlist::load(auth_file).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Serves clients until a signal ends it.
+///
+/// # Errors
+/// Something that is needed cannot be had: a port, a thread, a readable userlist.
+pub fn run(path: &Path, loaded: Loaded) -> Result<(), String> {
+    let log = crate::telemetry::start(loaded.config.process.log_format, &loaded.config.process.log_level)?;
+    raise_descriptor_limit(&loaded.config);
+    let control = Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start threads: {error}"))?;
+    let handle = control.handle().clone();
+    let result = control.block_on(async {
+        let process = Process::build(PathBuf::from(path), loaded, log, handle)?;
+        serve::serve(Arc::new(process)).await
+    });
+    control.shutdown_background();
+    result
+}
+
+/// Every client and every server is a descriptor.
+fn raise_descriptor_limit(config: &config::Config) {
+    let servers: usize = config.databases.len().max(1) * config.defaults.pool_size;
+    let wanted = (config.process.max_client_conn + servers + 64) as u64;
+    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(0);
+    if limit < wanted {
+        tracing::warn!(
+            limit,
+            wanted,
+            "too few file descriptors for max_client_conn and the pools: raise the limit (ulimit -n, LimitNOFILE)"
+        );
+    }
+}

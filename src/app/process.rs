@@ -1,0 +1,127 @@
+//! The running process: what was built at the start, and what holds it together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::RwLock;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::client::{Gate, GateParts, Identities, LogClients, WorkerHandle, spawn_worker};
+use crate::config::{Config, Loaded};
+use crate::pool::{Connects, Pools, PoolsContext};
+use crate::stats::{Buckets, Records};
+use crate::telemetry::LogControl;
+use crate::types::WorkerId;
+
+/// How the process is to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Ending {
+    /// It goes on.
+    #[default]
+    None,
+    /// Transactions finish first.
+    Drain,
+    /// At once.
+    Now,
+}
+
+/// Everything that lives as long as the process.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) path: PathBuf,
+    pub(super) gate: Arc<Gate>,
+    pub(super) log: LogControl,
+    pub(super) log_clients: LogClients,
+    pub(super) ending: watch::Sender<Ending>,
+    /// Files whose change is a reason to reload.
+    pub(super) files: RwLock<Vec<PathBuf>>,
+    /// One reload at a time.
+    pub(super) reloading: tokio::sync::Mutex<()>,
+}
+
+impl Process {
+    pub(super) fn build(path: PathBuf, loaded: Loaded, log: LogControl, control: Handle) -> Result<Self, String> {
+        let config = Arc::new(loaded.config);
+        let verifiers = Identities::new_verifiers().map_err(|error| error.to_string())?;
+        let identities = Identities::load(&config, &verifiers).map_err(|error| error.to_string())?;
+        let log_clients = LogClients::default();
+        let workers = spawn_workers(&config, &control, &log_clients)?;
+        let buckets = buckets(&config);
+        let pools = Pools::new(PoolsContext {
+            control,
+            param_sets: Arc::default(),
+            records: Arc::<Records>::default(),
+            connects: Connects::new(&buckets),
+            buckets: buckets.clone(),
+            workers: workers.len(),
+            cancel_wait_timeout: RwLock::new(config.process.cancel_wait_timeout),
+        });
+        let process = Process {
+            path,
+            gate: Gate::new(GateParts {
+                pools,
+                workers,
+                config: Arc::clone(&config),
+                identities: Arc::new(identities),
+                buckets,
+            }),
+            log,
+            log_clients,
+            ending: watch::Sender::new(Ending::None),
+            files: RwLock::new(loaded.files),
+            reloading: tokio::sync::Mutex::new(()),
+        };
+        process.apply_process_settings(&config);
+        Ok(process)
+    }
+
+    /// Settings that take effect by being looked at.
+    pub(super) fn apply_process_settings(&self, config: &Config) {
+        self.log_clients.connections.store(config.process.log_connections, Ordering::Relaxed);
+        self.log_clients.disconnections.store(config.process.log_disconnections, Ordering::Relaxed);
+        *self.gate.pools.context.cancel_wait_timeout.write() = config.process.cancel_wait_timeout;
+        if let Err(error) = self.log.set_level(&config.process.log_level) {
+            tracing::warn!(%error, "log level not changed");
+        }
+    }
+
+    /// Ends the process; a more urgent ending overrides.
+    pub(super) fn end(&self, ending: Ending) {
+        self.ending.send_if_modified(|now| {
+            let more = ending > *now;
+            *now = (*now).max(ending);
+            more
+        });
+    }
+
+    /// Waits until the process is to end at least this way.
+    pub(super) async fn ended(&self, ending: Ending) {
+        let mut watched = self.ending.subscribe();
+        // The sender lives as long as `self`.
+        let _ = watched.wait_for(|now| *now >= ending).await;
+    }
+}
+
+fn spawn_workers(config: &Config, control: &Handle, log: &LogClients) -> Result<Vec<WorkerHandle>, String> {
+    let count = config.process.worker_threads.unwrap_or_else(auto_workers);
+    (0..count)
+        .map(|number| spawn_worker(WorkerId(number), control.clone(), log.clone()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("cannot start worker threads: {error}"))
+}
+
+/// Half the cores, at most 8: a second worker costs more CPU per transaction than the first while that has room, and
+/// PostgreSQL needs cores, too.
+fn auto_workers() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u16::try_from((cores / 2).clamp(1, 8)).unwrap_or(1)
+}
+
+fn buckets(config: &Config) -> Buckets {
+    match &config.http {
+        Some(http) => Buckets::new(&http.queue_buckets),
+        None => Buckets::new(&crate::config::Http::default().queue_buckets),
+    }
+}

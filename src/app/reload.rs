@@ -1,0 +1,108 @@
+//! Reload: read everything, check everything, then change only what differs.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::process::Process;
+use crate::client::Identities;
+use crate::config::{self, Changes, Config};
+use crate::control::Order;
+use crate::pool::PoolError;
+use crate::types::Name;
+
+/// How often files are looked at when `reload_on_change` is set.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Process {
+    /// Puts the files' configuration in force, or nothing at all. Returns what takes effect only after a restart.
+    ///
+    /// # Errors
+    /// Every mistake, one per line; then the configuration in force stays.
+    pub(super) async fn reload(&self) -> Result<Vec<String>, String> {
+        let _alone = self.reloading.lock().await;
+        let loaded = config::load(&self.path).map_err(|mistakes| mistakes.to_string())?;
+        let verifiers = Arc::clone(&self.gate.identities().verifiers);
+        let identities = Identities::load(&loaded.config, &verifiers).map_err(|error| error.to_string())?;
+        let (old, new) = (self.gate.config(), Arc::new(loaded.config));
+        let changes = config::diff(&old, &new);
+        *self.files.write() = loaded.files;
+        self.apply(&changes, &new, identities);
+        tracing::info!(
+            added = ?changes.databases_added,
+            removed = ?changes.databases_removed,
+            reconnecting = ?changes.servers_changed,
+            adjusted = ?changes.settings_changed,
+            "configuration reloaded"
+        );
+        Ok(changes.needs_restart.iter().map(|key| format!("{key} takes effect after a restart")).collect())
+    }
+
+    fn apply(&self, changes: &Changes, config: &Arc<Config>, identities: Identities) {
+        let identities = Arc::new(identities);
+        self.gate.reconfigure(Arc::clone(config), Arc::clone(&identities));
+        self.apply_process_settings(config);
+        self.gate.pools.reconfigure(config, |key| {
+            config.database(&key.database).map_or(crate::auth::ServerCredential::Nothing, |database| {
+                identities.credential(config, database, &key.user)
+            })
+        });
+        for name in &changes.databases_removed {
+            self.remove_database(name, config);
+        }
+    }
+
+    /// Clients of a database that is not served any more are told goodbye.
+    fn remove_database(&self, name: &Name, config: &Config) {
+        let pools = &self.gate.pools;
+        let gone = |database: &str| config.database(database).is_none();
+        for pool in pools.all().into_iter().filter(|pool| gone(&pool.key.database)) {
+            pool.dismiss_waiters(&PoolError::Removed);
+            pool.pause();
+            pools.remove(&pool.key);
+        }
+        for client in pools.context.records.clients().iter().filter(|client| gone(&client.database)) {
+            client.control.give(Order::CloseNow);
+        }
+        tracing::info!(database = %name, "database removed");
+    }
+}
+
+/// Reloads, and says in the log how it went.
+pub(super) async fn reload_and_log(process: &Process) {
+    match process.reload().await {
+        Ok(warnings) => warnings.iter().for_each(|warning| tracing::warn!("{warning}")),
+        Err(mistakes) => {
+            for line in mistakes.lines() {
+                tracing::error!("{line}");
+            }
+            tracing::error!("reload failed: the configuration in force stays");
+        }
+    }
+}
+
+/// Reloads when a file of the configuration changes and `reload_on_change` is set.
+pub(super) async fn watch_files(process: Arc<Process>) {
+    let mut seen = stamps(&process);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let now = stamps(&process);
+        if now != seen && process.gate.config().process.reload_on_change {
+            tracing::info!("configuration files changed");
+            reload_and_log(&process).await;
+        }
+        seen = now;
+    }
+}
+
+/// When each file was last changed.
+fn stamps(process: &Process) -> HashMap<PathBuf, Option<SystemTime>> {
+    let auth_file = process.gate.config().process.auth_file.clone();
+    let files = process.files.read().clone();
+    let stamp = |path: PathBuf| {
+        let changed = std::fs::metadata(&path).and_then(|found| found.modified()).ok();
+        (path, changed)
+    };
+    files.into_iter().chain(auth_file).map(stamp).collect()
+}

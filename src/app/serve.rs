@@ -1,0 +1,86 @@
+//! The switchyard: every visitor goes where it wants to go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use socket2::Socket;
+
+use super::process::{Ending, Process};
+use super::{drain, reload, signals};
+use crate::client::{Entry, Incoming, Visitor, log_in, receive};
+use crate::net::{Listener, Peer, Stream, bind_all};
+use crate::pool;
+
+/// Visitors that have not said what they want. More are turned away unheard.
+const MAX_UNHEARD: usize = 8_192;
+
+/// Serves until the process is to end, then sees clients off.
+pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
+    let config = process.gate.config();
+    let listeners = bind_all(&config.process).await?;
+    signals::listen(&process)?;
+    tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
+    tokio::spawn(reload::watch_files(Arc::clone(&process)));
+    let unheard = Arc::new(AtomicUsize::new(0));
+    for listener in listeners {
+        tracing::info!(address = %listener, "listening");
+        tokio::spawn(accept(Arc::clone(&process), listener, Arc::clone(&unheard)));
+    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "pgusher is ready");
+    process.ended(Ending::Drain).await;
+    drain::drain(&process).await;
+    Ok(())
+}
+
+/// Accepts until the process is to end; then the door closes.
+async fn accept(process: Arc<Process>, listener: Listener, unheard: Arc<AtomicUsize>) {
+    loop {
+        let (socket, peer) = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = process.ended(Ending::Drain) => return,
+        };
+        if unheard.load(Ordering::Relaxed) < MAX_UNHEARD {
+            unheard.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(visit(Arc::clone(&process), socket, peer, Unheard(Arc::clone(&unheard))));
+        }
+    }
+}
+
+/// A visitor that has not said what it wants.
+struct Unheard(Arc<AtomicUsize>);
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn visit(process: Arc<Process>, socket: Socket, peer: Peer, unheard: Unheard) {
+    let since = Instant::now();
+    let Ok(stream) = Stream::new(socket) else { return };
+    let limit = process.gate.config().process.client_login_timeout.unwrap_or(Duration::MAX);
+    let heard = tokio::time::timeout(limit, receive(Incoming::new(stream, peer))).await;
+    drop(unheard);
+    match heard {
+        Ok(Some(Visitor::Client(incoming, startup))) => {
+            match log_in(&process.gate, incoming, startup, since).await {
+                Some(Entry::Client(client)) => process.gate.hand_over(client),
+                Some(Entry::Console(console)) => drop(console),
+                None => {}
+            }
+        }
+        Ok(Some(Visitor::Cancel { peer, pid, key, stream })) => {
+            let from = match &peer {
+                Peer::Tcp(address) => Some(address.ip()),
+                Peer::Unix => None,
+            };
+            let limit = process.gate.pools.context.cancel_wait();
+            let outcome = process.gate.cancel_keys.cancel(pid, &key, from, limit).await;
+            tracing::debug!(%peer, pid, outcome = outcome.as_str(), "cancel request");
+            drop(stream);
+        }
+        // Gone, sent away, or silent for too long.
+        Ok(None) | Err(_) => {}
+    }
+}

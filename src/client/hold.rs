@@ -1,0 +1,290 @@
+//! A client holds a server: for a transaction, or for its session.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::disconnect::Goodbye;
+use super::replies;
+use super::serve::Client;
+use crate::cancel::Target;
+use crate::pool::{CloseReason, Lease};
+use crate::relay::{ClientSide, Clock, Conversation, Names, Outcome, Release};
+use crate::server::deliver_cancel;
+use crate::stats::{ClientState, ServerState};
+use crate::types::{PoolMode, TransactionStatus};
+
+/// A server that the client's cancel key is aimed at. The aim is taken off before the server goes back.
+struct Held<'a> {
+    target: &'a Target,
+    lease: Lease,
+}
+
+impl<'a> Held<'a> {
+    fn new(target: &'a Target, lease: Lease) -> Self {
+        target.aim_at_server(&lease.backend);
+        Held { target, lease }
+    }
+}
+
+impl Deref for Held<'_> {
+    type Target = Lease;
+
+    fn deref(&self) -> &Lease {
+        &self.lease
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Lease {
+        &mut self.lease
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.target.aim_at_nothing();
+    }
+}
+
+/// What a holder is waiting for; each has its timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The server works (`query_timeout`).
+    Running,
+    /// `query_timeout` has passed and the server was asked to cancel.
+    Cancelling,
+    /// The client is silent in its transaction (`idle_transaction_timeout`).
+    IdleInTransaction,
+    /// The client is silent outside of a transaction, in session mode (`client_idle_timeout`).
+    Idle,
+}
+
+/// Measures a hold.
+struct Watch {
+    clock: Clock,
+    phase: Option<Phase>,
+    /// When the transaction began.
+    since: Instant,
+    cancel_asked: bool,
+}
+
+/// How a hold ended.
+enum End {
+    Relay(Outcome),
+    TimedOut(Phase),
+    TransactionTooLong,
+    Ordered(Goodbye),
+}
+
+impl Client {
+    /// Relays until the server is not needed any more.
+    pub(super) async fn hold(&mut self, lease: Lease) -> Result<(), Goodbye> {
+        let since = lease.since;
+        let key = Arc::clone(&self.key.target);
+        let mut held = Held::new(&key, lease);
+        self.note_active(&held);
+        let mut watch = Watch {
+            clock: Clock { requests_since: Some(since), idle_since: None },
+            phase: None,
+            since,
+            cancel_asked: false,
+        };
+        if self.settings.pool_mode == PoolMode::Session {
+            held.needs_reset = true;
+        }
+        let mut restored = false;
+        let end =
+            std::future::poll_fn(|cx| self.poll_hold(cx, &mut held, &mut watch, &mut restored))
+                .await;
+        self.disarm();
+        self.end_hold(held, watch, end)
+    }
+
+    fn note_active(&self, lease: &Lease) {
+        let (client, server) = (&self.record.client, &lease.record);
+        client.enter(ClientState::Active, server.id);
+        server.enter(ServerState::Active, client.id);
+        server.request_at(lease.since);
+    }
+
+    fn poll_hold(
+        &mut self,
+        cx: &mut Context<'_>,
+        held: &mut Held<'_>,
+        watch: &mut Watch,
+        restored: &mut bool,
+    ) -> Poll<End> {
+        let mut talk = Conversation {
+            session: &mut self.session,
+            server: held,
+            names: names(&self.settings),
+            release: release(self.settings.pool_mode),
+            cells: self.pool.stats.of(self.worker.id),
+            errors: &self.pool.errors,
+            clock: &mut watch.clock,
+        };
+        if !std::mem::replace(restored, true) {
+            self.relay.restore_session(&mut talk);
+        }
+        let mut side = ClientSide { stream: &mut self.stream, pool: &self.worker.buffers };
+        if let Poll::Ready(outcome) = self.relay.poll(cx, &mut side, &mut talk) {
+            return Poll::Ready(End::Relay(outcome));
+        }
+        self.check_hold(held, watch)
+    }
+
+    /// Timeouts and orders, while nothing moves.
+    fn check_hold(&mut self, held: &Held<'_>, watch: &mut Watch) -> Poll<End> {
+        let phase = phase(held, watch.cancel_asked);
+        let idle = phase == Phase::Idle;
+        if let Some(goodbye) = self.ordered(idle) {
+            return Poll::Ready(End::Ordered(goodbye));
+        }
+        if watch.phase != Some(phase) {
+            self.enter_phase(phase, watch);
+        }
+        if !self.deadline.is_over() {
+            return Poll::Pending;
+        }
+        if !idle
+            && self.settings.transaction_timeout.is_some_and(|limit| watch.since.elapsed() >= limit)
+        {
+            return Poll::Ready(End::TransactionTooLong);
+        }
+        if phase != Phase::Running {
+            return Poll::Ready(End::TimedOut(phase));
+        }
+        self.ask_to_cancel(held, watch);
+        Poll::Pending
+    }
+
+    fn enter_phase(&mut self, phase: Phase, watch: &mut Watch) {
+        if phase == Phase::Idle || watch.phase == Some(Phase::Idle) {
+            watch.since = Instant::now();
+        }
+        watch.phase = Some(phase);
+        self.record.client.set_idle_in_transaction(phase == Phase::IdleInTransaction);
+        let own = match phase {
+            Phase::Running => self.settings.query_timeout,
+            Phase::Cancelling => Some(CANCEL_PATIENCE),
+            Phase::IdleInTransaction => self.settings.idle_transaction_timeout,
+            Phase::Idle => self.settings.client_idle_timeout,
+        };
+        let transaction = self.settings.transaction_timeout.filter(|_| phase != Phase::Idle);
+        let transaction = transaction.map(|limit| limit.saturating_sub(watch.since.elapsed()));
+        self.deadline.arm(own.into_iter().chain(transaction).min());
+    }
+
+    /// `query_timeout`: the server itself ends the query, so the client stays.
+    fn ask_to_cancel(&mut self, held: &Held<'_>, watch: &mut Watch) {
+        watch.cancel_asked = true;
+        watch.phase = Some(Phase::Cancelling);
+        self.deadline.arm(Some(CANCEL_PATIENCE));
+        if self.relay.can_speak() {
+            let mut bytes = Vec::new();
+            let limit = self.settings.query_timeout.unwrap_or_default();
+            replies::cancelling(limit).put_notice(&mut bytes);
+            self.relay.say(&bytes);
+        }
+        let guard = held.backend.begin_cancel();
+        self.worker.control.spawn(deliver_cancel(guard, CANCEL_PATIENCE));
+    }
+
+    /// Lets the server go, and says what becomes of the client.
+    fn end_hold(&mut self, mut held: Held<'_>, watch: Watch, end: End) -> Result<(), Goodbye> {
+        if self.relay.is_mid_request() {
+            // The server waits for the rest of a message that will not come.
+            held.progress.lose();
+        }
+        if self.session.is_pinned() {
+            held.needs_reset = true;
+        }
+        let result = match end {
+            End::Relay(outcome) => Self::judge(&mut held, outcome),
+            End::TimedOut(phase) => Err(timed_out(phase)),
+            End::TransactionTooLong => Err(Goodbye::Told(replies::transaction_timeout())),
+            End::Ordered(goodbye) => Err(goodbye),
+        };
+        let ended = result.as_ref().copied().unwrap_or_else(|_| Instant::now());
+        let took = ended.saturating_duration_since(held.since);
+        let cells = self.cells();
+        cells.hold.observe(took);
+        cells.transaction_micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        if let Some(idle) = watch.clock.idle_since.filter(|_| result.is_err()) {
+            cells
+                .idle_in_transaction_micros
+                .add(u64::try_from(idle.elapsed().as_micros()).unwrap_or(u64::MAX));
+        }
+        // Before the last replies are sent: whoever waits need not wait for that.
+        drop(held);
+        self.record.client.set_idle_in_transaction(false);
+        self.note_idle();
+        result.map(drop)
+    }
+
+    fn judge(held: &mut Held<'_>, outcome: Outcome) -> Result<Instant, Goodbye> {
+        Err(match outcome {
+            Outcome::Settled(now) => return Ok(now),
+            Outcome::ClientLeft => Goodbye::Terminated,
+            Outcome::ClientGone => Goodbye::Closed,
+            Outcome::ClientLost(error) => Goodbye::Failed(error.kind()),
+            Outcome::TransactionRefused => Goodbye::Told(replies::transaction_refused()),
+            Outcome::BadRequest(error) => {
+                held.progress.lose();
+                Goodbye::Told(replies::bad_request(error))
+            }
+            Outcome::BadReply(error) => {
+                held.progress.lose();
+                if held.progress.is_out_of_sync() {
+                    held.condemn(CloseReason::OutOfSync);
+                }
+                tracing::warn!(server = held.record.id, %error, "server broke the protocol");
+                Goodbye::Told(replies::bad_reply(&error))
+            }
+            Outcome::ServerGone { farewell } => {
+                held.condemn(CloseReason::Error);
+                if farewell { Goodbye::ByServer } else { Goodbye::Told(replies::server_gone()) }
+            }
+        })
+    }
+}
+
+/// How long a server may take to react to a cancel request.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
+
+fn phase(held: &Held<'_>, cancel_asked: bool) -> Phase {
+    let progress = &held.progress;
+    if !progress.waits_for_client() {
+        return if cancel_asked { Phase::Cancelling } else { Phase::Running };
+    }
+    if progress.status() == TransactionStatus::Idle && progress.is_quiet() {
+        Phase::Idle
+    } else {
+        Phase::IdleInTransaction
+    }
+}
+
+fn timed_out(phase: Phase) -> Goodbye {
+    Goodbye::Told(match phase {
+        Phase::Running | Phase::Cancelling => replies::query_timeout(),
+        Phase::IdleInTransaction => replies::idle_transaction_timeout(),
+        Phase::Idle => replies::idle_timeout(),
+    })
+}
+
+fn names(settings: &crate::config::PoolSettings) -> Names {
+    match settings.max_prepared_statements {
+        limit @ 1.. if settings.pool_mode != PoolMode::Session => Names::Virtual { limit },
+        _ => Names::Raw,
+    }
+}
+
+fn release(mode: PoolMode) -> Release {
+    match mode {
+        PoolMode::Transaction => Release::Transaction,
+        PoolMode::Statement => Release::Statement,
+        PoolMode::Session => Release::Never,
+    }
+}

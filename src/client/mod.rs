@@ -1,0 +1,21 @@
+//! Clients: how they come in ([`Gate`]), and how they are served ([`serve`]).
+
+mod checkout;
+mod disconnect;
+mod gate;
+mod handshake;
+mod hold;
+mod identity;
+mod limits;
+mod login;
+pub mod replies;
+mod serve;
+mod worker;
+
+pub use disconnect::Goodbye;
+pub use gate::{Gate, GateParts, LoginCounts, LoginResult};
+pub use handshake::{Incoming, Visitor, receive};
+pub use identity::Identities;
+pub use limits::ClientCounts;
+pub use login::{Admitted, Console, ConsoleRights, Entry, log_in};
+pub use worker::{LogClients, Worker, WorkerHandle, spawn_worker};

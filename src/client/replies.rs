@@ -1,0 +1,215 @@
+//! The one table of errors that clients read: what happened, with its SQLSTATE, the facts and what to do.
+
+use std::time::Duration;
+
+use crate::pool::{Facts, PoolError, WelcomeError};
+use crate::relay::{ReplyError, RequestError};
+use crate::sqlstate::{self, SqlState};
+use crate::wire::startup::StartupError;
+use crate::wire::{ErrorFields, Severity};
+
+fn fatal(code: SqlState, message: impl Into<String>) -> ErrorFields {
+    ErrorFields::new(Severity::Fatal, code, message)
+}
+
+fn error(code: SqlState, message: impl Into<String>) -> ErrorFields {
+    ErrorFields::new(Severity::Error, code, message)
+}
+
+/// A request that gets no server. The client stays connected.
+pub fn no_server(reason: &PoolError) -> ErrorFields {
+    match reason {
+        PoolError::ServerDown(down) => down.fields.clone().severity(Severity::Error),
+        PoolError::WaitTimeout(facts) => wait_timeout(facts),
+        PoolError::Cancelled => {
+            error(sqlstate::QUERY_CANCELED, "canceling statement due to user request")
+                .detail("The statement was still waiting for a server connection.")
+        }
+        PoolError::Removed => {
+            error(sqlstate::ADMIN_SHUTDOWN, "the database was removed from the pooler")
+        }
+        PoolError::ShuttingDown => shutting_down(),
+    }
+}
+
+fn wait_timeout(facts: &Facts) -> ErrorFields {
+    let waited = facts.waited.as_secs_f64();
+    let message =
+        format!("no server connection became available within {waited:.1} s (query_wait_timeout)");
+    error(sqlstate::TOO_MANY_CONNECTIONS, message).detail(facts.detail()).hint(facts.hint())
+}
+
+/// A long wait, announced.
+pub fn still_waiting(facts: &Facts) -> ErrorFields {
+    ErrorFields::new(
+        Severity::Notice,
+        sqlstate::TOO_MANY_CONNECTIONS,
+        "no server connection available yet, the client is queued",
+    )
+    .detail(facts.detail())
+}
+
+/// A login whose parameters could not be confirmed.
+pub fn no_welcome(reason: WelcomeError) -> ErrorFields {
+    match reason {
+        WelcomeError::Pool(reason) => no_server(&reason).severity(Severity::Fatal),
+        WelcomeError::Refused(fields) => fields.severity(Severity::Fatal),
+        WelcomeError::Lost => server_gone(),
+    }
+}
+
+/// The server went away without a word.
+pub fn server_gone() -> ErrorFields {
+    fatal(sqlstate::CONNECTION_FAILURE, "server closed the connection unexpectedly")
+        .hint("The server process ended or the network failed; whether the last statement took effect is not known.")
+}
+
+/// The client broke the protocol.
+pub fn bad_request(reason: RequestError) -> ErrorFields {
+    fatal(sqlstate::PROTOCOL_VIOLATION, reason.to_string())
+}
+
+/// The server broke the protocol.
+pub fn bad_reply(reason: &ReplyError) -> ErrorFields {
+    match reason {
+        ReplyError::ReplayRefused(fields) => fields
+            .clone()
+            .severity(Severity::Fatal)
+            .hint("A parameter of the session is not valid any more."),
+        other => fatal(sqlstate::CONNECTION_FAILURE, other.to_string()),
+    }
+}
+
+/// BEGIN in statement mode.
+pub fn transaction_refused() -> ErrorFields {
+    fatal(
+        sqlstate::FEATURE_NOT_SUPPORTED,
+        "transaction blocks not allowed in statement pooling mode",
+    )
+    .hint("Set pool_mode = \"transaction\" for this database or user.")
+}
+
+/// A start-up packet that cannot be read.
+pub fn bad_startup(reason: &StartupError) -> ErrorFields {
+    let code = match reason {
+        StartupError::Version { .. } => sqlstate::FEATURE_NOT_SUPPORTED,
+        _ => sqlstate::PROTOCOL_VIOLATION,
+    };
+    fatal(code, reason.to_string())
+}
+
+/// A message out of place during the login.
+pub fn bad_login(what: &str) -> ErrorFields {
+    fatal(sqlstate::PROTOCOL_VIOLATION, what)
+}
+
+/// A start-up parameter that cannot be read.
+pub fn bad_parameter(message: impl Into<String>) -> ErrorFields {
+    fatal(sqlstate::INVALID_PARAMETER_VALUE, message)
+}
+
+/// No user in the start-up packet.
+pub fn no_user() -> ErrorFields {
+    fatal(sqlstate::INVALID_AUTHORIZATION, "no PostgreSQL user name specified in startup packet")
+}
+
+/// Replication is not pooled.
+pub fn no_replication() -> ErrorFields {
+    fatal(sqlstate::FEATURE_NOT_SUPPORTED, "replication connections are not supported")
+        .hint("Connect to the PostgreSQL server directly for replication.")
+}
+
+/// A failed proof of identity. The same for unknown users and wrong passwords.
+pub fn wrong_password(user: &str) -> ErrorFields {
+    fatal(sqlstate::INVALID_PASSWORD, format!("password authentication failed for user \"{user}\""))
+}
+
+/// No such database, here.
+pub fn no_database(name: &str) -> ErrorFields {
+    fatal(sqlstate::UNDEFINED_DATABASE, format!("database \"{name}\" does not exist"))
+        .detail("The pooler has no such database and no fallback.")
+        .hint(format!("Add [databases.{name}] or [databases.\"*\"] to the configuration."))
+}
+
+/// DISABLE.
+pub fn disabled(name: &str) -> ErrorFields {
+    fatal(sqlstate::CANNOT_CONNECT_NOW, format!("database \"{name}\" is disabled"))
+        .hint("An administrator enables it with ENABLE.")
+}
+
+/// The console is not for everybody.
+pub fn no_console(user: &str) -> ErrorFields {
+    fatal(sqlstate::INSUFFICIENT_PRIVILEGE, format!("user \"{user}\" may not use the console"))
+        .hint("List the user in admin_users or stats_users.")
+}
+
+/// A limit on clients.
+pub fn too_many_clients(setting: &str, limit: usize) -> ErrorFields {
+    fatal(sqlstate::TOO_MANY_CONNECTIONS, format!("no more connections allowed ({setting})"))
+        .detail(format!("{setting} is {limit}, and as many clients are connected."))
+}
+
+/// `client_login_timeout`.
+pub fn login_timeout() -> ErrorFields {
+    fatal(sqlstate::CANNOT_CONNECT_NOW, "login took too long (client_login_timeout)")
+}
+
+/// pgusher is stopping.
+pub fn shutting_down() -> ErrorFields {
+    fatal(sqlstate::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
+        .detail("The pooler is shutting down.")
+}
+
+/// No new clients while pgusher is stopping.
+pub fn not_admitting() -> ErrorFields {
+    fatal(sqlstate::CANNOT_CONNECT_NOW, "the pooler is shutting down")
+}
+
+/// KILL.
+pub fn killed() -> ErrorFields {
+    fatal(sqlstate::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
+}
+
+/// `client_idle_timeout`.
+pub fn idle_timeout() -> ErrorFields {
+    fatal(
+        sqlstate::IDLE_SESSION_TIMEOUT,
+        "terminating connection due to idle-session timeout (client_idle_timeout)",
+    )
+}
+
+/// `idle_transaction_timeout`.
+pub fn idle_transaction_timeout() -> ErrorFields {
+    let message =
+        "terminating connection due to idle-in-transaction timeout (idle_transaction_timeout)";
+    fatal(sqlstate::IDLE_IN_TRANSACTION_TIMEOUT, message).detail("The transaction was rolled back.")
+}
+
+/// `transaction_timeout`.
+pub fn transaction_timeout() -> ErrorFields {
+    fatal(
+        sqlstate::TRANSACTION_TIMEOUT,
+        "terminating connection due to transaction timeout (transaction_timeout)",
+    )
+    .detail("The transaction was rolled back.")
+}
+
+/// `query_timeout` has passed; the server is asked to cancel.
+pub fn cancelling(after: Duration) -> ErrorFields {
+    let message = format!(
+        "canceling statement that has run for {:.1} s (query_timeout)",
+        after.as_secs_f64()
+    );
+    ErrorFields::new(Severity::Notice, sqlstate::QUERY_CANCELED, message)
+}
+
+/// `query_timeout` has passed and the server does not listen.
+pub fn query_timeout() -> ErrorFields {
+    fatal(sqlstate::QUERY_CANCELED, "canceling statement due to query timeout (query_timeout)")
+        .detail("The server did not react to the cancel request.")
+}
+
+/// Something that should not happen.
+pub fn internal(message: impl Into<String>) -> ErrorFields {
+    fatal(sqlstate::INTERNAL_ERROR, message)
+}

@@ -1,0 +1,130 @@
+//! A thread that relays traffic, and its clients.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::runtime::{Builder, Handle, LocalOptions};
+use tokio::sync::mpsc;
+
+use super::login::Admitted;
+use super::serve;
+use crate::net::{BufferPool, Deadlines, TICK};
+use crate::types::WorkerId;
+
+/// What a worker lends to its clients' tasks.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its number.
+    pub id: WorkerId,
+    /// Spare memory.
+    pub buffers: BufferPool,
+    /// Timeouts.
+    pub deadlines: Rc<Deadlines>,
+    /// Where work goes that is not for this thread.
+    pub control: Handle,
+    /// Whether a line is logged for clients that come and go.
+    pub log: LogClients,
+    clients: Arc<AtomicUsize>,
+}
+
+/// Which lines are logged; may change while running.
+#[derive(Clone, Debug, Default)]
+pub struct LogClients {
+    /// `log_connections`.
+    pub connections: Arc<std::sync::atomic::AtomicBool>,
+    /// `log_disconnections`.
+    pub disconnections: Arc<std::sync::atomic::AtomicBool>,
+}
+
+/// The way to a worker.
+#[derive(Clone, Debug)]
+pub struct WorkerHandle {
+    sender: mpsc::UnboundedSender<Box<Admitted>>,
+    clients: Arc<AtomicUsize>,
+}
+
+impl WorkerHandle {
+    /// How many clients it has.
+    pub fn clients(&self) -> usize {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    /// Hands a client over.
+    pub(super) fn hand_over(&self, client: Box<Admitted>) {
+        self.clients.fetch_add(1, Ordering::Relaxed);
+        if self.sender.send(client).is_err() {
+            // The thread has ended: so is the process about to.
+            self.clients.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Starts a worker's thread. It ends when its handles are dropped and its clients have left.
+///
+/// # Errors
+/// The thread or its runtime cannot be made.
+pub fn spawn_worker(
+    id: WorkerId,
+    control: Handle,
+    log: LogClients,
+) -> std::io::Result<WorkerHandle> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let clients = Arc::new(AtomicUsize::new(0));
+    let handle = WorkerHandle { sender, clients: Arc::clone(&clients) };
+    let runtime_made = std::sync::mpsc::channel();
+    std::thread::Builder::new().name(format!("worker-{}", id.0)).spawn(move || {
+        let runtime =
+            Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        match runtime {
+            Ok(runtime) => {
+                let _ = runtime_made.0.send(Ok(()));
+                let worker = Rc::new(Worker {
+                    id,
+                    buffers: BufferPool::default(),
+                    deadlines: Rc::default(),
+                    control,
+                    log,
+                    clients,
+                });
+                runtime.block_on(work(worker, receiver));
+            }
+            Err(error) => drop(runtime_made.0.send(Err(error))),
+        }
+    })?;
+    runtime_made.1.recv().unwrap_or_else(|_| Err(std::io::Error::other("worker thread died")))?;
+    Ok(handle)
+}
+
+async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admitted>>) {
+    let deadlines = Rc::clone(&worker.deadlines);
+    let ticking = tokio::task::spawn_local(async move {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            deadlines.tick();
+        }
+    });
+    while let Some(client) = arrivals.recv().await {
+        let worker = Rc::clone(&worker);
+        tokio::task::spawn_local(async move {
+            let _present = Present(Rc::clone(&worker));
+            serve::serve(worker, client).await;
+        });
+    }
+    // Clients that are still there keep the thread until they leave.
+    while worker.clients.load(Ordering::Relaxed) > 0 {
+        tokio::time::sleep(TICK).await;
+    }
+    ticking.abort();
+}
+
+/// A client is counted as long as its task lives.
+struct Present(Rc<Worker>);
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}

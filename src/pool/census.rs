@@ -1,0 +1,136 @@
+//! A pool in numbers, for the console and the metrics.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::core::Census;
+use super::{Facts, Pool};
+use crate::stats::{ServerRecord, ServerState};
+
+/// Why a server was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// `server_lifetime`.
+    Lifetime,
+    /// `server_idle_timeout`.
+    Idle,
+    /// The connection failed, or the server ended it.
+    Error,
+    /// RECONNECT, or the configuration changed.
+    Reconnect,
+    /// There was no place for it.
+    Surplus,
+    /// Another pool needed its place.
+    Evicted,
+    /// It did not come to rest after its client left.
+    Unclean,
+    /// Its conversation could not be accounted for. Must not happen with clients and servers that keep the protocol.
+    OutOfSync,
+    /// PAUSE, KILL or shutdown.
+    Paused,
+}
+
+impl CloseReason {
+    /// All reasons, in the order of their numbers.
+    pub const ALL: [CloseReason; 9] = [
+        CloseReason::Lifetime,
+        CloseReason::Idle,
+        CloseReason::Error,
+        CloseReason::Reconnect,
+        CloseReason::Surplus,
+        CloseReason::Evicted,
+        CloseReason::Unclean,
+        CloseReason::OutOfSync,
+        CloseReason::Paused,
+    ];
+
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CloseReason::Lifetime => "lifetime",
+            CloseReason::Idle => "idle",
+            CloseReason::Error => "error",
+            CloseReason::Reconnect => "reload",
+            CloseReason::Surplus => "surplus",
+            CloseReason::Evicted => "evicted",
+            CloseReason::Unclean => "unclean",
+            CloseReason::OutOfSync => "out_of_sync",
+            CloseReason::Paused => "admin",
+        }
+    }
+}
+
+/// Closed servers by reason.
+#[derive(Debug, Default)]
+pub struct CloseCounts([AtomicU64; CloseReason::ALL.len()]);
+
+impl CloseCounts {
+    pub(super) fn count(&self, reason: CloseReason) {
+        if let Some(count) = self.0.get(reason as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many were closed for this reason.
+    pub fn get(&self, reason: CloseReason) -> u64 {
+        self.0.get(reason as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+}
+
+/// A pool at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct PoolCensus {
+    /// The schedule's numbers.
+    pub core: Census,
+    /// Its servers, by number.
+    pub servers: Vec<Arc<ServerRecord>>,
+}
+
+impl PoolCensus {
+    /// Servers in this state.
+    pub fn servers_in(&self, state: ServerState) -> usize {
+        self.servers.iter().filter(|server| server.state() == state).count()
+    }
+
+    /// Servers being connected: on their way, and not yet counted among [`servers`](PoolCensus::servers).
+    pub fn logging_in(&self) -> usize {
+        let known = self.servers.len();
+        (self.core.idle + self.core.busy + self.core.incoming).saturating_sub(known)
+    }
+}
+
+impl Pool {
+    /// The pool now.
+    pub fn census(&self) -> PoolCensus {
+        let servers = self.servers.lock().values().map(Arc::clone).collect();
+        PoolCensus { core: self.core.lock().census(Instant::now()), servers }
+    }
+
+    /// What a client that waited in vain should know.
+    pub fn facts(&self, waited: Duration) -> Facts {
+        let now = Instant::now();
+        let census = self.census();
+        let records = &self.context.records;
+        let held = census.servers.iter().filter(|server| server.state() == ServerState::Active);
+        let holders: Vec<_> = held
+            .filter_map(|server| Some((server.requested_at(), records.client(server.link())?)))
+            .collect();
+        let idle_in_transaction =
+            holders.iter().filter(|(_, client)| client.is_idle_in_transaction()).count();
+        let oldest = holders.iter().min_by_key(|(since, _)| *since).map(|(since, client)| {
+            (now.saturating_duration_since(*since), client.application_name.lock().to_string())
+        });
+        Facts {
+            pool: self.key.to_string(),
+            waited,
+            size: self.settings().pool_size,
+            busy: census.core.busy,
+            idle_in_transaction,
+            connecting: census.core.incoming,
+            waiting: census.core.waiting,
+            oldest,
+            paused: census.core.paused,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Making servers: as many at once as are wanted, with a pause after a failure.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::caps::Permit;
+use super::{CloseReason, Lease, Pool, PoolError, Pooled};
+use crate::server::{self, ConnectError};
+
+/// A pause grows up to this many times `server_login_retry`.
+const LONGEST_PAUSE: u32 = 16;
+
+/// The last login failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// Why.
+    pub(super) error: Arc<ConnectError>,
+    /// Not before this moment is another login tried.
+    pub(super) retry_at: Instant,
+    pause: Duration,
+}
+
+impl Pool {
+    /// Starts as many logins as the waiters need and the limits allow.
+    pub fn pump(self: &Arc<Self>) {
+        let now = Instant::now();
+        if self.failure.lock().as_ref().is_some_and(|failure| failure.retry_at > now) {
+            return;
+        }
+        let dials = self.core.lock().start_dials(now);
+        for _ in 0..dials {
+            let slot = Slot { pool: Arc::clone(self), armed: true };
+            // Without a permit the slot is dropped, and the pool is pumped again when there is room.
+            if let Some(permit) = self.caps.acquire(self) {
+                self.context.control.spawn(slot.dial(permit));
+            }
+        }
+    }
+
+    /// The same from a place where locks may be held.
+    pub fn pump_later(&self) {
+        let this = self.this();
+        self.context.control.spawn(async move {
+            if let Some(pool) = this.upgrade() {
+                pool.pump();
+            }
+        });
+    }
+
+    /// Notes the failure and sends the waiters away unless some server may still come.
+    fn dial_failed(&self, error: ConnectError) {
+        let retry = self.settings().server_login_retry;
+        let error = Arc::new(error);
+        {
+            let mut failure = self.failure.lock();
+            let pause = failure
+                .as_ref()
+                .map_or(retry, |last| (last.pause * 2).clamp(retry, retry * LONGEST_PAUSE));
+            *failure = Some(Failure {
+                error: Arc::clone(&error),
+                retry_at: Instant::now() + pause,
+                pause,
+            });
+        }
+        self.errors.from_pgusher(&error.fields.code);
+        tracing::warn!(pool = %self.key, error = %error.fields, "server login failed");
+        let hopeless = self.core.lock().total() == 0;
+        if hopeless && !error.is_temporary() {
+            self.dismiss_waiters(&PoolError::ServerDown(error));
+        }
+    }
+}
+
+/// A place in the pool for a server that is being made. Dropping it gives the place back.
+struct Slot {
+    pool: Arc<Pool>,
+    armed: bool,
+}
+
+impl Slot {
+    async fn dial(self, permit: Permit) {
+        let pool = Arc::clone(&self.pool);
+        let (blueprint, generation) = (pool.blueprint(), pool.generation());
+        let limit = pool.settings().server_connect_timeout;
+        let id = pool.context.records.ids.next();
+        let started = Instant::now();
+        match server::connect(&blueprint, limit, &pool.context.param_sets, id).await {
+            Ok(server) => {
+                pool.context.connects.succeeded(&pool.key.database, started.elapsed());
+                self.arrived(Pooled { server, permit, generation });
+            }
+            Err(error) => {
+                pool.context.connects.failed(&pool.key.database);
+                drop(self);
+                drop(permit);
+                pool.dial_failed(error);
+            }
+        }
+    }
+
+    fn arrived(mut self, pooled: Pooled) {
+        self.armed = false;
+        let pool = Arc::clone(&self.pool);
+        *pool.failure.lock() = None;
+        pool.welcomes.lock().set_base(&pooled.server.reported);
+        let record = Arc::clone(&pooled.server.record);
+        tracing::debug!(pool = %pool.key, server = record.id, pid = record.pid, address = %record.address, "server connected");
+        pool.servers.lock().insert(record.id, record);
+        let now = Instant::now();
+        pool.core.lock().arrived(now);
+        drop(Lease::new(pooled, pool, now));
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.armed {
+            self.pool.core.lock().dial_failed(Instant::now());
+        }
+    }
+}
+
+impl Pool {
+    /// Asks a server that was idle for long whether it still lives, then offers it.
+    pub(super) fn test_later(self: &Arc<Self>, pooled: Pooled) {
+        let pool = Arc::clone(self);
+        self.context.control.spawn(async move {
+            let now = Instant::now();
+            pool.core.lock().arrived(now);
+            let mut lease = Lease::new(pooled, Arc::clone(&pool), now);
+            lease.condemn(CloseReason::Error);
+            lease.record.enter(crate::stats::ServerState::Tested, 0);
+            let limit = pool.settings().server_connect_timeout.unwrap_or(TEST_LIMIT);
+            let test = server::probe(&mut lease);
+            if let Ok(Ok(())) = tokio::time::timeout(limit, test).await {
+                lease.pardon();
+            }
+        });
+    }
+}
+
+/// A test that takes longer means that the server is gone.
+const TEST_LIMIT: Duration = Duration::from_secs(5);

@@ -1,0 +1,238 @@
+//! All pools, by database and user.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
+
+use super::{CapTable, Caps, Pool};
+use crate::auth::ServerCredential;
+use crate::config::{Config, Database};
+use crate::server::Blueprint;
+use crate::session::params::ParamSets;
+use crate::stats::{Buckets, Histogram, HistogramTotal, Records};
+use crate::types::Name;
+
+/// Whose servers a pool holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PoolKey {
+    /// The database as clients call it.
+    pub database: Name,
+    /// The user on the server.
+    pub user: Name,
+}
+
+impl fmt::Display for PoolKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.database, self.user)
+    }
+}
+
+/// What all pools share.
+#[derive(Debug)]
+pub struct PoolsContext {
+    /// Where dials, tests and clean-ups run.
+    pub control: Handle,
+    /// Where sets of parameters are interned.
+    pub param_sets: Arc<ParamSets>,
+    /// Who is there.
+    pub records: Arc<Records>,
+    /// Bounds of the time histograms.
+    pub buckets: Buckets,
+    /// How many threads relay traffic.
+    pub workers: usize,
+    /// Logins to servers.
+    pub connects: Connects,
+    /// `cancel_wait_timeout`.
+    pub cancel_wait_timeout: RwLock<Option<Duration>>,
+}
+
+impl PoolsContext {
+    /// How long a cancel request may take.
+    pub fn cancel_wait(&self) -> Duration {
+        self.cancel_wait_timeout.read().unwrap_or(Duration::from_secs(10))
+    }
+}
+
+/// Logins to servers, by database.
+#[derive(Debug)]
+pub struct Connects {
+    buckets: Buckets,
+    by_database: Mutex<std::collections::BTreeMap<Name, Count>>,
+}
+
+#[derive(Debug)]
+struct Count {
+    failed: u64,
+    took: Histogram,
+}
+
+impl Connects {
+    /// Nothing counted yet.
+    pub fn new(buckets: &Buckets) -> Self {
+        Connects { buckets: buckets.clone(), by_database: Mutex::default() }
+    }
+
+    pub(super) fn succeeded(&self, database: &Name, took: Duration) {
+        self.with(database, |count| count.took.observe(took));
+    }
+
+    pub(super) fn failed(&self, database: &Name) {
+        self.with(database, |count| count.failed += 1);
+    }
+
+    fn with(&self, database: &Name, change: impl FnOnce(&mut Count)) {
+        let mut all = self.by_database.lock();
+        let fresh = || Count { failed: 0, took: Histogram::new(&self.buckets) };
+        change(all.entry(Name::clone(database)).or_insert_with(fresh));
+    }
+
+    /// By database: how long the logins that succeeded took, and how many failed.
+    pub fn all(&self) -> Vec<(Name, HistogramTotal, u64)> {
+        let all = self.by_database.lock();
+        let total = |count: &Count| {
+            let mut total = HistogramTotal::default();
+            count.took.add_to(&mut total);
+            total
+        };
+        all.iter().map(|(name, count)| (Name::clone(name), total(count), count.failed)).collect()
+    }
+}
+
+/// All pools, and how new ones are made.
+#[derive(Debug)]
+pub struct Pools {
+    pools: DashMap<PoolKey, Arc<Pool>, ahash::RandomState>,
+    /// What they share.
+    pub context: Arc<PoolsContext>,
+    database_caps: CapTable,
+    user_caps: CapTable,
+    /// Pools made so far.
+    made: AtomicU64,
+}
+
+impl Pools {
+    /// No pools yet.
+    pub fn new(context: PoolsContext) -> Arc<Self> {
+        Arc::new(Pools {
+            pools: DashMap::default(),
+            context: Arc::new(context),
+            database_caps: CapTable::default(),
+            user_caps: CapTable::default(),
+            made: AtomicU64::new(0),
+        })
+    }
+
+    /// The pool that serves `user` in `database`, made if it is the first to come. `credential` is what proves the
+    /// user to the server where the database has no user of its own.
+    pub fn get(
+        &self,
+        config: &Config,
+        database: &Arc<Database>,
+        name: &Name,
+        user: &Name,
+        credential: impl FnOnce() -> ServerCredential,
+    ) -> Arc<Pool> {
+        let key = PoolKey {
+            database: Name::clone(name),
+            user: Name::clone(database.user.as_ref().unwrap_or(user)),
+        };
+        if let Some(pool) = self.pools.get(&key) {
+            return Arc::clone(&pool);
+        }
+        let entry = self.pools.entry(key.clone());
+        Arc::clone(&entry.or_insert_with(|| {
+            self.made.fetch_add(1, Ordering::Relaxed);
+            let settings = config.pool_settings(database, &key.user);
+            let blueprint = blueprint(database, &key, credential());
+            Pool::new(
+                key.clone(),
+                Arc::clone(&self.context),
+                self.caps(config, database, &key),
+                settings,
+                blueprint,
+            )
+        }))
+    }
+
+    fn caps(&self, config: &Config, database: &Database, key: &PoolKey) -> Caps {
+        let of_user = config.users.get(&key.user).and_then(|user| user.max_user_connections);
+        Caps {
+            database: self.database_caps.get(&key.database, database.max_db_connections),
+            user: self.user_caps.get(&key.user, of_user),
+        }
+    }
+
+    /// All pools, in the order of their keys.
+    pub fn all(&self) -> Vec<Arc<Pool>> {
+        let mut all: Vec<_> = self.pools.iter().map(|entry| Arc::clone(entry.value())).collect();
+        all.sort_by(|a, b| a.key.cmp(&b.key));
+        all
+    }
+
+    /// The pools of one database.
+    pub fn of_database(&self, name: &str) -> Vec<Arc<Pool>> {
+        self.all().into_iter().filter(|pool| pool.key.database.as_ref() == name).collect()
+    }
+
+    /// Servers in use by one database.
+    pub fn database_servers(&self, name: &str) -> usize {
+        self.database_caps.used(name)
+    }
+
+    /// Servers in use by one user.
+    pub fn user_servers(&self, name: &str) -> usize {
+        self.user_caps.used(name)
+    }
+
+    /// Applies a new configuration to the pools that exist. `credential` finds a user's proof for the server.
+    pub fn reconfigure(&self, config: &Config, credential: impl Fn(&PoolKey) -> ServerCredential) {
+        for pool in self.all() {
+            let Some(database) = config.database(&pool.key.database) else { continue };
+            self.caps(config, database, &pool.key);
+            pool.set_settings(config.pool_settings(database, &pool.key.user));
+            let wanted = blueprint(database, &pool.key, credential(&pool.key));
+            if !same_servers(&pool.blueprint(), &wanted) {
+                pool.set_blueprint(wanted);
+            }
+        }
+    }
+
+    /// Takes a pool out of the directory.
+    pub fn remove(&self, key: &PoolKey) {
+        self.pools.remove(key);
+    }
+
+    /// Drops pools that have neither clients nor servers nor a line in the configuration worth keeping.
+    pub(super) fn forget_unused(&self) {
+        if self.pools.len() <= MANY_POOLS {
+            return;
+        }
+        self.pools.retain(|_, pool| Arc::strong_count(pool) > 1 || pool.total_servers() > 0);
+    }
+}
+
+/// Unused pools are kept for their statistics up to this many.
+const MANY_POOLS: usize = 1_000;
+
+fn blueprint(database: &Database, key: &PoolKey, credential: ServerCredential) -> Blueprint {
+    Blueprint {
+        addresses: database.addresses.clone(),
+        database: Name::clone(database.dbname.as_ref().unwrap_or(&key.database)),
+        user: Name::clone(&key.user),
+        credential,
+        startup_parameters: database.startup_parameters.clone(),
+    }
+}
+
+/// Whether servers made by one blueprint can serve for the other. A changed password alone concerns only new logins.
+fn same_servers(one: &Blueprint, other: &Blueprint) -> bool {
+    one.addresses == other.addresses
+        && one.database == other.database
+        && one.user == other.user
+        && one.startup_parameters == other.startup_parameters
+}

@@ -1,0 +1,92 @@
+//! A server in somebody's hands.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{CloseReason, Pool, Pooled};
+use crate::server::Server;
+use crate::types::WorkerId;
+
+/// A server lent to one client. Dropping it is the only way back: a server at rest goes to the next waiter, one that
+/// is not is brought to rest first, and one that cannot be accounted for is closed.
+#[derive(Debug)]
+pub struct Lease {
+    pooled: Option<Pooled>,
+    pool: Arc<Pool>,
+    /// When it was lent.
+    pub since: Instant,
+    condemned: Option<CloseReason>,
+}
+
+impl Lease {
+    pub(super) fn new(pooled: Pooled, pool: Arc<Pool>, since: Instant) -> Self {
+        Lease { pooled: Some(pooled), pool, since, condemned: None }
+    }
+
+    /// Moves the server's socket to the current thread.
+    ///
+    /// # Errors
+    /// When it cannot be registered; the server is closed then.
+    pub fn rehome(&mut self, home: WorkerId) -> std::io::Result<()> {
+        let Some(mut pooled) = self.pooled.take() else { return Ok(()) };
+        if pooled.server.home == home {
+            self.pooled = Some(pooled);
+            return Ok(());
+        }
+        let Pooled { server, permit, generation } = pooled;
+        match server.rehome(home) {
+            Ok(server) => {
+                pooled = Pooled { server, permit, generation };
+                self.pooled = Some(pooled);
+                Ok(())
+            }
+            Err(error) => {
+                self.pool.forget_server();
+                Err(error)
+            }
+        }
+    }
+
+    /// The server will be closed instead of going back.
+    pub fn condemn(&mut self, reason: CloseReason) {
+        self.condemned = Some(reason);
+    }
+
+    /// Takes a [condemnation](Lease::condemn) back.
+    pub(super) fn pardon(&mut self) {
+        self.condemned = None;
+    }
+}
+
+impl Deref for Lease {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        // Only `drop` and a failed `rehome` take the server out, and both end the lease.
+        match &self.pooled {
+            Some(pooled) => &pooled.server,
+            None => unreachable!("a lease without its server"),
+        }
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut Server {
+        match &mut self.pooled {
+            Some(pooled) => &mut pooled.server,
+            None => unreachable!("a lease without its server"),
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(pooled) = self.pooled.take() {
+            match self.condemned {
+                Some(reason) => self.pool.retire(pooled, reason),
+                None => self.pool.take_back(pooled),
+            }
+        }
+    }
+}

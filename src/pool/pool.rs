@@ -1,0 +1,351 @@
+//! One pool: the schedule behind a lock, and the servers it schedules.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::caps::{Caps, Permit};
+use super::census::CloseCounts;
+use super::core::{Core, Limits, Offer, TicketNumber};
+use super::dial::Failure;
+use super::welcome::Welcomes;
+use super::{CloseReason, Lease, PoolError, PoolKey, PoolsContext, Ticket, Waiting};
+use crate::config::PoolSettings;
+use crate::server::{Blueprint, Server, ServerId, drain_news};
+use crate::stats::{ErrorCounts, PoolStats, ServerRecord, ServerState};
+use crate::types::{PoolMode, WorkerId};
+use crate::wire::frontend;
+
+/// The servers of one database and user, and the clients that wait for them.
+pub struct Pool {
+    /// Whose servers these are.
+    pub key: PoolKey,
+    /// What is counted.
+    pub stats: PoolStats,
+    /// Errors that passed through or were raised here.
+    pub errors: ErrorCounts,
+    /// Why servers were closed.
+    pub closes: CloseCounts,
+    /// Clients that use this pool.
+    pub clients: AtomicUsize,
+    pub(super) context: Arc<PoolsContext>,
+    pub(super) core: Mutex<Core<Pooled, Arc<Waiting>>>,
+    pub(super) caps: Caps,
+    pub(super) failure: Mutex<Option<Failure>>,
+    pub(super) welcomes: Mutex<Welcomes>,
+    pub(super) servers: Mutex<BTreeMap<ServerId, Arc<ServerRecord>>>,
+    settings: RwLock<Arc<PoolSettings>>,
+    /// Counts up when `settings` change, so that clients notice cheaply.
+    epoch: AtomicU32,
+    blueprint: RwLock<Arc<Blueprint>>,
+    /// Counts up when servers made so far must not be used any more.
+    generation: AtomicU32,
+    this: Weak<Pool>,
+}
+
+/// A server with what it owes the pool.
+#[derive(Debug)]
+pub(crate) struct Pooled {
+    pub(crate) server: Box<Server>,
+    pub(crate) permit: Permit,
+    pub(crate) generation: u32,
+}
+
+/// What came of asking for a server.
+#[derive(Debug)]
+pub enum Checkout {
+    /// Here it is.
+    Now(Lease),
+    /// Wait for it.
+    Later(Ticket),
+    /// There will be none.
+    Never(PoolError),
+}
+
+impl Pool {
+    pub(super) fn new(
+        key: PoolKey,
+        context: Arc<PoolsContext>,
+        caps: Caps,
+        settings: PoolSettings,
+        blueprint: Blueprint,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| {
+            caps.database.join(this);
+            caps.user.join(this);
+            Pool {
+                key,
+                stats: PoolStats::new(context.workers + 1, &context.buckets),
+                errors: ErrorCounts::default(),
+                closes: CloseCounts::default(),
+                clients: AtomicUsize::new(0),
+                context,
+                core: Mutex::new(Core::new(limits(&settings))),
+                caps,
+                failure: Mutex::default(),
+                welcomes: Mutex::default(),
+                servers: Mutex::default(),
+                settings: RwLock::new(Arc::new(settings)),
+                epoch: AtomicU32::new(0),
+                blueprint: RwLock::new(Arc::new(blueprint)),
+                generation: AtomicU32::new(0),
+                this: Weak::clone(this),
+            }
+        })
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<PoolSettings> {
+        Arc::clone(&self.settings.read())
+    }
+
+    /// Changes whenever [`settings`](Pool::settings) do.
+    pub fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// How its servers are made.
+    pub fn blueprint(&self) -> Arc<Blueprint> {
+        Arc::clone(&self.blueprint.read())
+    }
+
+    pub(super) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn this(&self) -> Weak<Pool> {
+        Weak::clone(&self.this)
+    }
+
+    /// Applies changed settings; servers stay.
+    pub fn set_settings(&self, settings: PoolSettings) {
+        if *self.settings.read().as_ref() == settings {
+            return;
+        }
+        self.core.lock().set_limits(limits(&settings));
+        *self.settings.write() = Arc::new(settings);
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        self.pump_later();
+    }
+
+    /// Makes servers in another way from now on; those made so far are replaced.
+    pub fn set_blueprint(&self, blueprint: Blueprint) {
+        *self.blueprint.write() = Arc::new(blueprint);
+        self.reconnect();
+    }
+
+    /// Replaces every server: idle ones now, the others when they are given back.
+    pub fn reconnect(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.welcomes.lock().forget();
+        *self.failure.lock() = None;
+        self.close_idle(CloseReason::Reconnect, |_| true);
+        self.pump_later();
+    }
+
+    /// Stops serving; idle servers are closed, the others when they are given back.
+    pub fn pause(&self) {
+        self.core.lock().set_paused(true);
+        self.close_idle(CloseReason::Paused, |_| true);
+    }
+
+    /// Serves again.
+    pub fn resume(&self) {
+        self.core.lock().set_paused(false);
+        self.pump_later();
+    }
+
+    /// True while paused.
+    pub fn is_paused(&self) -> bool {
+        self.core.lock().is_paused()
+    }
+
+    /// Servers, those on their way included.
+    pub fn total_servers(&self) -> usize {
+        self.core.lock().total()
+    }
+
+    /// Asks for a server. `waiting` is where it is put down if it does not come at once.
+    pub fn checkout(
+        self: &Arc<Self>,
+        worker: WorkerId,
+        waiting: &Arc<Waiting>,
+        now: Instant,
+    ) -> Checkout {
+        loop {
+            let mut core = self.core.lock();
+            let Some(pooled) = core.checkout(worker, now) else {
+                if let Some(error) = self.refusal(&core, now) {
+                    return Checkout::Never(error);
+                }
+                let number = core.enqueue(Arc::clone(waiting), worker, now);
+                drop(core);
+                self.pump();
+                let (pool, waiting) = (Arc::clone(self), Arc::clone(waiting));
+                return Checkout::Later(Ticket { pool, number, waiting, since: now });
+            };
+            if self.needs_check(&pooled, now) {
+                core.needs_test(now);
+                let number = core.enqueue(Arc::clone(waiting), worker, now);
+                drop(core);
+                self.test_later(pooled);
+                let (pool, waiting) = (Arc::clone(self), Arc::clone(waiting));
+                return Checkout::Later(Ticket { pool, number, waiting, since: now });
+            }
+            drop(core);
+            let mut lease = Lease::new(pooled, Arc::clone(self), now);
+            if !lease.stream.has_news() || drain_news(&mut lease).is_ok() {
+                return Checkout::Now(lease);
+            }
+            lease.condemn(CloseReason::Error);
+        }
+    }
+
+    /// An error for everybody while the servers cannot be reached at all.
+    fn refusal(&self, core: &Core<Pooled, Arc<Waiting>>, now: Instant) -> Option<PoolError> {
+        if core.total() > 0 || core.is_paused() {
+            return None;
+        }
+        let failure = self.failure.lock();
+        let failure = failure
+            .as_ref()
+            .filter(|failure| failure.retry_at > now && !failure.error.is_temporary())?;
+        Some(PoolError::ServerDown(Arc::clone(&failure.error)))
+    }
+
+    fn needs_check(&self, pooled: &Pooled, now: Instant) -> bool {
+        let delay = self.settings.read().server_check_delay;
+        delay.is_some_and(|delay| now.saturating_duration_since(pooled.server.last_used) > delay)
+    }
+
+    pub(super) fn leave_queue(&self, number: TicketNumber) {
+        self.core.lock().forget(number, Instant::now());
+    }
+
+    /// Takes a server back from a client.
+    pub(super) fn take_back(self: &Arc<Self>, mut pooled: Pooled) {
+        let now = Instant::now();
+        let server = &mut pooled.server;
+        if !server.progress.is_settled() || server.needs_reset || server.backend.is_being_canceled()
+        {
+            return self.clean_later(pooled);
+        }
+        server.last_used = now;
+        if let Some(reason) = self.worn_out(&pooled, now) {
+            return self.retire(pooled, reason);
+        }
+        self.offer(pooled, now);
+    }
+
+    /// Gives a server at rest to the next waiter, or keeps it, or closes it if there is no place for it.
+    pub(super) fn offer(self: &Arc<Self>, pooled: Pooled, now: Instant) {
+        let worker = pooled.server.home;
+        let id = Arc::clone(&pooled.server.record);
+        let mut core = self.core.lock();
+        match core.give_back(pooled, worker, now) {
+            Offer::Taken(waiting, pooled) => {
+                let waker = waiting.grant(Lease::new(pooled, Arc::clone(self), now));
+                drop(core);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            Offer::Kept => id.enter(ServerState::Idle, 0),
+            Offer::Surplus(pooled) => {
+                drop(core);
+                self.close(pooled, CloseReason::Surplus);
+                self.pump_later();
+            }
+        }
+    }
+
+    fn worn_out(&self, pooled: &Pooled, now: Instant) -> Option<CloseReason> {
+        if pooled.generation != self.generation() {
+            return Some(CloseReason::Reconnect);
+        }
+        if self.is_too_old(&pooled.server, now) {
+            return Some(CloseReason::Lifetime);
+        }
+        let (own, waiting) = {
+            let core = self.core.lock();
+            (core.total(), core.waiting() > 0)
+        };
+        self.caps.want_back(own, waiting).then_some(CloseReason::Evicted)
+    }
+
+    pub(super) fn is_too_old(&self, server: &Server, now: Instant) -> bool {
+        let lifetime = self.settings.read().server_lifetime;
+        let age = now.saturating_duration_since(server.connected_at);
+        lifetime.is_some_and(|lifetime| age > lifetime.mul_f64(server.lifetime_share))
+    }
+
+    /// Closes a server that was in use.
+    pub(super) fn retire(self: &Arc<Self>, pooled: Pooled, reason: CloseReason) {
+        self.core.lock().lost(Instant::now());
+        self.close(pooled, reason);
+        self.pump_later();
+    }
+
+    /// A server in use was lost without a word.
+    pub(super) fn forget_server(&self) {
+        self.core.lock().lost(Instant::now());
+        self.pump_later();
+    }
+
+    /// Closes a server that the schedule does not count any more.
+    pub(super) fn close(&self, pooled: Pooled, reason: CloseReason) {
+        self.closes.count(reason);
+        let record = &pooled.server.record;
+        self.servers.lock().remove(&record.id);
+        tracing::debug!(pool = %self.key, server = record.id, pid = record.pid, reason = reason.as_str(), "server closed");
+        pooled.server.stream.farewell(&frontend::TERMINATE);
+    }
+
+    /// Closes idle servers for which `unfit` says so.
+    pub(super) fn close_idle(
+        &self,
+        reason: CloseReason,
+        mut unfit: impl FnMut(&Server) -> bool,
+    ) -> usize {
+        let removed = self.core.lock().remove_idle(Instant::now(), |pooled| unfit(&pooled.server));
+        let count = removed.len();
+        removed.into_iter().for_each(|pooled| self.close(pooled, reason));
+        count
+    }
+
+    /// Closes one idle server to make room for another pool's.
+    pub(super) fn evict_idle(&self) -> bool {
+        let evicted = self.core.lock().evict_idle();
+        evicted.map(|pooled| self.close(pooled, CloseReason::Evicted)).is_some()
+    }
+
+    /// Everybody in the queue gets this error.
+    pub fn dismiss_waiters(&self, error: &PoolError) {
+        let dismissed = self.core.lock().dismiss_all(Instant::now());
+        dismissed.iter().for_each(|waiting| waiting.fail(error.clone()));
+    }
+
+    /// True when a server of this pool stays with its client until the client leaves.
+    pub fn is_session_mode(&self) -> bool {
+        self.settings.read().pool_mode == PoolMode::Session
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+fn limits(settings: &PoolSettings) -> Limits {
+    Limits {
+        size: settings.pool_size,
+        reserve: settings.reserve_pool_size,
+        reserve_after: settings.reserve_pool_timeout,
+        min: settings.min_pool_size,
+    }
+}

@@ -1,0 +1,138 @@
+//! What a client is told at its login: the parameters its session has, in PostgreSQL's own words.
+
+use std::sync::Arc;
+
+use ahash::AHashMap;
+
+use super::{Checkout, CloseReason, Lease, Pool, PoolError, Waiting};
+use crate::server::{CleanError, Reported, Server, run_sql};
+use crate::session::params::{ParamSet, replay_sql};
+use crate::types::WorkerId;
+use crate::wire::ErrorFields;
+
+/// Distinct sets of start-up parameters that are remembered per pool.
+const REMEMBERED: usize = 1024;
+
+/// The answer to one set of start-up parameters.
+#[derive(Debug)]
+pub struct Welcome {
+    /// ParameterStatus messages: name and value.
+    pub status: Vec<(Box<str>, Box<[u8]>)>,
+    /// The session's parameters, values as PostgreSQL writes them, defaults left out.
+    pub params: Arc<ParamSet>,
+}
+
+/// Welcomes known so far, by the very set of parameters asked for.
+#[derive(Debug, Default)]
+pub(super) struct Welcomes {
+    base: Option<Arc<Reported>>,
+    /// By the address of the set, which the entry keeps alive.
+    known: AHashMap<usize, (Arc<ParamSet>, Arc<Welcome>)>,
+}
+
+impl Welcomes {
+    pub(super) fn forget(&mut self) {
+        self.base = None;
+        self.known.clear();
+    }
+
+    pub(super) fn set_base(&mut self, reported: &Arc<Reported>) {
+        self.base = Some(Arc::clone(reported));
+    }
+
+    fn get(&self, asked: &Arc<ParamSet>) -> Option<Arc<Welcome>> {
+        if let Some((_, known)) = self.known.get(&Arc::as_ptr(asked).addr()) {
+            return Some(Arc::clone(known));
+        }
+        let base = self.base.as_ref().filter(|_| asked.values().is_empty())?;
+        Some(Arc::new(Welcome { status: base.0.clone(), params: Arc::clone(asked) }))
+    }
+
+    fn learn(&mut self, asked: &Arc<ParamSet>, welcome: &Arc<Welcome>) {
+        if self.known.len() >= REMEMBERED {
+            self.known.clear();
+        }
+        self.known.insert(Arc::as_ptr(asked).addr(), (Arc::clone(asked), Arc::clone(welcome)));
+    }
+}
+
+/// Why a login gets no welcome.
+#[derive(Debug)]
+pub enum WelcomeError {
+    /// There is no server to ask.
+    Pool(PoolError),
+    /// The server refuses a parameter.
+    Refused(ErrorFields),
+    /// The server went away while it was asked.
+    Lost,
+}
+
+impl Pool {
+    /// What a client that asks for these parameters is told. The first client with a new set waits for a server to
+    /// confirm it; the others are answered at once.
+    ///
+    /// # Errors
+    /// See [`WelcomeError`].
+    pub async fn welcome(
+        self: &Arc<Self>,
+        asked: &Arc<ParamSet>,
+    ) -> Result<Arc<Welcome>, WelcomeError> {
+        let known = self.welcomes.lock().get(asked);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let mut lease = self.checkout_off_path().await.map_err(WelcomeError::Pool)?;
+        let welcome = Arc::new(ask(&mut lease, asked).await?);
+        self.welcomes.lock().learn(asked, &welcome);
+        Ok(welcome)
+    }
+
+    /// A server for somebody who is not a client's session.
+    async fn checkout_off_path(self: &Arc<Self>) -> Result<Lease, PoolError> {
+        let waiting = Arc::new(Waiting::default());
+        match self.checkout(WorkerId::CONTROL, &waiting, std::time::Instant::now()) {
+            Checkout::Now(lease) => Ok(lease),
+            Checkout::Never(error) => Err(error),
+            Checkout::Later(mut ticket) => std::future::poll_fn(|cx| ticket.poll(cx)).await,
+        }
+    }
+}
+
+async fn ask(lease: &mut Lease, asked: &Arc<ParamSet>) -> Result<Welcome, WelcomeError> {
+    if let Some(sql) = replay_sql(&lease.applied, asked) {
+        let result = run_sql(lease, &sql).await;
+        match result {
+            Ok(()) => {}
+            Err(CleanError::Refused(fields)) => return Err(WelcomeError::Refused(fields)),
+            Err(_) => {
+                lease.condemn(CloseReason::Error);
+                return Err(WelcomeError::Lost);
+            }
+        }
+    }
+    Ok(confirm(lease, asked))
+}
+
+/// Takes the server's word for the reported parameters, and the client's for the others.
+fn confirm(server: &mut Server, asked: &ParamSet) -> Welcome {
+    let reported = Arc::clone(&server.reported);
+    let mut values = asked.values().clone();
+    for (name, _) in &reported.0 {
+        let key = name.to_ascii_lowercase();
+        match server.applied.get(&key) {
+            Some(value) => drop(values.insert(key.into(), value.into())),
+            None => drop(values.remove(key.as_str())),
+        }
+    }
+    let params = server.intern(values);
+    server.applied = Arc::clone(&params);
+    let status = reported
+        .0
+        .iter()
+        .map(|(name, default)| {
+            let value = params.get(&name.to_ascii_lowercase());
+            (name.clone(), value.map_or_else(|| default.clone(), Into::into))
+        })
+        .collect();
+    Welcome { status, params }
+}

@@ -1,0 +1,107 @@
+//! The relay: bytes between one client and the server it holds.
+//!
+//! [`Relay::poll`] moves bytes both ways; [`requests`] and [`replies`] find the message boundaries and enter what
+//! passes in the server's [`Progress`](crate::server::Progress); [`prepared`] gives statements their names on servers.
+
+mod idle;
+mod prepared;
+mod pump;
+mod replies;
+mod requests;
+
+pub use idle::Wish;
+pub use pump::{ClientSide, Outcome, Relay};
+pub use replies::ReplyError;
+pub use requests::RequestError;
+
+use std::time::{Duration, Instant};
+
+use crate::server::Server;
+use crate::session::VirtualSession;
+use crate::stats::{ErrorCounts, PoolCells};
+use crate::types::TransactionStatus;
+
+/// Both sides of a conversation, and where it is counted.
+#[derive(Debug)]
+pub struct Conversation<'a> {
+    /// What the client believes.
+    pub session: &'a mut VirtualSession,
+    /// The server it holds.
+    pub server: &'a mut Server,
+    /// How names of prepared statements are treated.
+    pub names: Names,
+    /// When the server is let go.
+    pub release: Release,
+    /// Where it is counted.
+    pub cells: &'a PoolCells,
+    /// Where errors are counted.
+    pub errors: &'a ErrorCounts,
+    /// What the conversation's timeouts are measured from.
+    pub clock: &'a mut Clock,
+}
+
+/// How names of prepared statements are treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// Shared: each server holds at most `limit` statements.
+    Virtual {
+        /// `max_prepared_statements`.
+        limit: usize,
+    },
+    /// As the client writes them: the server is the client's alone, or nothing is to be done about them.
+    Raw,
+}
+
+/// When the server is let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// After each transaction.
+    Transaction,
+    /// After each statement; a transaction block is refused.
+    Statement,
+    /// When the client leaves.
+    Never,
+}
+
+/// When things began.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clock {
+    /// The requests outstanding now.
+    pub requests_since: Option<Instant>,
+    /// The client's silence inside its transaction.
+    pub idle_since: Option<Instant>,
+}
+
+impl Conversation<'_> {
+    /// Requests were sent.
+    fn requests_began(&mut self) {
+        if self.clock.requests_since.is_none() {
+            let now = Instant::now();
+            self.clock.requests_since = Some(now);
+            if let Some(idle) = self.clock.idle_since.take() {
+                self.cells
+                    .idle_in_transaction_micros
+                    .add(micros(now.saturating_duration_since(idle)));
+            }
+        }
+    }
+
+    /// The server said ReadyForQuery to the client.
+    fn query_ended(&mut self, now: Instant) {
+        self.cells.queries.add(1);
+        if self.server.progress.status() == TransactionStatus::Idle {
+            self.cells.transactions.add(1);
+        }
+        let since = self.clock.requests_since.unwrap_or(now);
+        let took = now.saturating_duration_since(since);
+        self.cells.query.observe(took);
+        self.cells.query_micros.add(micros(took));
+        // The next one of a pipeline begins where this one ended.
+        self.clock.requests_since = (!self.server.progress.waits_for_client()).then_some(now);
+        self.clock.idle_since = self.clock.requests_since.is_none().then_some(now);
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

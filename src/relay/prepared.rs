@@ -1,0 +1,193 @@
+//! Names of prepared statements: what clients call them, and what servers do.
+//!
+//! A client's Parse is either sent under the statement's shared name or, where the server holds the statement already,
+//! answered in the server's place. Errors are always the server's own: a name the client does not know is sent as it
+//! is, so that PostgreSQL says so, in its own words and at its own place in the conversation.
+
+use std::sync::Arc;
+
+use super::Conversation;
+use crate::server::progress::{Entry, Origin, Request};
+use crate::session::statement::{SERVER_PREFIX, Statement};
+use crate::types::TransactionStatus;
+use crate::wire::frontend;
+
+/// What becomes of a client's Parse.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ParseFate {
+    /// Send it, under this name if one is given.
+    Send(Option<Vec<u8>>),
+    /// Drop it: pgusher answers.
+    Answer,
+}
+
+/// Holdings are a detail of the server's; see [`crate::server::Prepared`].
+use crate::server::Holding;
+
+impl Conversation<'_> {
+    /// A client gives a statement a name. What must be sent first is appended to `before`.
+    pub(super) fn parse_named(
+        &mut self,
+        limit: usize,
+        name: &[u8],
+        content: &[u8],
+        before: &mut Vec<u8>,
+    ) -> ParseFate {
+        self.cells.client_parses.add(1);
+        if self.session.statement(name).is_some() {
+            self.provoke_duplicate(name, before);
+            return ParseFate::Send(None);
+        }
+        let Ok(statement) = self.session.statements.intern(content) else {
+            return self.parse_private();
+        };
+        self.session.name_statement(name.into(), Arc::clone(&statement));
+        let entry = |origin| Entry::new(Request::Parse, origin).about(&statement).named(name);
+        let holding = self.server.prepared.touch(&statement);
+        if holding == Holding::Current && self.server.progress.status() != TransactionStatus::Failed
+        {
+            self.server.progress.sent(entry(Origin::Local));
+            return ParseFate::Answer;
+        }
+        self.make_room(limit, &statement, holding, before);
+        self.server.progress.sent(entry(Origin::Client));
+        self.enter(&statement);
+        ParseFate::Send(Some(server_name(&statement)))
+    }
+
+    /// A statement that cannot be shared, since it is too large or the memory for statements is used up, keeps the
+    /// client on this server.
+    pub(super) fn parse_private(&mut self) -> ParseFate {
+        self.session.pin();
+        self.server.needs_reset = true;
+        self.server.progress.sent(Entry::client(Request::Parse));
+        ParseFate::Send(None)
+    }
+
+    /// The name is taken: make the server find that out. The statement that takes the name there is closed behind the
+    /// client's next Sync.
+    fn provoke_duplicate(&mut self, name: &[u8], before: &mut Vec<u8>) {
+        frontend::put_parse(before, name, b"\0\0\0");
+        self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected));
+        self.server.progress.sent(Entry::client(Request::Parse));
+        self.session.stray = Some(name.into());
+    }
+
+    /// Makes sure that the server holds a statement; what must be sent first is appended to `before`.
+    pub(super) fn ensure_held(
+        &mut self,
+        limit: usize,
+        statement: &Arc<Statement>,
+        before: &mut Vec<u8>,
+    ) {
+        let holding = self.server.prepared.touch(statement);
+        if holding == Holding::Current {
+            return;
+        }
+        self.make_room(limit, statement, holding, before);
+        frontend::put_parse(before, &server_name(statement), statement.content());
+        self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected).about(statement));
+        self.enter(statement);
+    }
+
+    /// Closes the server's stale copy, or what was not used for longest.
+    fn make_room(
+        &mut self,
+        limit: usize,
+        statement: &Arc<Statement>,
+        holding: Holding,
+        before: &mut Vec<u8>,
+    ) {
+        if holding != Holding::Missing {
+            self.server.prepared.remove(statement);
+            self.close_on_server(statement, before);
+        }
+        while let Some(oldest) = self.server.prepared.evict(limit) {
+            self.cells.evictions.add(1);
+            self.close_on_server(&oldest, before);
+        }
+    }
+
+    fn close_on_server(&mut self, statement: &Arc<Statement>, before: &mut Vec<u8>) {
+        frontend::put_close_statement(before, &server_name(statement));
+        self.server.progress.sent(Entry::new(Request::Close, Origin::Injected).about(statement));
+    }
+
+    fn enter(&mut self, statement: &Arc<Statement>) {
+        self.cells.server_parses.add(1);
+        self.server.prepared.insert(statement);
+        let held = u32::try_from(self.server.prepared.len()).unwrap_or(u32::MAX);
+        self.server.record.prepared.store(held, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// A client makes its unnamed statement.
+    pub(super) fn parse_unnamed(&mut self, content: &[u8]) {
+        self.server.unnamed = self.session.set_unnamed(content);
+        self.server.progress.sent(Entry::client(Request::Parse));
+    }
+
+    /// Makes sure that the server's unnamed statement is the client's, or none.
+    pub(super) fn ensure_unnamed(&mut self, before: &mut Vec<u8>) {
+        let version = self.session.unnamed.version;
+        if self.server.unnamed == version || self.session.is_pinned() {
+            return;
+        }
+        if version == 0 {
+            frontend::put_close_statement(before, b"");
+            self.server.progress.sent(Entry::new(Request::Close, Origin::Injected));
+        } else {
+            frontend::put_parse(before, b"", &self.session.unnamed.content);
+            self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected));
+        }
+        self.server.unnamed = version;
+    }
+
+    /// The name to send for a client's name, if it is to be changed. What must be sent first is appended to `before`.
+    pub(super) fn resolve(
+        &mut self,
+        limit: usize,
+        name: &[u8],
+        before: &mut Vec<u8>,
+    ) -> (Option<Arc<Statement>>, Option<Vec<u8>>) {
+        if name.is_empty() {
+            self.ensure_unnamed(before);
+            return (None, None);
+        }
+        if let Some(statement) = self.session.statement(name).map(Arc::clone) {
+            self.ensure_held(limit, &statement, before);
+            let renamed = server_name(&statement);
+            return (Some(statement), Some(renamed));
+        }
+        // Another client's statement must not answer to a name that this client made up.
+        let renamed = name.starts_with(SERVER_PREFIX).then(|| [b"~", name].concat());
+        (None, renamed)
+    }
+
+    /// Takes back what was entered for a request that failed or was skipped.
+    pub(super) fn undo(
+        session: &mut crate::session::VirtualSession,
+        unnamed: &mut u64,
+        entry: &Entry,
+    ) {
+        match (entry.request, entry.origin, &entry.name, &entry.statement) {
+            (Request::Parse, Origin::Client | Origin::Local, Some(name), _) => {
+                session.forget_statement(name);
+            }
+            (Request::Close, Origin::Local, Some(name), Some(statement)) => {
+                session.name_statement(name.clone(), Arc::clone(statement));
+            }
+            (Request::Parse, Origin::Client, None, None) => {
+                session.forget_unnamed();
+                *unnamed = 0;
+            }
+            (Request::Parse | Request::Close, Origin::Injected, _, None) => *unnamed = 0,
+            _ => {}
+        }
+    }
+}
+
+fn server_name(statement: &Statement) -> Vec<u8> {
+    let mut name = Vec::new();
+    statement.put_server_name(&mut name);
+    name
+}

@@ -1,0 +1,300 @@
+//! Moving bytes between a client and its server.
+
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::replies::Replies;
+use super::requests::Requests;
+use super::{Conversation, Release, ReplyError, RequestError};
+use crate::net::{BufferPool, Stream};
+use crate::server::progress::{Entry, Origin, Request};
+use crate::session::params;
+use crate::types::TransactionStatus;
+use crate::wire::frontend;
+
+/// The bytes in flight of one client.
+#[derive(Debug, Default)]
+pub struct Relay {
+    pub(super) requests: Requests,
+    pub(super) replies: Replies,
+    /// A batch was refused; its messages are dropped up to Sync.
+    pub(super) refusing: bool,
+}
+
+/// The client's socket, and where memory for bytes is borrowed.
+#[derive(Debug)]
+pub struct ClientSide<'a> {
+    /// The socket.
+    pub stream: &'a mut Stream,
+    /// The thread's spare memory.
+    pub pool: &'a BufferPool,
+}
+
+/// How holding a server ends.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The transaction is over; replies may still have to be sent.
+    Settled(Instant),
+    /// The client said goodbye.
+    ClientLeft,
+    /// The client went away.
+    ClientGone,
+    /// The client's connection failed.
+    ClientLost(io::Error),
+    /// The client began a transaction block in statement mode.
+    TransactionRefused,
+    /// The server went away. `farewell`: it said why, and the client has been told.
+    ServerGone {
+        /// The server's last message was a FATAL error.
+        farewell: bool,
+    },
+    /// The client broke the protocol.
+    BadRequest(RequestError),
+    /// The server broke the protocol.
+    BadReply(ReplyError),
+}
+
+impl Relay {
+    /// Makes the server's parameters the client's: one message in front of the client's own, its answer swallowed.
+    pub fn restore_session(&mut self, talk: &mut Conversation<'_>) {
+        if std::sync::Arc::ptr_eq(&talk.server.applied, &talk.session.params) {
+            return;
+        }
+        let Some(sql) = params::replay_sql(&talk.server.applied, &talk.session.params) else {
+            return;
+        };
+        let mut bytes = Vec::new();
+        frontend::put_query(&mut bytes, &sql);
+        talk.server.progress.sent(Entry::new(Request::Query, Origin::Injected));
+        talk.server.unnamed = 0;
+        talk.server.applied = std::sync::Arc::clone(&talk.session.params);
+        talk.cells.replays.add(1);
+        self.requests.buffer.replace(0..0, &bytes);
+        self.requests.ready = bytes.len();
+    }
+
+    /// Moves bytes until nothing moves any more, or the server is not needed any more.
+    ///
+    /// # Cancel safety
+    /// All state is in `self` and the conversation; the poll can be given up at any time.
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut ClientSide<'_>,
+        talk: &mut Conversation<'_>,
+    ) -> Poll<Outcome> {
+        loop {
+            match self.turn(cx, client, talk) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Pending,
+                Err(outcome) => return Poll::Ready(outcome),
+            }
+        }
+    }
+
+    /// One look at each socket; true when something moved.
+    fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut ClientSide<'_>,
+        talk: &mut Conversation<'_>,
+    ) -> Result<bool, Outcome> {
+        self.requests.scan(talk).map_err(Outcome::BadRequest)?;
+        self.replies.answer_locals(talk);
+        let mut moved = self.send_requests(cx, talk)?;
+        moved |= self.receive_replies(cx, client, talk)?;
+        moved |= self.send_replies(cx, client)?;
+        if self.requests.leaving
+            && talk.server.progress.waits_for_client()
+            && self.requests.is_drained()
+        {
+            return Err(Outcome::ClientGone);
+        }
+        moved |= self.receive_requests(cx, client, talk)?;
+        if moved {
+            self.check_settled(talk, None)?;
+        }
+        Ok(moved)
+    }
+
+    /// Lets the server go when nothing is outstanding, nothing is half sent in either direction, and nothing pins it.
+    fn check_settled(&self, talk: &Conversation<'_>, now: Option<Instant>) -> Result<(), Outcome> {
+        let progress = &talk.server.progress;
+        let whole =
+            self.requests.at_boundary() && self.requests.is_drained() && self.replies.is_clean();
+        if !whole || !progress.is_quiet() {
+            return Ok(());
+        }
+        match talk.release {
+            Release::Never => Ok(()),
+            Release::Statement if progress.status() != TransactionStatus::Idle => {
+                Err(Outcome::TransactionRefused)
+            }
+            _ if !progress.is_settled() || talk.session.is_pinned() => Ok(()),
+            _ => Err(Outcome::Settled(now.unwrap_or_else(Instant::now))),
+        }
+    }
+
+    fn send_requests(
+        &mut self,
+        cx: &mut Context<'_>,
+        talk: &mut Conversation<'_>,
+    ) -> Result<bool, Outcome> {
+        let ready = self.requests.buffer.filled().get(..self.requests.ready).unwrap_or_default();
+        if ready.is_empty() {
+            return Ok(false);
+        }
+        match talk.server.stream.poll_send(cx, ready) {
+            Poll::Ready(Ok(count)) => {
+                self.requests.sent(count);
+                Ok(count > 0)
+            }
+            // What the server had to say before it went is still to be read.
+            Poll::Ready(Err(_)) | Poll::Pending => Ok(false),
+        }
+    }
+
+    fn receive_replies(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut ClientSide<'_>,
+        talk: &mut Conversation<'_>,
+    ) -> Result<bool, Outcome> {
+        if self.replies.buffer.is_full() {
+            return Ok(false);
+        }
+        let before = self.replies.buffer.capacity();
+        let received = talk.server.stream.poll_recv(cx, &mut self.replies.buffer, client.pool);
+        match received {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Ok(0) | Err(_)) => return Err(self.server_gone(talk)),
+            Poll::Ready(Ok(count)) => talk.cells.client_sent.add(count as u64),
+        }
+        let now = Instant::now();
+        self.replies.scan(talk, now).map_err(Outcome::BadReply)?;
+        if before > 0 && self.replies.buffer.is_full() {
+            self.replies.buffer.enlarge(client.pool);
+        }
+        // Before the replies are sent: the next client need not wait for that.
+        self.check_settled(talk, Some(now))?;
+        Ok(true)
+    }
+
+    fn server_gone(&mut self, talk: &mut Conversation<'_>) -> Outcome {
+        talk.server.progress.lose();
+        self.replies.forget_unseen();
+        Outcome::ServerGone { farewell: self.replies.farewell }
+    }
+
+    fn send_replies(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut ClientSide<'_>,
+    ) -> Result<bool, Outcome> {
+        match self.poll_flush(cx, client) {
+            Poll::Ready(Ok(moved)) => Ok(moved),
+            Poll::Ready(Err(error)) => Err(Outcome::ClientLost(error)),
+            Poll::Pending => Ok(false),
+        }
+    }
+
+    /// Sends what is ready for the client. `Ready(true)`: something was sent; `Ready(false)`: nothing is left.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut ClientSide<'_>,
+    ) -> Poll<io::Result<bool>> {
+        let ready = self.replies.buffer.filled().get(..self.replies.ready).unwrap_or_default();
+        if ready.is_empty() {
+            self.replies.release(client.pool);
+            return Poll::Ready(Ok(false));
+        }
+        match client.stream.poll_send(cx, ready) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(count)) => {
+                self.replies.sent(count);
+                Poll::Ready(Ok(count > 0))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn receive_requests(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut ClientSide<'_>,
+        talk: &mut Conversation<'_>,
+    ) -> Result<bool, Outcome> {
+        if !self.requests.wants_bytes(talk.server.progress.outstanding()) {
+            return Ok(false);
+        }
+        match self.poll_requests(cx, client) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(0)) => Err(Outcome::ClientGone),
+            Poll::Ready(Ok(count)) => {
+                talk.cells.client_received.add(count as u64);
+                Ok(true)
+            }
+            Poll::Ready(Err(error)) => Err(Outcome::ClientLost(error)),
+        }
+    }
+
+    /// Receives from the client; `Ready(0)` is the end of the stream.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn poll_requests(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut ClientSide<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.requests.release(client.pool);
+        let received = client.stream.poll_recv(cx, &mut self.requests.buffer, client.pool);
+        if let Poll::Ready(Ok(_)) = received {
+            if self.requests.buffer.is_full() {
+                self.requests.buffer.enlarge(client.pool);
+            }
+        }
+        received
+    }
+
+    /// True when the client can be told something: no message to it is half sent.
+    pub fn can_speak(&self) -> bool {
+        self.replies.at_boundary()
+    }
+
+    /// Says something to the client in pgusher's own name.
+    pub fn say(&mut self, bytes: &[u8]) {
+        self.replies.say(bytes);
+    }
+
+    /// True when a message to the server is half sent: its rest cannot come from anybody else.
+    pub fn is_mid_request(&self) -> bool {
+        !self.requests.at_boundary() || !self.requests.is_drained()
+    }
+
+    /// True when there are bytes of the client that nobody has looked at.
+    pub fn has_requests(&self) -> bool {
+        !self.requests.unseen().is_empty()
+    }
+
+    /// The bytes of the client that arrived with its login.
+    pub fn preload(&mut self, bytes: &[u8]) {
+        self.requests.buffer.push(bytes);
+    }
+
+    /// Gives idle memory back.
+    pub fn release(&mut self, pool: &BufferPool) {
+        self.requests.release(pool);
+        self.replies.release(pool);
+    }
+
+    /// True when the client's last words have all been sent.
+    pub fn is_flushed(&self) -> bool {
+        self.replies.ready == 0
+    }
+}

@@ -1,0 +1,237 @@
+//! The server's messages on their way to the client.
+
+use std::time::Instant;
+
+use thiserror::Error;
+
+use super::Conversation;
+use crate::net::{Buffer, BufferPool};
+use crate::server::Server;
+use crate::server::progress::{Origin, Request, Verdict};
+use crate::wire::frame::{self, HEADER};
+use crate::wire::tag::backend as tag;
+use crate::wire::{ErrorFields, FrameError, Header, backend, notice};
+
+/// A message up to this size is looked at whole if its type asks for it; no honest one that matters is larger.
+const MAX_VIEW: usize = 8 * 1024;
+
+/// What ends a conversation from the server's side.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ReplyError {
+    /// No message.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A reply to nothing that was asked.
+    #[error("server sent message type 0x{0:02x} where none was expected")]
+    OutOfSync(u8),
+    /// The server refuses parameters that it accepted before.
+    #[error("could not restore the session's parameters: {0}")]
+    ReplayRefused(ErrorFields),
+}
+
+/// The server's bytes: those ready for the client, then those not yet looked at.
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    pub(super) buffer: Buffer,
+    /// Bytes at the front that are ready for the client.
+    pub(super) ready: usize,
+    /// Bytes of the current message that have yet to arrive.
+    passing: usize,
+    /// Whether they are dropped as they come.
+    swallowing: bool,
+    /// The server said FATAL: what follows is the end.
+    pub(super) farewell: bool,
+}
+
+impl Replies {
+    /// True when no message is half sent to the client.
+    pub(super) fn at_boundary(&self) -> bool {
+        self.passing == 0
+    }
+
+    /// True when every byte the server sent has been looked at.
+    pub(super) fn is_clean(&self) -> bool {
+        self.passing == 0 && self.unseen().is_empty()
+    }
+
+    /// Drops `count` bytes that were sent.
+    pub(super) fn sent(&mut self, count: usize) {
+        self.buffer.consume(count);
+        self.ready = self.ready.saturating_sub(count);
+    }
+
+    /// Gives idle memory back.
+    pub(super) fn release(&mut self, pool: &BufferPool) {
+        self.buffer.release(pool);
+    }
+
+    /// Says something to the client in pgusher's own name. Only at a boundary.
+    pub(super) fn say(&mut self, bytes: &[u8]) {
+        self.buffer.replace(self.ready..self.ready, bytes);
+        self.ready += bytes.len();
+    }
+
+    /// Forgets bytes of a server that will not complete its message.
+    pub(super) fn forget_unseen(&mut self) {
+        let end = self.buffer.len();
+        self.buffer.replace(self.ready..end, b"");
+    }
+
+    fn unseen(&self) -> &[u8] {
+        self.buffer.filled().get(self.ready..).unwrap_or_default()
+    }
+
+    /// Looks at what has arrived and makes it ready for the client.
+    pub(super) fn scan(
+        &mut self,
+        talk: &mut Conversation<'_>,
+        now: Instant,
+    ) -> Result<(), ReplyError> {
+        loop {
+            self.pass();
+            if self.passing > 0 {
+                return Ok(());
+            }
+            self.answer_locals(talk);
+            let Some(header) = frame::header(self.unseen())? else { return Ok(()) };
+            if must_see(header.tag) && header.size <= MAX_VIEW && self.unseen().len() < header.size
+            {
+                self.buffer.reserve(self.ready + header.size);
+                return Ok(());
+            }
+            let verdict = self.look(header, talk, now)?;
+            self.swallowing = verdict == Verdict::Swallow;
+            self.passing = header.size;
+        }
+    }
+
+    fn pass(&mut self) {
+        let count = self.passing.min(self.unseen().len());
+        self.passing -= count;
+        if self.swallowing {
+            self.buffer.replace(self.ready..self.ready + count, b"");
+        } else {
+            self.ready += count;
+        }
+    }
+
+    /// Answers, in the server's place, requests that were never sent and whose turn it is.
+    pub(super) fn answer_locals(&mut self, talk: &mut Conversation<'_>) {
+        if !self.at_boundary() {
+            return;
+        }
+        while let Some(entry) = talk.server.progress.next_local() {
+            match entry.request {
+                Request::Parse => self.say(&backend::PARSE_COMPLETE),
+                _ => self.say(&backend::CLOSE_COMPLETE),
+            }
+        }
+    }
+
+    fn look(
+        &mut self,
+        header: Header,
+        talk: &mut Conversation<'_>,
+        now: Instant,
+    ) -> Result<Verdict, ReplyError> {
+        let unseen = self.buffer.filled().get(self.ready..).unwrap_or_default();
+        let message = unseen.get(..header.size).unwrap_or(unseen);
+        let verdict = match header.tag {
+            tag::READY_FOR_QUERY => ready(message, talk, now)?,
+            tag::ERROR_RESPONSE => {
+                let fatal = ErrorFields::read(message).is_fatal();
+                self.farewell |= fatal;
+                return error(message, fatal, talk);
+            }
+            tag::PARAMETER_STATUS => return parameter_status(message, talk),
+            tag::COMMAND_COMPLETE => {
+                command_complete(message, talk);
+                talk.server.progress.reply(header.tag)
+            }
+            other => talk.server.progress.reply(other),
+        };
+        if talk.server.progress.is_out_of_sync() {
+            Err(ReplyError::OutOfSync(header.tag))
+        } else {
+            Ok(verdict)
+        }
+    }
+}
+
+/// Messages whose content matters. The others are told by their type alone.
+fn must_see(kind: u8) -> bool {
+    matches!(
+        kind,
+        tag::READY_FOR_QUERY | tag::ERROR_RESPONSE | tag::PARAMETER_STATUS | tag::COMMAND_COMPLETE
+    )
+}
+
+fn ready(message: &[u8], talk: &mut Conversation<'_>, now: Instant) -> Result<Verdict, ReplyError> {
+    let malformed = FrameError::Malformed { tag: tag::READY_FOR_QUERY };
+    if message.len() != HEADER + 1 {
+        return Err(malformed.into());
+    }
+    let status = backend::ready_status(message).ok_or(malformed)?;
+    match talk.server.progress.ready(status) {
+        Some(entry) if entry.origin == Origin::Injected => Ok(Verdict::Swallow),
+        Some(_) => {
+            talk.query_ended(now);
+            Ok(Verdict::Forward)
+        }
+        None => Ok(Verdict::Forward),
+    }
+}
+
+fn error(message: &[u8], fatal: bool, talk: &mut Conversation<'_>) -> Result<Verdict, ReplyError> {
+    let state = notice::sqlstate(message).unwrap_or(b"XX000");
+    let head = talk.server.progress.head();
+    if head.is_some_and(|head| head.origin == Origin::Injected && head.request == Request::Query) {
+        return Err(ReplyError::ReplayRefused(ErrorFields::read(message)));
+    }
+    talk.errors.from_server(state);
+    // After DDL a shared statement may be stale for ever: its next Parse must be a real one, on every server.
+    if let Some(statement) = head.and_then(|head| head.statement.as_ref()) {
+        if matches!(state, b"0A000" | b"XX000" | b"26000") {
+            statement.outdate();
+        }
+    }
+    let Server { progress, prepared, unnamed, .. } = &mut *talk.server;
+    let session = &mut *talk.session;
+    let verdict = progress.error(&mut |entry| {
+        prepared.undo(&entry);
+        Conversation::undo(session, unnamed, &entry);
+    });
+    if fatal {
+        progress.lose();
+    }
+    Ok(verdict)
+}
+
+fn parameter_status(message: &[u8], talk: &mut Conversation<'_>) -> Result<Verdict, ReplyError> {
+    let (name, value) = backend::read_parameter_status(message)?;
+    let name = String::from_utf8_lossy(name);
+    talk.server.note_parameter(&name, value);
+    let ours = talk.server.progress.head().is_some_and(|head| head.origin == Origin::Injected);
+    if ours {
+        return Ok(Verdict::Swallow);
+    }
+    // What the client set is what its session has from now on, on every server.
+    talk.session.params = std::sync::Arc::clone(&talk.server.applied);
+    Ok(Verdict::Forward)
+}
+
+/// The server's word on what was discarded, whatever the text said.
+fn command_complete(message: &[u8], talk: &mut Conversation<'_>) {
+    match backend::command_tag(message) {
+        b"DISCARD ALL" => {
+            talk.session.forget_all_statements();
+            talk.session.forget_unnamed();
+            talk.server.note_discarded();
+        }
+        b"DEALLOCATE ALL" => {
+            talk.session.forget_all_statements();
+            talk.server.prepared.clear();
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,360 @@
+//! The client's messages on their way to the server.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::prepared::ParseFate;
+use super::{Conversation, Names};
+use crate::net::{Buffer, BufferPool};
+use crate::server::progress::{Entry, Origin, Request};
+use crate::session::statement::Statement;
+use crate::session::{MAX_NAME, MAX_UNNAMED};
+use crate::wire::frame::{self, HEADER};
+use crate::wire::frontend::{BindNames, Parse, TARGET_NAME_AT, Target};
+use crate::wire::tag::frontend as tag;
+use crate::wire::{FrameError, Header, frontend};
+
+/// More outstanding requests than this are not read before some are answered. A server sends its replies at the
+/// latest when 8 KiB of them have gathered, so this many cannot all be waiting for a Sync or Flush.
+const MAX_OUTSTANDING: usize = 8_192;
+
+/// The largest message that is looked at whole, Parse excepted: Describe, Close and the names of a Bind.
+const MAX_VIEW: usize = 16 * 1024;
+
+/// What a client may not send.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum RequestError {
+    /// No message.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A type byte that clients do not send after the login.
+    #[error("invalid frontend message type {0}")]
+    UnknownType(u8),
+    /// A name without end.
+    #[error("name of a prepared statement or portal is longer than {MAX_NAME} bytes")]
+    NameTooLong,
+}
+
+/// The client's bytes: those ready to be sent, then those not yet looked at.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    pub(super) buffer: Buffer,
+    /// Bytes at the front that are ready to be sent.
+    pub(super) ready: usize,
+    /// Bytes of the current message that have yet to arrive, to be sent on unseen.
+    passing: usize,
+    /// The same, to be dropped.
+    dropping: usize,
+    /// The client has sent Terminate; nothing behind it counts.
+    pub(super) leaving: bool,
+    /// The statement bound last, so that an error of its execution finds it.
+    last_bound: Option<Arc<Statement>>,
+}
+
+/// Where the look at a message ended.
+enum Look {
+    /// On to the next one.
+    Next,
+    /// More bytes have to come.
+    More,
+}
+
+impl Requests {
+    /// True when no message is half sent.
+    pub(super) fn at_boundary(&self) -> bool {
+        self.passing == 0
+    }
+
+    /// True when there is nothing left to send.
+    pub(super) fn is_drained(&self) -> bool {
+        self.ready == 0
+    }
+
+    /// Bytes that nobody has looked at.
+    pub(super) fn unseen(&self) -> &[u8] {
+        self.buffer.filled().get(self.ready..).unwrap_or_default()
+    }
+
+    /// True when more may be received.
+    pub(super) fn wants_bytes(&self, outstanding: usize) -> bool {
+        !self.leaving && !self.buffer.is_full() && outstanding < MAX_OUTSTANDING
+    }
+
+    /// Drops `count` bytes that were sent.
+    pub(super) fn sent(&mut self, count: usize) {
+        self.buffer.consume(count);
+        self.ready = self.ready.saturating_sub(count);
+    }
+
+    /// Drops a message without sending it.
+    pub(super) fn drop_message(&mut self, size: usize) {
+        self.dropping = size;
+        self.drop_pending();
+    }
+
+    /// Goes on dropping; true while there is more to come.
+    pub(super) fn drop_pending(&mut self) -> bool {
+        let count = self.dropping.min(self.unseen().len());
+        if count > 0 {
+            self.buffer.replace(self.ready..self.ready + count, b"");
+            self.dropping -= count;
+        }
+        self.dropping > 0
+    }
+
+    /// Gives idle memory back.
+    pub(super) fn release(&mut self, pool: &BufferPool) {
+        self.buffer.release(pool);
+    }
+
+    /// Looks at what has arrived and makes it ready to be sent.
+    pub(super) fn scan(&mut self, talk: &mut Conversation<'_>) -> Result<(), RequestError> {
+        loop {
+            self.pass();
+            if self.passing > 0 || self.drop_pending() || self.leaving {
+                return Ok(());
+            }
+            let Some(header) = frame::header(self.unseen())? else { return Ok(()) };
+            if let Look::More = self.look(header, talk)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn pass(&mut self) {
+        let count = self.passing.min(self.unseen().len());
+        self.ready += count;
+        self.passing -= count;
+    }
+
+    fn look(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
+        if talk.server.progress.is_skipping()
+            && header.tag != tag::SYNC
+            && header.tag != tag::TERMINATE
+        {
+            // The server would ignore it as well.
+            self.drop_message(header.size);
+            return Ok(Look::Next);
+        }
+        let request = match header.tag {
+            tag::TERMINATE => {
+                self.leaving = true;
+                return Ok(Look::More);
+            }
+            tag::PARSE => return self.parse(header, talk),
+            tag::BIND => return self.bind(header, talk),
+            tag::DESCRIBE | tag::CLOSE => return self.describe_or_close(header, talk),
+            tag::SYNC => {
+                self.sync(header, talk);
+                return Ok(Look::Next);
+            }
+            tag::QUERY => {
+                talk.session.forget_unnamed();
+                talk.server.unnamed = 0;
+                Request::Query
+            }
+            tag::EXECUTE => {
+                let statement = self.last_bound.clone();
+                self.forward(header, talk, Entry { statement, ..Entry::client(Request::Execute) });
+                return Ok(Look::Next);
+            }
+            tag::FUNCTION_CALL => Request::FunctionCall,
+            tag::COPY_DATA => Request::CopyData,
+            tag::COPY_DONE | tag::COPY_FAIL => Request::CopyEnd,
+            tag::FLUSH => {
+                self.pass_on(header.size);
+                return Ok(Look::Next);
+            }
+            other => return Err(RequestError::UnknownType(other)),
+        };
+        self.forward(header, talk, Entry::client(request));
+        Ok(Look::Next)
+    }
+
+    /// Sends a message as it is, and enters it.
+    fn forward(&mut self, header: Header, talk: &mut Conversation<'_>, entry: Entry) {
+        talk.requests_began();
+        talk.server.progress.sent(entry);
+        self.pass_on(header.size);
+    }
+
+    /// The next `size` bytes are to be sent.
+    fn pass_on(&mut self, size: usize) {
+        self.passing = size;
+        self.pass();
+    }
+
+    /// Puts bytes in front of the message that is looked at.
+    fn insert(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.buffer.replace(self.ready..self.ready, bytes);
+            self.ready += bytes.len();
+        }
+    }
+
+    /// Changes a text inside the message that is looked at, and its length; returns the message's new size.
+    fn rename(&mut self, header: Header, at: usize, old: usize, new: &[u8]) -> usize {
+        let from = self.ready + at;
+        self.buffer.replace(from..from + old, new);
+        let size = header.size - old + new.len();
+        let length = u32::try_from(size - 1).unwrap_or(u32::MAX).to_be_bytes();
+        self.buffer.replace(self.ready + 1..self.ready + HEADER, &length);
+        size
+    }
+
+    fn sync(&mut self, header: Header, talk: &mut Conversation<'_>) {
+        self.last_bound = None;
+        self.forward(header, talk, Entry::client(Request::Sync));
+        if let Some(stray) = talk.session.stray.take() {
+            let mut bytes = Vec::new();
+            frontend::put_close_statement(&mut bytes, &stray);
+            bytes.extend_from_slice(&frontend::SYNC);
+            talk.server.progress.sent(Entry::new(Request::Close, Origin::Injected));
+            talk.server.progress.sent(Entry::new(Request::Sync, Origin::Injected));
+            self.insert(&bytes);
+        }
+    }
+
+    /// True when a message that must be seen whole is not all there; makes room for the rest of it.
+    fn is_incomplete(&mut self, size: usize) -> bool {
+        let incomplete = self.unseen().len() < size;
+        if incomplete {
+            self.buffer.reserve(self.ready + size);
+        }
+        incomplete
+    }
+
+    fn parse(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
+        let limit = match talk.names {
+            Names::Virtual { limit } if header.size <= MAX_UNNAMED && !talk.session.is_pinned() => {
+                limit
+            }
+            Names::Virtual { .. } => {
+                talk.requests_began();
+                talk.parse_private();
+                self.pass_on(header.size);
+                return Ok(Look::Next);
+            }
+            Names::Raw => {
+                self.forward(header, talk, Entry::client(Request::Parse));
+                return Ok(Look::Next);
+            }
+        };
+        if self.is_incomplete(header.size) {
+            return Ok(Look::More);
+        }
+        let message = self.unseen().get(..header.size).unwrap_or_default();
+        let view = Parse::read(message)?;
+        if view.name.len() > MAX_NAME {
+            return Err(RequestError::NameTooLong);
+        }
+        talk.requests_began();
+        if view.name.is_empty() {
+            talk.cells.client_parses.add(1);
+            talk.cells.server_parses.add(1);
+            talk.parse_unnamed(view.content);
+            self.pass_on(header.size);
+            return Ok(Look::Next);
+        }
+        let (mut before, old) = (Vec::new(), view.name.len());
+        match talk.parse_named(limit, view.name, view.content, &mut before) {
+            ParseFate::Answer => self.drop_message(header.size),
+            ParseFate::Send(renamed) => {
+                self.insert(&before);
+                let size =
+                    renamed.map_or(header.size, |name| self.rename(header, HEADER, old, &name));
+                self.pass_on(size);
+            }
+        }
+        Ok(Look::Next)
+    }
+
+    fn bind(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
+        talk.cells.binds.add(1);
+        let Names::Virtual { limit } = talk.names else {
+            self.forward(header, talk, Entry::client(Request::Bind));
+            return Ok(Look::Next);
+        };
+        let visible = self.unseen();
+        let visible = visible.get(..header.size).unwrap_or(visible);
+        let Some(names) = BindNames::read(visible) else {
+            if visible.len() == header.size {
+                return Err(FrameError::Malformed { tag: tag::BIND }.into());
+            }
+            return self.wait_for_names(header);
+        };
+        talk.requests_began();
+        let (at, old, mut before) = (names.statement_at, names.statement.len(), Vec::new());
+        let (statement, renamed) = talk.resolve(limit, names.statement, &mut before);
+        talk.server
+            .progress
+            .sent(Entry { statement: statement.clone(), ..Entry::client(Request::Bind) });
+        self.last_bound = statement;
+        self.insert(&before);
+        let size = renamed.map_or(header.size, |name| self.rename(header, at, old, &name));
+        self.pass_on(size);
+        Ok(Look::Next)
+    }
+
+    fn wait_for_names(&mut self, header: Header) -> Result<Look, RequestError> {
+        if self.unseen().len() > MAX_VIEW {
+            return Err(RequestError::NameTooLong);
+        }
+        self.is_incomplete(header.size.min(MAX_VIEW + 1));
+        Ok(Look::More)
+    }
+
+    fn describe_or_close(
+        &mut self,
+        header: Header,
+        talk: &mut Conversation<'_>,
+    ) -> Result<Look, RequestError> {
+        let request = if header.tag == tag::CLOSE { Request::Close } else { Request::Describe };
+        let Names::Virtual { limit } = talk.names else {
+            self.forward(header, talk, Entry::client(request));
+            return Ok(Look::Next);
+        };
+        if header.size > MAX_VIEW {
+            return Err(RequestError::NameTooLong);
+        }
+        if self.is_incomplete(header.size) {
+            return Ok(Look::More);
+        }
+        let target = Target::read(self.unseen().get(..header.size).unwrap_or_default())?;
+        talk.requests_began();
+        if !target.is_statement {
+            self.forward(header, talk, Entry::client(request));
+            return Ok(Look::Next);
+        }
+        if request == Request::Close {
+            let name: Box<[u8]> = target.name.into();
+            self.close(header, &name, talk);
+            return Ok(Look::Next);
+        }
+        let (old, mut before) = (target.name.len(), Vec::new());
+        let (statement, renamed) = talk.resolve(limit, target.name, &mut before);
+        talk.server.progress.sent(Entry { statement, ..Entry::client(request) });
+        self.insert(&before);
+        let size =
+            renamed.map_or(header.size, |name| self.rename(header, TARGET_NAME_AT, old, &name));
+        self.pass_on(size);
+        Ok(Look::Next)
+    }
+
+    /// Closing a shared statement only takes its name away; the server keeps it for others.
+    fn close(&mut self, header: Header, name: &[u8], talk: &mut Conversation<'_>) {
+        let closed = talk.session.forget_statement(name);
+        if closed.is_none() && (name.is_empty() || talk.session.is_pinned()) {
+            if name.is_empty() {
+                talk.session.forget_unnamed();
+                talk.server.unnamed = 0;
+            }
+            self.forward(header, talk, Entry::client(Request::Close));
+            return;
+        }
+        let entry = Entry { statement: closed, ..Entry::new(Request::Close, Origin::Local) };
+        talk.server.progress.sent(entry.named(name));
+        self.drop_message(header.size);
+    }
+}
