@@ -6,7 +6,12 @@ use clap::{Args, Parser, Subcommand};
 
 /// A PostgreSQL connection pooler: thousands of clients on a small, fixed pool of servers.
 #[derive(Debug, Parser)]
-#[command(name = "pgusher", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(
+    name = "pgusher",
+    version,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// What to do instead of running.
     #[command(subcommand)]

@@ -16,7 +16,8 @@ impl LogControl {
     /// # Errors
     /// Text that is no filter.
     pub fn set_level(&self, level: &str) -> Result<(), String> {
-        let filter = EnvFilter::try_new(level).map_err(|error| format!("log_level {level:?}: {error}"))?;
+        let filter =
+            EnvFilter::try_new(level).map_err(|error| format!("log_level {level:?}: {error}"))?;
         self.0.reload(filter).map_err(|error| error.to_string())
     }
 }
@@ -26,7 +27,8 @@ impl LogControl {
 /// # Errors
 /// `level` is no filter, or logging has been started before.
 pub fn start(format: LogFormat, level: &str) -> Result<LogControl, String> {
-    let filter = EnvFilter::try_new(level).map_err(|error| format!("log_level {level:?}: {error}"))?;
+    let filter =
+        EnvFilter::try_new(level).map_err(|error| format!("log_level {level:?}: {error}"))?;
     let (filter, handle) = reload::Layer::new(filter);
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_writer(std::io::stderr);

@@ -28,7 +28,8 @@ pub(super) async fn drain(process: &Process) {
         () = process.ended(Ending::Now) => tracing::warn!(clients = gate.counts.total(), "stopping at once: clients are cut off"),
     }
     // Cut off what is left, with a word of explanation.
-    let _ = tokio::time::timeout(LAST_WORDS, everybody_leaves(process, Order::CloseForShutdown)).await;
+    let _ =
+        tokio::time::timeout(LAST_WORDS, everybody_leaves(process, Order::CloseForShutdown)).await;
     for pool in gate.pools.all() {
         pool.pause();
     }

@@ -38,7 +38,10 @@ pub fn check(path: &Path) -> Result<(), String> {
 /// # Errors
 /// Something that is needed cannot be had: a port, a thread, a readable userlist.
 pub fn run(path: &Path, loaded: Loaded) -> Result<(), String> {
-    let log = crate::telemetry::start(loaded.config.process.log_format, &loaded.config.process.log_level)?;
+    let log = crate::telemetry::start(
+        loaded.config.process.log_format,
+        &loaded.config.process.log_level,
+    )?;
     raise_descriptor_limit(&loaded.config);
     let control = Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)

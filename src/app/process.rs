@@ -42,10 +42,16 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn build(path: PathBuf, loaded: Loaded, log: LogControl, control: Handle) -> Result<Self, String> {
+    pub(super) fn build(
+        path: PathBuf,
+        loaded: Loaded,
+        log: LogControl,
+        control: Handle,
+    ) -> Result<Self, String> {
         let config = Arc::new(loaded.config);
         let verifiers = Identities::new_verifiers().map_err(|error| error.to_string())?;
-        let identities = Identities::load(&config, &verifiers).map_err(|error| error.to_string())?;
+        let identities =
+            Identities::load(&config, &verifiers).map_err(|error| error.to_string())?;
         let log_clients = LogClients::default();
         let workers = spawn_workers(&config, &control, &log_clients)?;
         let buckets = buckets(&config);
@@ -104,7 +110,11 @@ impl Process {
     }
 }
 
-fn spawn_workers(config: &Config, control: &Handle, log: &LogClients) -> Result<Vec<WorkerHandle>, String> {
+fn spawn_workers(
+    config: &Config,
+    control: &Handle,
+    log: &LogClients,
+) -> Result<Vec<WorkerHandle>, String> {
     let count = config.process.worker_threads.unwrap_or_else(auto_workers);
     (0..count)
         .map(|number| spawn_worker(WorkerId(number), control.clone(), log.clone()))

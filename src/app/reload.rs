@@ -24,7 +24,8 @@ impl Process {
         let _alone = self.reloading.lock().await;
         let loaded = config::load(&self.path).map_err(|mistakes| mistakes.to_string())?;
         let verifiers = Arc::clone(&self.gate.identities().verifiers);
-        let identities = Identities::load(&loaded.config, &verifiers).map_err(|error| error.to_string())?;
+        let identities =
+            Identities::load(&loaded.config, &verifiers).map_err(|error| error.to_string())?;
         let (old, new) = (self.gate.config(), Arc::new(loaded.config));
         let changes = config::diff(&old, &new);
         *self.files.write() = loaded.files;
@@ -36,7 +37,11 @@ impl Process {
             adjusted = ?changes.settings_changed,
             "configuration reloaded"
         );
-        Ok(changes.needs_restart.iter().map(|key| format!("{key} takes effect after a restart")).collect())
+        Ok(changes
+            .needs_restart
+            .iter()
+            .map(|key| format!("{key} takes effect after a restart"))
+            .collect())
     }
 
     fn apply(&self, changes: &Changes, config: &Arc<Config>, identities: Identities) {
@@ -44,9 +49,11 @@ impl Process {
         self.gate.reconfigure(Arc::clone(config), Arc::clone(&identities));
         self.apply_process_settings(config);
         self.gate.pools.reconfigure(config, |key| {
-            config.database(&key.database).map_or(crate::auth::ServerCredential::Nothing, |database| {
-                identities.credential(config, database, &key.user)
-            })
+            config
+                .database(&key.database)
+                .map_or(crate::auth::ServerCredential::Nothing, |database| {
+                    identities.credential(config, database, &key.user)
+                })
         });
         for name in &changes.databases_removed {
             self.remove_database(name, config);
@@ -62,7 +69,8 @@ impl Process {
             pool.pause();
             pools.remove(&pool.key);
         }
-        for client in pools.context.records.clients().iter().filter(|client| gone(&client.database)) {
+        for client in pools.context.records.clients().iter().filter(|client| gone(&client.database))
+        {
             client.control.give(Order::CloseNow);
         }
         tracing::info!(database = %name, "database removed");
