@@ -49,7 +49,11 @@ fn floor_of(room: &str) -> Option<usize> {
 
 /// Rooms named after `crate::` in code, the parts of `use crate::{a::…, b::…}` included.
 fn imports(text: &str) -> BTreeSet<String> {
-    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n");
     let mut rooms = BTreeSet::new();
     for after in code.split("crate::").skip(1) {
         let names: Vec<&str> = match after.strip_prefix('{') {
@@ -57,7 +61,8 @@ fn imports(text: &str) -> BTreeSet<String> {
             None => vec![after],
         };
         for name in names {
-            let room: String = name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let room: String =
+                name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             rooms.insert(room);
         }
     }
@@ -78,9 +83,13 @@ fn imports_point_one_way() {
             if import == room {
                 continue;
             }
-            let Some(target) = floor_of(&import) else { panic!("{}: crate::{import} is no room", path.display()) };
+            let Some(target) = floor_of(&import) else {
+                panic!("{}: crate::{import} is no room", path.display())
+            };
             seen += 1;
-            let excused = EXCEPTIONS.iter().any(|(from, to, _)| (*from, *to) == (room.as_str(), import.as_str()));
+            let excused = EXCEPTIONS
+                .iter()
+                .any(|(from, to, _)| (*from, *to) == (room.as_str(), import.as_str()));
             if target >= floor && !excused {
                 wrong.push(format!("{} imports {import}", path.display()));
             }

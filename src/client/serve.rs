@@ -265,6 +265,10 @@ mod tests {
     /// Thousands of clients are idle: what each task carries counts. Measured 840 when this was written.
     #[test]
     fn a_client_stays_small() {
-        assert!(size_of_output(serve) <= 896, "a client's task has grown to {} bytes", size_of_output(serve));
+        assert!(
+            size_of_output(serve) <= 896,
+            "a client's task has grown to {} bytes",
+            size_of_output(serve)
+        );
     }
 }
