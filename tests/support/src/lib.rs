@@ -7,6 +7,7 @@
 //! - [`RawClient`]: a client that speaks the protocol byte by byte, with [`frontend`] to make its messages;
 //! - [`FakeServer`]: a PostgreSQL that does what a script says, with [`backend`] to make its messages;
 //! - [`FaultProxy`]: a network that stalls, cuts, resets, loses and throttles on command;
+//! - [`Daemon`]: any other program, gone when the test is;
 //! - [`wait_for`], [`free_port`], [`processes`]: waiting for conditions, finding ports, looking at processes.
 //!
 //! Everything panics with a readable text instead of returning errors: a test that cannot set its stage has failed.
@@ -14,6 +15,7 @@
 pub mod backend;
 mod cluster;
 mod cluster_builder;
+mod daemon;
 mod echo;
 mod encode;
 mod error_fields;
@@ -41,6 +43,7 @@ mod wire;
 
 pub use cluster::{Cluster, StopMode};
 pub use cluster_builder::ClusterBuilder;
+pub use daemon::Daemon;
 pub use error_fields::ErrorFields;
 pub use fake_conn::{FakeConn, Startup};
 pub use fake_server::{CancelRequest, FakeServer};

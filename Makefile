@@ -1,0 +1,28 @@
+# What there is to do here. Every target first installs what this machine lacks (see .ci/setup).
+
+CARGO ?= cargo
+# Options after the dashes, as in: make bench ARGS="--quick --only pgusher,pgbouncer"
+ARGS ?=
+
+.PHONY: help demo test bench lint setup
+
+help: ## Lists the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+demo: setup ## Shows 5,000 clients on 20 servers, and stays up to be looked at
+	$(CARGO) build --release --locked --bin pgusher
+	$(CARGO) run --release --locked --quiet --example demo -- $(ARGS)
+
+test: setup ## Runs all tests, against a real PostgreSQL of their own
+	$(CARGO) test --workspace --locked
+
+bench: ## Compares with PgBouncer, haproxy and no pooler at all
+	.ci/setup bench
+	$(CARGO) bench --locked --bench compare -- $(ARGS)
+
+lint: ## Checks formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+setup: ## Installs what building and testing need
+	.ci/setup

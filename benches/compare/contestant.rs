@@ -1,0 +1,199 @@
+//! Those who take part, running.
+
+use crate::pure::options::Kind;
+use crate::stage::Stage;
+use pgusher_testkit::{Daemon, Pgusher, processes};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long anybody may take to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Debian keeps servers where only root's search path looks.
+const MORE_FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/sbin"];
+
+/// One who takes part, running for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Contestant {
+    kind: Kind,
+    port: u16,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// A program of somebody else, with the folder of its configuration.
+    Daemon {
+        daemon: Daemon,
+        _folder: TempDir,
+    },
+    Pgusher(Pgusher),
+    /// The server itself.
+    Nobody,
+}
+
+impl Contestant {
+    /// Starts it in front of the stage's server.
+    pub(crate) fn start(kind: Kind, stage: &Stage) -> Self {
+        let (port, body) = match kind {
+            Kind::Pgbouncer => start_pgbouncer(stage),
+            Kind::Haproxy => start_haproxy(stage),
+            Kind::Pgusher => start_pgusher(stage, 1),
+            Kind::Pgusher2 => start_pgusher(stage, 2),
+            Kind::Direct => (stage.port(), Body::Nobody),
+        };
+        Contestant { kind, port, body }
+    }
+
+    /// Who it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Where clients connect, on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process; `None` for the server itself.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        match &self.body {
+            Body::Daemon { daemon, .. } => Some(daemon.pid()),
+            Body::Pgusher(pgusher) => Some(pgusher.pid()),
+            Body::Nobody => None,
+        }
+    }
+
+    /// Processor seconds it has used so far; `None` for the server itself.
+    pub(crate) fn cpu_seconds(&self) -> Option<f64> {
+        processes::cpu_seconds(self.pid()?)
+    }
+
+    /// Its memory in KiB; `None` for the server itself.
+    pub(crate) fn rss_kib(&self) -> Option<u64> {
+        processes::rss_kib(self.pid()?)
+    }
+
+    /// What it has said, for a failure's report.
+    pub(crate) fn log(&self) -> String {
+        match &self.body {
+            Body::Daemon { daemon, .. } => daemon.log(),
+            Body::Pgusher(pgusher) => pgusher.log(),
+            Body::Nobody => String::new(),
+        }
+    }
+}
+
+/// Whether the program of a contestant is there, with what to do when it is not.
+pub(crate) fn installed(kind: Kind) -> Result<(), String> {
+    let name = match kind {
+        Kind::Pgbouncer => "pgbouncer",
+        Kind::Haproxy => "haproxy",
+        Kind::Pgusher | Kind::Pgusher2 | Kind::Direct => return Ok(()),
+    };
+    find(name).map(|_| ()).ok_or_else(|| {
+        format!("{name} is not installed: run `.ci/setup bench`, or leave it out of --contestants")
+    })
+}
+
+/// What a contestant calls itself, for the report's heading.
+pub(crate) fn version(kind: Kind) -> String {
+    let (program, flag) = match kind {
+        Kind::Pgbouncer => (find("pgbouncer"), "--version"),
+        Kind::Haproxy => (find("haproxy"), "-v"),
+        Kind::Pgusher => return format!("pgusher {} (1 worker)", env!("CARGO_PKG_VERSION")),
+        Kind::Pgusher2 => return format!("pgusher {} (2 workers)", env!("CARGO_PKG_VERSION")),
+        Kind::Direct => return "no proxy".to_owned(),
+    };
+    let said = program.and_then(|program| Command::new(program).arg(flag).output().ok());
+    let text = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
+    let line = text.as_deref().and_then(|text| text.lines().next()).unwrap_or_default();
+    line.split(" 20").next().unwrap_or(line).to_owned()
+}
+
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(MORE_FOLDERS.iter().map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+}
+
+fn start_pgbouncer(stage: &Stage) -> (u16, Body) {
+    let (port, server) = (stage.free_port(), stage.port());
+    let folder = make_folder();
+    let users = folder.path().join("userlist.txt");
+    write(&users, "\"postgres\" \"\"\n");
+    let config = folder.path().join("pgbouncer.ini");
+    let text = format!(
+        "[databases]\n* = host=127.0.0.1 port={server}\n\
+         [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+         auth_type = trust\nauth_file = {users}\npool_mode = transaction\ndefault_pool_size = 20\n\
+         max_client_conn = 12000\nlisten_backlog = 1024\nlog_connections = 0\nlog_disconnections = 0\n",
+        users = users.display(),
+    );
+    write(&config, &text);
+    let mut command = Command::new(find("pgbouncer").expect("pgbouncer is installed"));
+    if rustix::process::geteuid().is_root() {
+        // It refuses to run as root, and changes its user itself.
+        command.args(["-u", if user_exists("postgres") { "postgres" } else { "nobody" }]);
+    }
+    start_daemon(command.arg(&config), port, folder)
+}
+
+fn start_haproxy(stage: &Stage) -> (u16, Body) {
+    let (port, server) = (stage.free_port(), stage.port());
+    let folder = make_folder();
+    let config = folder.path().join("haproxy.cfg");
+    let text = format!(
+        "global\n  nbthread 1\n  maxconn 4000\n\
+         defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n\
+         listen postgres\n  bind 127.0.0.1:{port}\n  server postgres 127.0.0.1:{server}\n",
+    );
+    write(&config, &text);
+    let mut command = Command::new(find("haproxy").expect("haproxy is installed"));
+    start_daemon(command.arg("-db").arg("-f").arg(&config), port, folder)
+}
+
+fn start_daemon(command: &mut Command, port: u16, folder: TempDir) -> (u16, Body) {
+    let mut daemon = Daemon::start(command);
+    daemon.wait_accepting(port, PATIENCE);
+    (port, Body::Daemon { daemon, _folder: folder })
+}
+
+fn start_pgusher(stage: &Stage, workers: u32) -> (u16, Body) {
+    let config = format!(
+        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
+         max_client_conn = 12000\nworker_threads = {workers}\nlog_connections = false\nlog_disconnections = false\n\
+         [defaults]\ndefault_pool_size = 20\nquery_wait_timeout = \"60s\"\n\
+         [databases.\"*\"]\nhost = \"127.0.0.1\"\nport = {server}\n",
+        server = stage.port(),
+    );
+    let pgusher = Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config);
+    (pgusher.port(), Body::Pgusher(pgusher))
+}
+
+fn user_exists(name: &str) -> bool {
+    Command::new("id").arg(name).output().is_ok_and(|output| output.status.success())
+}
+
+/// A folder whose files every user may read: PgBouncer reads its own again after it has changed its user.
+fn make_folder() -> TempDir {
+    let folder =
+        tempfile::Builder::new().prefix("pgc-").tempdir().expect("make a temporary folder");
+    set_mode(folder.path(), 0o755);
+    folder
+}
+
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap_or_else(|error| panic!("write {}: {error}", path.display()));
+    set_mode(path, 0o644);
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .unwrap_or_else(|error| panic!("chmod {}: {error}", path.display()));
+}

@@ -1,0 +1,115 @@
+//! Compares pgusher with PgBouncer, with HAProxy as a plain TCP proxy, and with no proxy at all.
+//!
+//! `make bench`, or `cargo bench --bench compare -- --help`. Everybody stands in turn in front of the same private
+//! PostgreSQL, and everything runs on one machine: absolute numbers say what that machine can do, so the bars at the
+//! end are ratios to PgBouncer, taken within one round and then as a median over the rounds.
+//!
+//! - `stage`: the server; `contestant`: those who take part;
+//! - `throughput`, `syscalls`, `bulk`, `idle`: what is measured, each with its table and its bars;
+//! - `pgbench`, `sponge`: what drives them;
+//! - `pure`: options, what the tools print, tables and bars; tested by `tests/compare.rs`.
+
+mod bulk;
+mod contestant;
+mod idle;
+mod pgbench;
+#[allow(
+    unused_imports,
+    reason = "a bench has no harness: its tests are left out, their imports are not"
+)]
+mod pure;
+mod sponge;
+mod stage;
+mod syscalls;
+mod throughput;
+
+use crate::bulk::Bulk;
+use crate::contestant::Contestant;
+use crate::idle::Idle;
+use crate::pure::bars::Bar;
+use crate::pure::options::{Options, Part};
+use crate::stage::Stage;
+use crate::throughput::Throughput;
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let missing: Vec<String> = options
+        .contestants()
+        .iter()
+        .filter_map(|&kind| contestant::installed(kind).err())
+        .collect();
+    if !missing.is_empty() {
+        eprintln!("{}", missing.join("\n"));
+        return ExitCode::from(2);
+    }
+    let bars = compare(&options);
+    let missed = report(&bars);
+    if options.gate && missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Measures what was asked for, prints the tables, and gives the bars.
+fn compare(options: &Options) -> Vec<Bar> {
+    let file_limit = stage::raise_file_limit();
+    eprintln!("starting a private PostgreSQL and filling its tables");
+    let stage = Stage::build();
+    print_heading(&stage, options);
+    let mut bars = Vec::new();
+    // First, while nothing has been measured that could leave the server in another state for the second pooler.
+    if options.wants(Part::Idle) {
+        let idle = Idle::measure(&stage, options, file_limit);
+        println!("## Idle clients\n\n{}", idle.table());
+        bars.extend(idle.bars());
+    }
+    let contestants: Vec<Contestant> =
+        options.contestants().iter().map(|&kind| Contestant::start(kind, &stage)).collect();
+    if options.wants(Part::Throughput) {
+        let throughput = Throughput::measure(&stage, &contestants, options);
+        println!("## Short transactions (pgbench -S)\n\n{}", throughput.table());
+        println!(
+            "This PgBouncer cannot pool prepared statements: `prepared` is compared with its `extended`.\n"
+        );
+        bars.extend(throughput.bars());
+    }
+    if options.wants(Part::Bulk) {
+        let bulk = Bulk::measure(&contestants, options);
+        println!("## Bulk data\n\n{}", bulk.table());
+        bars.extend(bulk.bars());
+    }
+    if options.wants(Part::Syscalls)
+        && let Some(table) = syscalls::measure(&stage, &contestants, options)
+    {
+        println!("## System calls\n\n{table}");
+    }
+    bars
+}
+
+fn print_heading(stage: &Stage, options: &Options) {
+    let names: Vec<String> =
+        options.contestants().iter().map(|&kind| contestant::version(kind)).collect();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    println!(
+        "# {}\n\nPostgreSQL {}, {processors} processors for everything; pools of 20; medians of {} round(s) of {} s.\n",
+        names.join(", "),
+        stage.version(),
+        options.rounds(),
+        options.seconds(),
+    );
+}
+
+/// Prints the bars; gives the number of those that were missed.
+fn report(bars: &[Bar]) -> usize {
+    if bars.is_empty() {
+        println!(
+            "No bars: they compare pgusher with PgBouncer, and one of them did not take part."
+        );
+        return 0;
+    }
+    println!("## Bars: ratios to PgBouncer\n\n```");
+    for bar in bars {
+        println!("{bar}");
+    }
+    println!("```");
+    bars.iter().filter(|bar| !bar.is_met()).count()
+}

@@ -1,0 +1,142 @@
+//! Runs of pgbench against a contestant.
+
+use crate::contestant::Contestant;
+use crate::pure::numbers::percentile;
+use crate::pure::options::Mode;
+use crate::pure::pgbench_text::{Logged, Progress, latencies, transactions};
+use crate::stage::{DATABASE, Stage};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Left out of every measurement: logins, the pool's first connections, cold caches.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// The share of transactions whose latency is logged: enough for a p99, too few to slow pgbench down.
+const SAMPLING: &str = "0.1";
+
+/// What one run measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sample {
+    /// Transactions per second.
+    pub(crate) tps: f64,
+    /// Median latency in milliseconds.
+    pub(crate) p50: Option<f64>,
+    /// The 99th percentile of the latency in milliseconds.
+    pub(crate) p99: Option<f64>,
+    /// The contestant's processor time for each transaction in microseconds.
+    pub(crate) cpu: Option<f64>,
+}
+
+/// Selects single rows for some seconds.
+pub(crate) fn run_for(
+    stage: &Stage,
+    contestant: &Contestant,
+    mode: Mode,
+    clients: u32,
+    seconds: u32,
+) -> Sample {
+    let logs = tempfile::tempdir().expect("make a temporary folder");
+    let mut command = select_only(stage, contestant, mode, clients);
+    command
+        .args(["-T", &(seconds + 1).to_string(), "-P", "1", "--log", "--sampling-rate", SAMPLING])
+        .arg("--log-prefix")
+        .arg(logs.path().join("log"))
+        .arg(DATABASE);
+    let mut child = spawn(&mut command);
+    let window = watch(&mut child, contestant);
+    finish(child, contestant);
+    let micros = latencies(&read_logs(logs.path()), WARM_UP);
+    let millis = |percent| percentile(&micros, percent).map(|micros| micros as f64 / 1000.0);
+    Sample {
+        tps: window.transactions / window.seconds,
+        p50: millis(50.0),
+        p99: millis(99.0),
+        cpu: window.cpu.map(|cpu| cpu * 1e6 / window.transactions),
+    }
+}
+
+/// Selects single rows `each` times per client; gives the number of transactions.
+pub(crate) fn run_count(
+    stage: &Stage,
+    contestant: &Contestant,
+    mode: Mode,
+    clients: u32,
+    each: u32,
+) -> u64 {
+    let mut command = select_only(stage, contestant, mode, clients);
+    let child = spawn(command.args(["-t", &each.to_string(), DATABASE]));
+    let summary = finish(child, contestant);
+    transactions(&summary).unwrap_or_else(|| panic!("pgbench said no count:\n{summary}"))
+}
+
+/// What happened between the first and the last line of progress.
+struct Window {
+    seconds: f64,
+    transactions: f64,
+    cpu: Option<f64>,
+}
+
+/// The first line of progress ends the warm-up, so that logins and partings are not counted.
+fn watch(child: &mut Child, contestant: &Contestant) -> Window {
+    let lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+    let mut window = Window { seconds: 0.0, transactions: 0.0, cpu: None };
+    let mut start: Option<(f64, Option<f64>)> = None;
+    let mut words = String::new();
+    for line in lines.map_while(Result::ok) {
+        let Some(progress) = Progress::parse(&line) else {
+            words.push_str(&line);
+            words.push('\n');
+            continue;
+        };
+        let cpu = contestant.cpu_seconds();
+        let Some((first, cpu_before)) = start else {
+            start = Some((progress.at, cpu));
+            continue;
+        };
+        let seconds = progress.at - first;
+        window.transactions += progress.tps * (seconds - window.seconds);
+        window.seconds = seconds;
+        window.cpu = cpu.zip(cpu_before).map(|(after, before)| after - before);
+    }
+    let name = contestant.kind();
+    let log = || contestant.log();
+    assert!(window.transactions > 0.0, "pgbench against {name} did nothing:\n{words}{}", log());
+    window
+}
+
+fn select_only(stage: &Stage, contestant: &Contestant, mode: Mode, clients: u32) -> Command {
+    let mut command = stage.pgbench(contestant.port());
+    let threads = clients.min(2).to_string();
+    command.args(["-n", "-S", "-M", mode.name(), "-c", &clients.to_string(), "-j", &threads]);
+    command
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start pgbench")
+}
+
+fn finish(child: Child, contestant: &Contestant) -> String {
+    let name = contestant.kind();
+    let output = child.wait_with_output().expect("wait for pgbench");
+    let words = String::from_utf8_lossy(&output.stderr);
+    let log = || contestant.log();
+    assert!(output.status.success(), "pgbench against {name} failed:\n{words}{}", log());
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn read_logs(folder: &Path) -> Vec<Logged> {
+    let files = std::fs::read_dir(folder).expect("read pgbench's logs");
+    let mut text = String::new();
+    for file in files.filter_map(Result::ok) {
+        let mut file = std::fs::File::open(file.path()).expect("open pgbench's log");
+        file.read_to_string(&mut text).expect("read pgbench's log");
+    }
+    text.lines().filter_map(Logged::parse).collect()
+}

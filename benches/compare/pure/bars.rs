@@ -1,0 +1,56 @@
+//! What pgusher has to reach.
+
+use std::fmt;
+
+/// One measured ratio to PgBouncer and the most it may be.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bar {
+    what: String,
+    ratio: f64,
+    most: f64,
+}
+
+impl Bar {
+    /// A bar; `what` says which ratio it is.
+    pub(crate) fn new(what: String, ratio: f64, most: f64) -> Self {
+        Bar { what, ratio, most }
+    }
+
+    /// Whether it was reached.
+    pub(crate) fn is_met(&self) -> bool {
+        self.ratio <= self.most
+    }
+}
+
+impl fmt::Display for Bar {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = if self.is_met() { "PASS" } else { "FAIL" };
+        write!(out, "{verdict}  {:<52} {:.2} (at most {:.2})", self.what, self.ratio, self.most)
+    }
+}
+
+/// The most processor time for each transaction, as a ratio to PgBouncer's.
+///
+/// With few clients there is little to save on: each transaction wakes the pooler by itself.
+pub(crate) fn most_cpu(clients: u32) -> f64 {
+    if clients < 100 { 1.0 } else { 0.9 }
+}
+
+/// The most processor time for each byte of bulk data, as a ratio to PgBouncer's.
+pub(crate) const MOST_BULK_CPU: f64 = 0.6;
+
+/// The most memory for each idle client, as a ratio to PgBouncer's.
+pub(crate) const MOST_IDLE_MEMORY: f64 = 1.5;
+
+#[cfg(test)]
+mod tests {
+    use super::{Bar, most_cpu};
+
+    #[test]
+    fn a_bar_may_just_be_reached() {
+        assert!(Bar::new("cpu".to_owned(), 0.9, most_cpu(100)).is_met());
+        let missed = Bar::new("cpu".to_owned(), 1.01, most_cpu(10));
+        assert!(!missed.is_met());
+        assert!(missed.to_string().starts_with("FAIL  cpu"));
+    }
+}

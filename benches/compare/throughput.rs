@@ -1,0 +1,129 @@
+//! Throughput, latency and processor time of short transactions.
+
+use crate::contestant::Contestant;
+use crate::pgbench::{self, Sample};
+use crate::pure::bars::{Bar, most_cpu};
+use crate::pure::numbers::median;
+use crate::pure::options::{Kind, Mode, Options};
+use crate::pure::table::{Table, number, ratio};
+use crate::stage::Stage;
+use std::collections::BTreeMap;
+
+/// What is measured against one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Cell {
+    mode: Mode,
+    clients: u32,
+}
+
+/// The samples of every cell and contestant, one of each round.
+#[derive(Debug, Default)]
+pub(crate) struct Throughput {
+    samples: BTreeMap<(Cell, Kind), Vec<Sample>>,
+}
+
+impl Throughput {
+    /// Measures every cell once in each round; within a cell everybody follows directly on one another.
+    pub(crate) fn measure(stage: &Stage, contestants: &[Contestant], options: &Options) -> Self {
+        let mut all = Throughput::default();
+        for round in 0..options.rounds() {
+            for cell in cells(options) {
+                // Another one starts each round, so that nobody always runs on the heels of the same.
+                let order = contestants.iter().cycle().skip(round).take(contestants.len());
+                for contestant in order.filter(|contestant| takes_part(contestant.kind(), cell)) {
+                    let (mode, clients) = (cell.mode, cell.clients);
+                    let sample =
+                        pgbench::run_for(stage, contestant, mode, clients, options.seconds());
+                    let kind = contestant.kind();
+                    eprintln!("round {}: {mode} c={clients} {kind}: {sample}", round + 1);
+                    all.samples.entry((cell, kind)).or_default().push(sample);
+                }
+            }
+        }
+        all
+    }
+
+    /// The medians as a table.
+    pub(crate) fn table(&self) -> Table {
+        let mut table = Table::new(&[
+            "mode, clients, who",
+            "tps",
+            "to PgBouncer",
+            "p50 ms",
+            "p99 ms",
+            "CPU µs/txn",
+            "to PgBouncer",
+        ]);
+        for (&(cell, kind), samples) in &self.samples {
+            let middle =
+                |value: fn(&Sample) -> Option<f64>| median(samples.iter().filter_map(value));
+            table.row(vec![
+                format!("{}, {}, {kind}", cell.mode, cell.clients),
+                number(middle(|sample| Some(sample.tps)), 0),
+                ratio(self.to_pgbouncer(cell, kind, |sample| Some(sample.tps))),
+                number(middle(|sample| sample.p50), 2),
+                number(middle(|sample| sample.p99), 2),
+                number(middle(|sample| sample.cpu), 1),
+                ratio(self.to_pgbouncer(cell, kind, |sample| sample.cpu)),
+            ]);
+        }
+        table
+    }
+
+    /// The bars of processor time.
+    pub(crate) fn bars(&self) -> Vec<Bar> {
+        let own = self.samples.keys().filter(|(_, kind)| *kind == Kind::Pgusher);
+        own.filter_map(|&(cell, kind)| {
+            let ratio = self.to_pgbouncer(cell, kind, |sample| sample.cpu)?;
+            let what = format!("CPU per transaction, {}, {} clients", cell.mode, cell.clients);
+            Some(Bar::new(what, ratio, most_cpu(cell.clients)))
+        })
+        .collect()
+    }
+
+    /// The median of the ratios within each round.
+    fn to_pgbouncer(
+        &self,
+        cell: Cell,
+        kind: Kind,
+        value: fn(&Sample) -> Option<f64>,
+    ) -> Option<f64> {
+        let own = self.samples.get(&(cell, kind))?;
+        let reference = self.samples.get(&(cell.reference(), Kind::Pgbouncer))?;
+        let ratios = own.iter().zip(reference);
+        median(ratios.filter_map(|(own, other)| Some(value(own)? / value(other)?)))
+    }
+}
+
+impl Cell {
+    /// Where PgBouncer is looked up: this version of it cannot pool prepared statements.
+    fn reference(self) -> Cell {
+        let mode = if self.mode == Mode::Prepared { Mode::Extended } else { self.mode };
+        Cell { mode, ..self }
+    }
+}
+
+impl std::fmt::Display for Sample {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (p50, p99) = (number(self.p50, 2), number(self.p99, 2));
+        let cpu = number(self.cpu, 1);
+        write!(out, "{:.0} tps, p50 {p50} ms, p99 {p99} ms, CPU {cpu} µs", self.tps)
+    }
+}
+
+fn cells(options: &Options) -> Vec<Cell> {
+    let clients = options.clients();
+    let of_mode =
+        |&mode: &Mode| clients.clone().into_iter().map(move |clients| Cell { mode, clients });
+    options.modes().iter().flat_map(of_mode).collect()
+}
+
+fn takes_part(kind: Kind, cell: Cell) -> bool {
+    match kind {
+        Kind::Pgbouncer => cell.mode != Mode::Prepared,
+        Kind::Pgusher | Kind::Pgusher2 => true,
+        // A thousand servers at once say nothing about a proxy.
+        Kind::Haproxy => cell.clients < 1000,
+        Kind::Direct => cell.clients <= 1000,
+    }
+}
