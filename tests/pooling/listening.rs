@@ -77,7 +77,7 @@ async fn a_server_may_be_the_folder_of_a_unix_socket() {
 async fn the_next_host_serves_when_the_first_is_down() {
     let cluster = Cluster::shared();
     let section = format!(
-        "[databases.postgres]\nhost = [\"127.0.0.1\", \"127.0.0.1\"]\nport = [{}, {}]\n",
+        "[databases.postgres]\nhost = [\"127.0.0.1\", \"localhost\"]\nport = [{}, {}]\n",
         free_port(),
         cluster.port()
     );
