@@ -202,10 +202,12 @@ impl Pools {
     pub fn reconfigure(&self, config: &Config, credential: impl Fn(&PoolKey) -> ServerCredential) {
         for pool in self.all() {
             let Some(database) = config.database(&pool.key.database) else { continue };
-            self.caps(config, database, &pool.key);
+            self.caps(config, database, &pool.key).shed();
             pool.set_settings(config.pool_settings(database, &pool.key.user));
             let wanted = blueprint(database, &pool.key, credential(&pool.key));
-            if !same_servers(&pool.blueprint(), &wanted) {
+            if same_servers(&pool.blueprint(), &wanted) {
+                pool.renew_credential(wanted);
+            } else {
                 pool.set_blueprint(wanted);
             }
         }
@@ -250,7 +252,8 @@ fn blueprint(database: &Database, key: &PoolKey, credential: ServerCredential) -
     }
 }
 
-/// Whether servers made by one blueprint can serve for the other. A changed password alone concerns only new logins.
+/// Whether servers made by one blueprint can serve for the other. A changed password alone concerns only new
+/// logins.
 fn same_servers(one: &Blueprint, other: &Blueprint) -> bool {
     one.addresses == other.addresses
         && one.database == other.database

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
-use super::caps::{Caps, Permit};
+use super::caps::{Caps, Claim, Permit};
 use super::census::CloseCounts;
 use super::core::{Core, Limits, Offer, TicketNumber};
 use super::departed::Departed;
@@ -16,6 +16,7 @@ use super::dial::Failure;
 use super::welcome::Welcomes;
 use super::{CloseReason, Lease, PoolError, PoolKey, PoolsContext, Ticket, Waiting};
 use crate::config::PoolSettings;
+use crate::net::{Buffer, Stream};
 use crate::server::{Blueprint, Server, ServerId, drain_news};
 use crate::stats::{ErrorCounts, PoolStats, ServerRecord, ServerState};
 use crate::types::{PoolMode, WorkerId};
@@ -130,9 +131,21 @@ impl Pool {
         if *self.settings.read().as_ref() == settings {
             return;
         }
-        self.core.lock().set_limits(limits(&settings));
+        let surplus = {
+            let mut core = self.core.lock();
+            core.set_limits(limits(&settings));
+            core.remove_surplus(Instant::now())
+        };
+        surplus.into_iter().for_each(|pooled| self.close(pooled, CloseReason::Surplus));
         *self.settings.write() = Arc::new(settings);
         self.epoch.fetch_add(1, Ordering::Relaxed);
+        self.pump_later();
+    }
+
+    /// Logs in to the same servers with another proof from now on, and does not wait until the next try is due.
+    pub fn renew_credential(&self, blueprint: Blueprint) {
+        *self.blueprint.write() = Arc::new(blueprint);
+        *self.failure.lock() = None;
         self.pump_later();
     }
 
@@ -284,11 +297,14 @@ impl Pool {
         if self.is_too_old(&pooled.server, now) {
             return Some(CloseReason::Lifetime);
         }
-        let (own, waiting) = {
-            let core = self.core.lock();
-            (core.total(), core.waiting() > 0)
-        };
-        self.caps.want_back(own, waiting).then_some(CloseReason::Evicted)
+        self.caps.want_back(self, now).then_some(CloseReason::Evicted)
+    }
+
+    /// What the pool can claim of a limit that it shares with others.
+    pub(super) fn claim(&self, now: Instant) -> Claim {
+        let core = self.core.lock();
+        let waited = (core.waiting() > 0).then(|| core.oldest_wait(now));
+        Claim { servers: core.total(), waited }
     }
 
     pub(super) fn is_too_old(&self, server: &Server, now: Instant) -> bool {
@@ -310,13 +326,19 @@ impl Pool {
         self.pump_later();
     }
 
-    /// Closes a server that the schedule does not count any more.
+    /// Closes a server that the schedule does not count any more. Where a limit is shared its place is free once the
+    /// server has gone: until then it is one of PostgreSQL's connections.
     pub(super) fn close(&self, pooled: Pooled, reason: CloseReason) {
         self.closes.count(reason);
         let record = &pooled.server.record;
         self.servers.lock().remove(&record.id);
         tracing::debug!(pool = %self.key, server = record.id, pid = record.pid, reason = reason.as_str(), "server closed");
         pooled.server.stream.farewell(&frontend::TERMINATE);
+        let Pooled { server, mut permit, .. } = pooled;
+        if permit.is_limited() {
+            permit.leave();
+            self.context.control.spawn(see_off(server.stream, permit));
+        }
     }
 
     /// Closes idle servers for which `unfit` says so.
@@ -360,6 +382,23 @@ impl fmt::Debug for Pool {
         f.debug_struct("Pool").field("key", &self.key).finish_non_exhaustive()
     }
 }
+
+/// Waits until a server that was told goodbye has closed, within reason.
+async fn see_off(stream: Stream, permit: Permit) {
+    let gone = async {
+        let Ok(mut stream) = stream.rehome() else { return };
+        let mut buffer = Buffer::new();
+        while let Ok(1..) = stream.recv(&mut buffer).await {
+            buffer.consume(buffer.filled().len());
+        }
+    };
+    // A server that does not close in time has most likely gone without a word.
+    let _ = tokio::time::timeout(SEEN_OFF, gone).await;
+    drop(permit);
+}
+
+/// PostgreSQL takes milliseconds to end a session.
+const SEEN_OFF: Duration = Duration::from_secs(1);
 
 fn limits(settings: &PoolSettings) -> Limits {
     Limits {
