@@ -53,7 +53,7 @@ impl Actor {
         match Peer::login(self.port, &params).await {
             Ok(peer) => {
                 self.ledger.count(&self.ledger.logins);
-                return Some(Conversation::new(peer, &self.ledger));
+                return Some(Conversation::new(peer, self.writer.sign(), &self.ledger));
             }
             // A pool without any server cannot welcome anybody, and says so.
             Err(Refused::Told(message)) if excused(message.error().code()) => {}

@@ -14,6 +14,7 @@ pub(crate) struct Conversation {
     /// The connection.
     pub(crate) peer: Peer,
     ledger: Arc<Ledger>,
+    sign: String,
     /// Cancel requests with the right key that may still strike.
     pub(crate) cancels: u64,
     status: u8,
@@ -26,10 +27,10 @@ pub(crate) struct Conversation {
 pub(crate) struct Over;
 
 impl Conversation {
-    /// A conversation over a connection that is logged in.
-    pub(crate) fn new(peer: Peer, ledger: &Arc<Ledger>) -> Self {
+    /// A conversation over a connection that is logged in; `sign` is in every value the client asks for.
+    pub(crate) fn new(peer: Peer, sign: String, ledger: &Arc<Ledger>) -> Self {
         let ledger = Arc::clone(ledger);
-        Conversation { peer, ledger, cancels: 0, status: b'I', disturbed: false }
+        Conversation { peer, ledger, sign, cancels: 0, status: b'I', disturbed: false }
     }
 
     /// Runs a script; false when it was disturbed, and then the session is outside of a transaction again.
@@ -98,9 +99,24 @@ impl Conversation {
             } else if message.tag == b'E' {
                 self.excuse(&message, next).await?;
                 return self.resume(segment).await;
+            } else if self.disturbed && segment.ready && self.is_own(&message) {
+                // A request that failed may have left the client's own older statement or portal in its place.
+                next = None;
+                wants = [].iter();
             } else {
                 return Err(self.wrong(&format!("{message:?} instead of {next:?}")));
             }
+        }
+    }
+
+    /// Whether a message can only be the client's: it has no content, or the client's sign in it.
+    fn is_own(&self, message: &Message) -> bool {
+        match message.tag {
+            b'D' | b'd' | b'V' => {
+                let sign = self.sign.as_bytes();
+                message.body.windows(sign.len()).any(|part| part == sign)
+            }
+            tag => tag != b'E' && tag != b'Z',
         }
     }
 
@@ -163,7 +179,7 @@ impl Conversation {
             // The server cannot be reached at the moment.
             "08006" | "08001" | "57P03" | "57P01" if !fatal => Ok(()),
             // Consequences: a failed transaction, a statement or portal that was not made.
-            "25P02" | "26000" | "34000" if self.disturbed && !fatal => Ok(()),
+            "25P02" | "26000" | "34000" | "08P01" if self.disturbed && !fatal => Ok(()),
             _ => Err(self.wrong(&format!("{error:?} instead of {wanted:?}"))),
         }
     }

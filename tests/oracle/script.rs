@@ -46,10 +46,15 @@ impl Writer {
         phase
     }
 
+    /// What is in every value of this client.
+    pub(crate) fn sign(&self) -> String {
+        format!("c{}n", self.client)
+    }
+
     /// A value that nobody else asks for.
     pub(crate) fn nonce(&mut self) -> String {
         self.counter += 1;
-        format!("c{}n{}x{:x}", self.client, self.counter, self.rng.u32(..))
+        format!("{}{}x{:x}", self.sign(), self.counter, self.rng.u32(..))
     }
 
     /// Any script.
