@@ -223,6 +223,10 @@ impl Client {
             // The server waits for the rest of a message that will not come.
             held.progress.lose();
         }
+        if self.session.stray.is_some() {
+            // A name that only this client knows would be left behind on the server.
+            held.progress.lose();
+        }
         if self.session.is_pinned() {
             held.needs_reset = true;
         }

@@ -35,8 +35,7 @@ impl Conversation<'_> {
     ) -> ParseFate {
         self.cells.client_parses.add(1);
         if self.session.statement(name).is_some() {
-            self.provoke_duplicate(name, before);
-            return ParseFate::Send(None);
+            return ParseFate::Send(self.provoke_duplicate(name, before));
         }
         let Ok(statement) = self.session.statements.intern(content) else {
             return self.parse_private();
@@ -65,12 +64,15 @@ impl Conversation<'_> {
     }
 
     /// The name is taken: make the server find that out. The statement that takes the name there is closed behind the
-    /// client's next Sync.
-    fn provoke_duplicate(&mut self, name: &[u8], before: &mut Vec<u8>) {
+    /// client's next Sync. Returns the name to send, if it is another one.
+    fn provoke_duplicate(&mut self, name: &[u8], before: &mut Vec<u8>) -> Option<Vec<u8>> {
+        let renamed = kept_apart(name);
+        let name = renamed.as_deref().unwrap_or(name);
         frontend::put_parse(before, name, b"\0\0\0");
         self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected));
         self.server.progress.sent(Entry::client(Request::Parse));
         self.session.stray = Some(name.into());
+        renamed
     }
 
     /// Makes sure that the server holds a statement; what must be sent first is appended to `before`.
@@ -158,17 +160,11 @@ impl Conversation<'_> {
             let renamed = server_name(&statement);
             return (Some(statement), Some(renamed));
         }
-        // Another client's statement must not answer to a name that this client made up.
-        let renamed = name.starts_with(SERVER_PREFIX).then(|| [b"~", name].concat());
-        (None, renamed)
+        (None, kept_apart(name))
     }
 
     /// Takes back what was entered for a request that failed or was skipped.
-    pub(super) fn undo(
-        session: &mut crate::session::VirtualSession,
-        unnamed: &mut u64,
-        entry: &Entry,
-    ) {
+    pub(super) fn undo(session: &mut crate::session::VirtualSession, entry: &Entry) {
         match (entry.request, entry.origin, &entry.name, &entry.statement) {
             (Request::Parse, Origin::Client | Origin::Local, Some(name), _) => {
                 session.forget_statement(name);
@@ -176,14 +172,16 @@ impl Conversation<'_> {
             (Request::Close, Origin::Local, Some(name), Some(statement)) => {
                 session.name_statement(name.clone(), Arc::clone(statement));
             }
-            (Request::Parse, Origin::Client, None, None) => {
-                session.forget_unnamed();
-                *unnamed = 0;
-            }
-            (Request::Parse | Request::Close, Origin::Injected, _, None) => *unnamed = 0,
+            (Request::Parse, Origin::Client, None, None) => session.forget_unnamed(),
             _ => {}
         }
     }
+}
+
+/// Another name for one that looks like those of shared statements: another client's statement must not answer to a
+/// name that this client made up.
+fn kept_apart(name: &[u8]) -> Option<Vec<u8>> {
+    name.starts_with(SERVER_PREFIX).then(|| [b"~", name].concat())
 }
 
 fn server_name(statement: &Statement) -> Vec<u8> {

@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use super::Conversation;
 use crate::net::{Buffer, BufferPool};
-use crate::server::Server;
 use crate::server::progress::{Origin, Request, Verdict};
+use crate::server::{Server, UNNAMED_UNKNOWN};
 use crate::wire::frame::{self, HEADER};
 use crate::wire::tag::backend as tag;
 use crate::wire::{ErrorFields, FrameError, Header, backend, notice};
@@ -44,9 +44,9 @@ pub(super) struct Replies {
 }
 
 impl Replies {
-    /// True when no message is half sent to the client.
+    /// True when no message is half sent to the client. One that is half swallowed is none of the client's.
     pub(super) fn at_boundary(&self) -> bool {
-        self.passing == 0
+        self.passing == 0 || self.swallowing
     }
 
     /// True when every byte the server sent has been looked at.
@@ -199,7 +199,9 @@ fn error(message: &[u8], fatal: bool, talk: &mut Conversation<'_>) -> Result<Ver
     let session = &mut *talk.session;
     let verdict = progress.error(&mut |entry| {
         prepared.undo(&entry);
-        Conversation::undo(session, unnamed, &entry);
+        Conversation::undo(session, &entry);
+        // A request that was skipped did not touch the server's unnamed statement, which may be another client's.
+        *unnamed = UNNAMED_UNKNOWN;
     });
     if fatal {
         progress.lose();

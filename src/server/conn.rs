@@ -13,6 +13,9 @@ use crate::types::WorkerId;
 /// Counts up over the process; never reused.
 pub type ServerId = u64;
 
+/// [`Server::unnamed`] when it is not known whose unnamed statement the server holds: nobody's version.
+pub const UNNAMED_UNKNOWN: u64 = u64::MAX;
+
 /// The parameters a server reported at its login: the pool's defaults.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Reported(pub Vec<(Box<str>, Box<[u8]>)>);
@@ -41,7 +44,7 @@ pub struct Server {
     pub reported: Arc<Reported>,
     /// Shared statements it holds.
     pub prepared: Prepared,
-    /// Whose unnamed statement it holds; 0: nobody's.
+    /// Whose unnamed statement it holds; 0: nobody's; or [`UNNAMED_UNKNOWN`].
     pub unnamed: u64,
     /// The next client must not find what the last one left: run the reset query before it is shared again.
     pub needs_reset: bool,
