@@ -223,11 +223,8 @@ impl Client {
             // The server waits for the rest of a message that will not come.
             held.progress.lose();
         }
-        if self.session.stray.is_some() {
-            // A name that only this client knows would be left behind on the server.
-            held.progress.lose();
-        }
-        if self.session.is_pinned() {
+        // A stray statement has a client's name; its Sync did not come.
+        if self.session.is_pinned() || self.session.stray.take().is_some() {
             held.needs_reset = true;
         }
         let result = match end {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Conversation;
 use crate::server::progress::{Entry, Origin, Request};
+use crate::server::{Server, UNNAMED_UNKNOWN};
 use crate::session::statement::{SERVER_PREFIX, Statement};
 use crate::types::TransactionStatus;
 use crate::wire::frontend;
@@ -35,7 +36,7 @@ impl Conversation<'_> {
     ) -> ParseFate {
         self.cells.client_parses.add(1);
         if self.session.statement(name).is_some() {
-            return ParseFate::Send(self.provoke_duplicate(name, before));
+            return self.provoke_duplicate(name, before);
         }
         let Ok(statement) = self.session.statements.intern(content) else {
             return self.parse_private();
@@ -64,15 +65,18 @@ impl Conversation<'_> {
     }
 
     /// The name is taken: make the server find that out. The statement that takes the name there is closed behind the
-    /// client's next Sync. Returns the name to send, if it is another one.
-    fn provoke_duplicate(&mut self, name: &[u8], before: &mut Vec<u8>) -> Option<Vec<u8>> {
-        let renamed = kept_apart(name);
-        let name = renamed.as_deref().unwrap_or(name);
-        frontend::put_parse(before, name, b"\0\0\0");
-        self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected));
+    /// client's next Sync.
+    fn provoke_duplicate(&mut self, name: &[u8], before: &mut Vec<u8>) -> ParseFate {
+        let renamed = harmless(name);
+        // After a first duplicate the server skips to the Sync, this one included.
+        if self.session.stray.is_none() {
+            let taken = renamed.as_deref().unwrap_or(name);
+            frontend::put_parse(before, taken, b"\0\0\0");
+            self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected));
+            self.session.stray = Some(taken.into());
+        }
         self.server.progress.sent(Entry::client(Request::Parse));
-        self.session.stray = Some(name.into());
-        renamed
+        ParseFate::Send(renamed)
     }
 
     /// Makes sure that the server holds a statement; what must be sent first is appended to `before`.
@@ -124,8 +128,9 @@ impl Conversation<'_> {
 
     /// A client makes its unnamed statement.
     pub(super) fn parse_unnamed(&mut self, content: &[u8]) {
-        self.server.unnamed = self.session.set_unnamed(content);
-        self.server.progress.sent(Entry::client(Request::Parse));
+        let version = self.session.set_unnamed(content);
+        self.server.unnamed = version;
+        self.server.progress.sent(Entry::client(Request::Parse).unnamed(version));
     }
 
     /// Makes sure that the server's unnamed statement is the client's, or none.
@@ -139,7 +144,8 @@ impl Conversation<'_> {
             self.server.progress.sent(Entry::new(Request::Close, Origin::Injected));
         } else {
             frontend::put_parse(before, b"", &self.session.unnamed.content);
-            self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected));
+            let entry = Entry::new(Request::Parse, Origin::Injected).unnamed(version);
+            self.server.progress.sent(entry);
         }
         self.server.unnamed = version;
     }
@@ -160,27 +166,66 @@ impl Conversation<'_> {
             let renamed = server_name(&statement);
             return (Some(statement), Some(renamed));
         }
-        (None, kept_apart(name))
+        (None, harmless(name))
+    }
+
+    /// The server has dropped all statements. Those that requests behind this one make come after that.
+    pub(super) fn forget_statements(&mut self) {
+        self.session.forget_all_statements();
+        let Server { progress, prepared, .. } = &mut *self.server;
+        prepared.clear();
+        for entry in progress.pending().filter(|entry| entry.request == Request::Parse) {
+            let Some(statement) = &entry.statement else { continue };
+            if entry.origin != Origin::Local {
+                prepared.insert(statement);
+            }
+            if let Some(name) = &entry.name {
+                self.session.name_statement(name.clone(), Arc::clone(statement));
+            }
+        }
     }
 
     /// Takes back what was entered for a request that failed or was skipped.
-    pub(super) fn undo(session: &mut crate::session::VirtualSession, entry: &Entry) {
+    pub(super) fn undo(
+        session: &mut crate::session::VirtualSession,
+        unnamed: &mut u64,
+        entry: &Entry,
+    ) {
         match (entry.request, entry.origin, &entry.name, &entry.statement) {
-            (Request::Parse, Origin::Client | Origin::Local, Some(name), _) => {
-                session.forget_statement(name);
+            // A later batch may have given the name to another statement.
+            (Request::Parse, Origin::Client | Origin::Local, Some(name), Some(statement)) => {
+                if session.statement(name).is_some_and(|named| Arc::ptr_eq(named, statement)) {
+                    session.forget_statement(name);
+                }
             }
             (Request::Close, Origin::Local, Some(name), Some(statement)) => {
-                session.name_statement(name.clone(), Arc::clone(statement));
+                if session.statement(name).is_none() {
+                    session.name_statement(name.clone(), Arc::clone(statement));
+                }
             }
-            (Request::Parse, Origin::Client, None, None) => session.forget_unnamed(),
+            (Request::Parse, Origin::Client, None, None) => {
+                if session.unnamed.version == entry.unnamed {
+                    session.forget_unnamed();
+                }
+                doubt(unnamed, entry);
+            }
+            // What was to replace or drop the unnamed statement may not have been executed.
+            (Request::Query | Request::Close, Origin::Client, _, _)
+            | (Request::Parse | Request::Close, Origin::Injected, _, None) => doubt(unnamed, entry),
             _ => {}
         }
     }
 }
 
-/// Another name for one that looks like those of shared statements: another client's statement must not answer to a
-/// name that this client made up.
-fn kept_apart(name: &[u8]) -> Option<Vec<u8>> {
+/// The server may not hold the unnamed statement that the request was to leave, unless a later request leaves another.
+fn doubt(unnamed: &mut u64, entry: &Entry) {
+    if *unnamed == entry.unnamed {
+        *unnamed = UNNAMED_UNKNOWN;
+    }
+}
+
+/// Another client's statement must not answer to a name that this client made up.
+fn harmless(name: &[u8]) -> Option<Vec<u8>> {
     name.starts_with(SERVER_PREFIX).then(|| [b"~", name].concat())
 }
 

@@ -6,13 +6,14 @@ use thiserror::Error;
 
 use super::Conversation;
 use crate::net::{Buffer, BufferPool};
+use crate::server::Server;
 use crate::server::progress::{Origin, Request, Verdict};
-use crate::server::{Server, UNNAMED_UNKNOWN};
 use crate::wire::frame::{self, HEADER};
 use crate::wire::tag::backend as tag;
 use crate::wire::{ErrorFields, FrameError, Header, backend, notice};
 
-/// A message up to this size is looked at whole if its type asks for it; no honest one that matters is larger.
+/// A message is looked at up to this size if its type asks for it. Only an ErrorResponse may honestly be larger, and
+/// what matters of it stands at its front.
 const MAX_VIEW: usize = 8 * 1024;
 
 /// What ends a conversation from the server's side.
@@ -94,9 +95,9 @@ impl Replies {
             }
             self.answer_locals(talk);
             let Some(header) = frame::header(self.unseen())? else { return Ok(()) };
-            if must_see(header.tag) && header.size <= MAX_VIEW && self.unseen().len() < header.size
-            {
-                self.buffer.reserve(self.ready + header.size);
+            let view = header.size.min(MAX_VIEW);
+            if must_see(header.tag) && self.unseen().len() < view {
+                self.buffer.reserve(self.ready + view);
                 return Ok(());
             }
             let verdict = self.look(header, talk, now)?;
@@ -199,9 +200,7 @@ fn error(message: &[u8], fatal: bool, talk: &mut Conversation<'_>) -> Result<Ver
     let session = &mut *talk.session;
     let verdict = progress.error(&mut |entry| {
         prepared.undo(&entry);
-        Conversation::undo(session, &entry);
-        // A request that was skipped did not touch the server's unnamed statement, which may be another client's.
-        *unnamed = UNNAMED_UNKNOWN;
+        Conversation::undo(session, unnamed, &entry);
     });
     if fatal {
         progress.lose();
@@ -217,8 +216,11 @@ fn parameter_status(message: &[u8], talk: &mut Conversation<'_>) -> Result<Verdi
     if ours {
         return Ok(Verdict::Swallow);
     }
-    // What the client set is what its session has from now on, on every server.
-    talk.session.params = std::sync::Arc::clone(&talk.server.applied);
+    // What the client set is what its session has from now on, on every server. Only this one: DISCARD ALL has taken
+    // the others from the server, not from the client.
+    let applied = talk.server.applied.get(&name.to_ascii_lowercase());
+    let session = &mut *talk.session;
+    session.params = session.param_sets.with(&session.params, &name, applied);
     Ok(Verdict::Forward)
 }
 
@@ -226,14 +228,10 @@ fn parameter_status(message: &[u8], talk: &mut Conversation<'_>) -> Result<Verdi
 fn command_complete(message: &[u8], talk: &mut Conversation<'_>) {
     match backend::command_tag(message) {
         b"DISCARD ALL" => {
-            talk.session.forget_all_statements();
-            talk.session.forget_unnamed();
             talk.server.note_discarded();
+            talk.forget_statements();
         }
-        b"DEALLOCATE ALL" => {
-            talk.session.forget_all_statements();
-            talk.server.prepared.clear();
-        }
+        b"DEALLOCATE ALL" => talk.forget_statements(),
         _ => {}
     }
 }
