@@ -18,6 +18,8 @@ use crate::wire::frontend;
 pub(super) enum ParseFate {
     /// Send it, under this name if one is given.
     Send(Option<Vec<u8>>),
+    /// Look at it again when the server has answered more: only then is it known what its name means.
+    Wait,
     /// Drop it: pgusher answers.
     Answer,
 }
@@ -34,10 +36,15 @@ impl Conversation<'_> {
         content: &[u8],
         before: &mut Vec<u8>,
     ) -> ParseFate {
-        self.cells.client_parses.add(1);
         if self.session.statement(name).is_some() {
-            return self.provoke_duplicate(name, before);
+            // The one that has the name may be about to fail, in a batch before this one.
+            if self.server.progress.awaits_ready() {
+                return ParseFate::Wait;
+            }
+            self.provoke_duplicate(name, before);
+            return ParseFate::Send(None);
         }
+        self.cells.client_parses.add(1);
         let Ok(statement) = self.session.statements.intern(content) else {
             return self.parse_private();
         };
@@ -66,17 +73,20 @@ impl Conversation<'_> {
 
     /// The name is taken: make the server find that out. The statement that takes the name there is closed behind the
     /// client's next Sync.
-    fn provoke_duplicate(&mut self, name: &[u8], before: &mut Vec<u8>) -> ParseFate {
-        let renamed = harmless(name);
-        // After a first duplicate the server skips to the Sync, this one included.
-        if self.session.stray.is_none() {
-            let taken = renamed.as_deref().unwrap_or(name);
-            frontend::put_parse(before, taken, b"\0\0\0");
+    fn provoke_duplicate(&mut self, name: &[u8], before: &mut Vec<u8>) {
+        // A shared statement may have the very name. And after a first duplicate the server skips to the Sync.
+        if !self.is_held(name) && self.session.stray.is_none() {
+            frontend::put_parse(before, name, b"\0\0\0");
             self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected));
-            self.session.stray = Some(taken.into());
+            self.session.stray = Some(name.into());
         }
         self.server.progress.sent(Entry::client(Request::Parse));
-        ParseFate::Send(renamed)
+    }
+
+    /// True when the server holds a shared statement under this very name.
+    fn is_held(&self, name: &[u8]) -> bool {
+        let id = name.strip_prefix(SERVER_PREFIX).and_then(|id| str::from_utf8(id).ok());
+        id.and_then(|id| id.parse().ok()).is_some_and(|id| self.server.prepared.holds(id))
     }
 
     /// Makes sure that the server holds a statement; what must be sent first is appended to `before`.
@@ -166,7 +176,9 @@ impl Conversation<'_> {
             let renamed = server_name(&statement);
             return (Some(statement), Some(renamed));
         }
-        (None, harmless(name))
+        // Another client's statement must not answer to a name that this client made up.
+        let renamed = self.is_held(name).then(|| [b"~", name].concat());
+        (None, renamed)
     }
 
     /// The server has dropped all statements. Those that requests behind this one make come after that.
@@ -222,11 +234,6 @@ fn doubt(unnamed: &mut u64, entry: &Entry) {
     if *unnamed == entry.unnamed {
         *unnamed = UNNAMED_UNKNOWN;
     }
-}
-
-/// Another client's statement must not answer to a name that this client made up.
-fn harmless(name: &[u8]) -> Option<Vec<u8>> {
-    name.starts_with(SERVER_PREFIX).then(|| [b"~", name].concat())
 }
 
 fn server_name(statement: &Statement) -> Vec<u8> {

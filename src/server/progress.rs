@@ -182,6 +182,14 @@ impl Progress {
         self.open_batch || self.skipping
     }
 
+    /// True when the server owes a ReadyForQuery, for which it needs nothing more from the client.
+    pub fn awaits_ready(&self) -> bool {
+        let ends = |entry: &Entry| {
+            matches!(entry.request, Request::Query | Request::FunctionCall | Request::Sync)
+        };
+        self.copy == Copy::None && self.queue.iter().any(ends)
+    }
+
     /// How many requests are outstanding.
     pub fn outstanding(&self) -> usize {
         self.queue.len()

@@ -2,7 +2,9 @@
 
 use pgusher_testkit::{FakeConn, FakeServer, Pgusher, RawClient, backend, frontend, wait_for};
 
-use super::kit::{PATIENCE, config, site};
+use tokio::sync::watch;
+
+use super::kit::{PATIENCE, config, site, sqls};
 
 #[tokio::test]
 async fn an_administrators_command_reaches_the_client_it_strikes() {
@@ -49,21 +51,22 @@ async fn servers_killed_while_idle_are_replaced_unnoticed() {
     site.assert_calm();
 }
 
-/// Says one thing unasked after its first answer.
-async fn chatterbox(unasked: Vec<u8>) -> FakeServer {
+/// Says one thing unasked after its very first answer, and tells when it has.
+async fn chatterbox(unasked: Vec<u8>, told: watch::Sender<bool>) -> FakeServer {
     FakeServer::start(move |conn| {
-        let unasked = unasked.clone();
+        let (unasked, told) = (unasked.clone(), told.clone());
         async move {
             let mut conn: FakeConn = conn;
             let index = conn.index().to_string();
             conn.login_trust(&[("server_version", "15.0"), ("TimeZone", "UTC")], 7, b"key!").await;
-            let mut said = false;
+            let mut said = conn.index() > 0;
             while let Some(message) = conn.recv().await {
                 if message.tag == b'Q' {
                     conn.rows(&["c"], &[&[Some(&index)]]).await;
                     conn.ready(b'I').await;
                     if !std::mem::replace(&mut said, true) {
                         conn.send(&unasked).await;
+                        told.send_replace(true);
                     }
                 }
             }
@@ -83,12 +86,15 @@ async fn news_on_an_idle_server_is_for_nobody() {
         (backend::notice_response(&notice)[..9].to_vec(), false),
     ];
     for (unasked, stays) in cases {
-        let server = chatterbox(unasked.clone()).await;
-        let config = config("db", server.port(), 1, "");
+        let (told, mut heard) = watch::channel(false);
+        let server = chatterbox(unasked.clone(), told).await;
+        // On one thread whoever sees the next query has seen what came before it.
+        let config = config("db", server.port(), 1, "").replace("threads = 2", "threads = 1");
         let pgusher = Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config);
         let mut one = RawClient::login(pgusher.port(), "db", "me", "").await;
         let mut two = RawClient::login(pgusher.port(), "db", "me", "").await;
         let first = one.query("select 1").await.value().to_owned();
+        heard.wait_for(|told| *told).await.unwrap();
         let found = two.query("select 2").await;
         let shown = unasked.escape_ascii();
         if stays {
@@ -102,14 +108,6 @@ async fn news_on_an_idle_server_is_for_nobody() {
 
 #[tokio::test]
 async fn notifications_come_with_the_answer_they_belong_to() {
-    let site = site(1);
-    let mut client = site.client().await;
-    let mut other = site.client().await;
-    client.query("begin; listen c; notify c, 'one'").await;
-    client.send(&frontend::query("commit; unlisten c")).await;
-    let messages = client.read_ready().await;
-    let tags: String = messages.iter().map(|message| char::from(message.tag)).collect();
-    assert_eq!(tags, "CCAZ");
-    assert_eq!(other.query("select 'quiet'").await.value(), "quiet");
-    site.assert_calm();
+    let texts = ["begin; listen c; notify c, 'one'", "commit", "notify c, 'two'", "unlisten c"];
+    site(1).same(&sqls(&texts)).await;
 }

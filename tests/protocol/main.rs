@@ -10,5 +10,6 @@ mod extended;
 mod hostile;
 mod kit;
 mod prepared;
+mod random;
 mod simple;
 mod startup;
