@@ -205,15 +205,15 @@ impl Conversation<'_> {
     ) {
         match (entry.request, entry.origin, &entry.name, &entry.statement) {
             // A later batch may have given the name to another statement.
-            (Request::Parse, Origin::Client | Origin::Local, Some(name), Some(statement)) => {
-                if session.statement(name).is_some_and(|named| Arc::ptr_eq(named, statement)) {
-                    session.forget_statement(name);
-                }
+            (Request::Parse, Origin::Client | Origin::Local, Some(name), Some(statement))
+                if session.statement(name).is_some_and(|named| Arc::ptr_eq(named, statement)) =>
+            {
+                session.forget_statement(name);
             }
-            (Request::Close, Origin::Local, Some(name), Some(statement)) => {
-                if session.statement(name).is_none() {
-                    session.name_statement(name.clone(), Arc::clone(statement));
-                }
+            (Request::Close, Origin::Local, Some(name), Some(statement))
+                if session.statement(name).is_none() =>
+            {
+                session.name_statement(name.clone(), Arc::clone(statement));
             }
             (Request::Parse, Origin::Client, None, None) => {
                 if session.unnamed.version == entry.unnamed {
