@@ -39,8 +39,9 @@ pub(crate) fn run_for(
 ) -> Sample {
     let logs = tempfile::tempdir().expect("make a temporary folder");
     let mut command = select_only(stage, contestant, mode, clients);
+    // One second to warm up, and one because pgbench may end before it has told its last progress.
     command
-        .args(["-T", &(seconds + 1).to_string(), "-P", "1", "--log", "--sampling-rate", SAMPLING])
+        .args(["-T", &(seconds + 2).to_string(), "-P", "1", "--log", "--sampling-rate", SAMPLING])
         .arg("--log-prefix")
         .arg(logs.path().join("log"))
         .arg(DATABASE);
