@@ -1,4 +1,54 @@
-//! pgusher, a PostgreSQL connection pooler.
+//! pgusher, a PostgreSQL connection pooler: thousands of clients share a small, fixed pool of servers.
+//!
+//! # Bird's eye
+//!
+//! A client logs in on the control runtime and is handed to a worker, a thread with a runtime of its own. There one
+//! task serves it: while it is idle the task holds nothing but its socket; when it sends a request the task takes a
+//! server from the pool, or waits for one in a queue, relays both ways until the transaction is over, and gives the
+//! server back before the last reply is even sent. Clients and servers of one conversation live on one thread; what
+//! threads share is the pool's small schedule, behind a lock.
+//!
+//! # The road of a byte, and the rooms along it
+//!
+//! | room | its one idea |
+//! |---|---|
+//! | [`net`] | sockets, listeners, buffers that are borrowed while bytes are pending, deadlines from one tick |
+//! | [`client`] | handshake → login → a client's life: idle, wants a server, holds one |
+//! | [`pool`] | who gets which server next ([`pool::core`], pure), leases, dialling, shared limits, the keeper |
+//! | [`server`] | one connection to PostgreSQL: its login, what is outstanding on it ([`server::progress`], pure), bringing it to rest |
+//! | [`relay`] | whole runs of messages both ways, names of prepared statements |
+//! | [`session`] | the virtual session: what a client believes its connection holds (pure) |
+//!
+//! Beside the road:
+//!
+//! | room | its one idea |
+//! |---|---|
+//! | [`wire`] | frames and messages without I/O; the only importer of pgwire |
+//! | [`auth`] | SCRAM from both sides, md5, userlists (pure) |
+//! | [`config`] | from files to one checked, immutable configuration; the difference of two |
+//! | [`stats`] | counters held by their owners, records of who is there |
+//! | [`cancel`] | cancel keys, and what they may strike |
+//! | [`app`] | the composition root: the only place that knows every room |
+//! | [`cli`], [`telemetry`] | the command line, the log |
+//!
+//! Vocabulary that imports nothing of ours: [`types`], [`secret`], [`sqlstate`], [`control`].
+//!
+//! # What must always hold
+//!
+//! 1. No reply reaches another client. Every request to a server is entered in its [`server::Progress`], every reply
+//!    must fit the entry at the head, and a server is lent on only when nothing is outstanding and nothing is half
+//!    sent in either direction. A conversation that cannot be accounted for ends with its server.
+//! 2. A limit is never exceeded, and a place is never lost: places are guards ([`pool::Lease`], [`pool::Ticket`]), and
+//!    dropping one is the only way back.
+//! 3. Bytes from outside waste a bounded amount of memory and never panic: frames are bounded, views are checked,
+//!    what is large streams through.
+//! 4. What the operator sees has one source for each number.
+//! 5. Errors tell the truth, in PostgreSQL's codes, from one table ([`client::replies`]).
+//!
+//! # Who may import whom
+//!
+//! Imports point one way: vocabulary ← wire, config, stats ← net, auth, session ← server ← pool, relay, cancel (not each
+//! other) ← client ← app. A test reads every `use crate::` and fails on one that points the other way.
 
 pub mod app;
 pub mod auth;

@@ -34,30 +34,31 @@ impl Client {
         self.refresh();
         let now = Instant::now();
         self.record.client.request_at(now);
-        let waiting = Arc::clone(self.waiting.get_or_insert_default());
-        let lease = match self.pool.checkout(self.worker.id, &waiting, now) {
-            Checkout::Now(lease) => {
-                self.cells().waited(WaitOutcome::Assigned, std::time::Duration::ZERO, false);
-                lease
-            }
-            Checkout::Never(error) => return self.refuse(&error, WaitOutcome::Timeout, now),
-            Checkout::Later(ticket) => match self.queue(ticket).await {
-                End::Served(lease) => {
-                    self.cells().waited(WaitOutcome::Assigned, now.elapsed(), true);
+        let Client { pool, worker, waiting, .. } = self;
+        let lease =
+            match pool.checkout(worker.id, now, || Arc::clone(waiting.get_or_insert_default())) {
+                Checkout::Now(lease) => {
+                    self.cells().waited(WaitOutcome::Assigned, std::time::Duration::ZERO, false);
                     lease
                 }
-                End::Failed(error) => {
-                    let cancelled = matches!(error, PoolError::Cancelled);
-                    let outcome =
-                        if cancelled { WaitOutcome::Cancelled } else { WaitOutcome::Timeout };
-                    return self.refuse(&error, outcome, now);
-                }
-                End::Left(goodbye) => {
-                    self.cells().waited(WaitOutcome::Gone, now.elapsed(), true);
-                    return Waited::Left(goodbye);
-                }
-            },
-        };
+                Checkout::Never(error) => return self.refuse(&error, WaitOutcome::Timeout, now),
+                Checkout::Later(ticket) => match self.queue(ticket).await {
+                    End::Served(lease) => {
+                        self.cells().waited(WaitOutcome::Assigned, now.elapsed(), true);
+                        lease
+                    }
+                    End::Failed(error) => {
+                        let cancelled = matches!(error, PoolError::Cancelled);
+                        let outcome =
+                            if cancelled { WaitOutcome::Cancelled } else { WaitOutcome::Timeout };
+                        return self.refuse(&error, outcome, now);
+                    }
+                    End::Left(goodbye) => {
+                        self.cells().waited(WaitOutcome::Gone, now.elapsed(), true);
+                        return Waited::Left(goodbye);
+                    }
+                },
+            };
         self.take_home(lease)
     }
 

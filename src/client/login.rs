@@ -425,10 +425,18 @@ impl Login<'_> {
         backend::put_key_data(&mut bytes, key.target.pid, &key.target.key);
         bytes.extend_from_slice(&backend::READY_IDLE);
         self.incoming.send(&bytes).await?;
+        // The pool's own copies of the names, so that a client does not carry its own.
+        let user =
+            if request.user == pool.key.user { Name::clone(&pool.key.user) } else { request.user };
         let id = context.records.ids.next();
         let socket = self.incoming.stream.socket();
-        let record =
-            ClientRecord::new(id, request.database, request.user, request.application_name, socket);
+        let record = ClientRecord::new(
+            id,
+            Name::clone(&pool.key.database),
+            user,
+            request.application_name,
+            socket,
+        );
         let record = context.records.enter(record);
         let session = VirtualSession::new(
             id,

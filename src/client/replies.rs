@@ -19,7 +19,7 @@ fn error(code: SqlState, message: impl Into<String>) -> ErrorFields {
 /// A request that gets no server. The client stays connected.
 pub fn no_server(reason: &PoolError) -> ErrorFields {
     match reason {
-        PoolError::ServerDown(down) => down.fields.clone().severity(Severity::Error),
+        PoolError::ServerDown(down) => down.fields.as_ref().clone().severity(Severity::Error),
         PoolError::WaitTimeout(facts) => wait_timeout(facts),
         PoolError::Cancelled => {
             error(sqlstate::QUERY_CANCELED, "canceling statement due to user request")

@@ -52,10 +52,10 @@ impl Deadlines {
         self.now.set(now);
         let mut entries = self.entries.borrow_mut();
         for (_, entry) in entries.iter_mut() {
-            if entry.due <= now {
-                if let Some(waker) = &entry.waker {
-                    waker.wake_by_ref();
-                }
+            if entry.due <= now
+                && let Some(waker) = &entry.waker
+            {
+                waker.wake_by_ref();
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::caps::{Caps, Permit};
 use super::census::CloseCounts;
@@ -169,12 +169,12 @@ impl Pool {
         self.core.lock().total()
     }
 
-    /// Asks for a server. `waiting` is where it is put down if it does not come at once.
+    /// Asks for a server. `waiting` gives the place where it is put down if it does not come at once.
     pub fn checkout(
         self: &Arc<Self>,
         worker: WorkerId,
-        waiting: &Arc<Waiting>,
         now: Instant,
+        waiting: impl FnOnce() -> Arc<Waiting>,
     ) -> Checkout {
         loop {
             let mut core = self.core.lock();
@@ -182,19 +182,15 @@ impl Pool {
                 if let Some(error) = self.refusal(&core, now) {
                     return Checkout::Never(error);
                 }
-                let number = core.enqueue(Arc::clone(waiting), worker, now);
-                drop(core);
+                let ticket = self.queue_up(core, worker, now, waiting());
                 self.pump();
-                let (pool, waiting) = (Arc::clone(self), Arc::clone(waiting));
-                return Checkout::Later(Ticket { pool, number, waiting, since: now });
+                return Checkout::Later(ticket);
             };
             if self.needs_check(&pooled, now) {
                 core.needs_test(now);
-                let number = core.enqueue(Arc::clone(waiting), worker, now);
-                drop(core);
+                let ticket = self.queue_up(core, worker, now, waiting());
                 self.test_later(pooled);
-                let (pool, waiting) = (Arc::clone(self), Arc::clone(waiting));
-                return Checkout::Later(Ticket { pool, number, waiting, since: now });
+                return Checkout::Later(ticket);
             }
             drop(core);
             let mut lease = Lease::new(pooled, Arc::clone(self), now);
@@ -203,6 +199,17 @@ impl Pool {
             }
             lease.condemn(CloseReason::Error);
         }
+    }
+
+    fn queue_up(
+        self: &Arc<Self>,
+        mut core: MutexGuard<'_, Core<Pooled, Arc<Waiting>>>,
+        worker: WorkerId,
+        now: Instant,
+        waiting: Arc<Waiting>,
+    ) -> Ticket {
+        let number = core.enqueue(Arc::clone(&waiting), worker, now);
+        Ticket { pool: Arc::clone(self), number, waiting, since: now }
     }
 
     /// An error for everybody while the servers cannot be reached at all.

@@ -89,8 +89,7 @@ impl Pool {
 
     /// A server for somebody who is not a client's session.
     async fn checkout_off_path(self: &Arc<Self>) -> Result<Lease, PoolError> {
-        let waiting = Arc::new(Waiting::default());
-        match self.checkout(WorkerId::CONTROL, &waiting, std::time::Instant::now()) {
+        match self.checkout(WorkerId::CONTROL, std::time::Instant::now(), Arc::<Waiting>::default) {
             Checkout::Now(lease) => Ok(lease),
             Checkout::Never(error) => Err(error),
             Checkout::Later(mut ticket) => std::future::poll_fn(|cx| ticket.poll(cx)).await,

@@ -39,12 +39,15 @@ pub struct ConnectError {
     /// Where.
     pub address: Option<ServerAddress>,
     /// The server's own error, or pgusher's about the server.
-    pub fields: ErrorFields,
+    pub fields: Box<ErrorFields>,
 }
 
 impl ConnectError {
     fn new(code: sqlstate::SqlState, message: impl Into<String>) -> Self {
-        ConnectError { address: None, fields: ErrorFields::new(Severity::Fatal, code, message) }
+        ConnectError {
+            address: None,
+            fields: Box::new(ErrorFields::new(Severity::Fatal, code, message)),
+        }
     }
 
     /// True for a server that is starting up or shutting down and asks for patience (57P03).
@@ -196,7 +199,10 @@ impl<'a> Login<'a> {
             }
             tag::READY_FOR_QUERY if self.authenticated => return Ok(Step::Ready),
             tag::ERROR_RESPONSE => {
-                return Err(ConnectError { address: None, fields: ErrorFields::read(message) });
+                return Err(ConnectError {
+                    address: None,
+                    fields: Box::new(ErrorFields::read(message)),
+                });
             }
             tag::NOTICE_RESPONSE | tag::NEGOTIATE_PROTOCOL_VERSION => {}
             other => return Err(violation(&format!("unexpected message type 0x{other:02x}"))),

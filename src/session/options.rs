@@ -7,12 +7,15 @@ use thiserror::Error;
 #[error("unsupported switch in options: \"{0}\"")]
 pub struct OptionsError(pub String);
 
+/// Name and value of a parameter.
+pub type Assignment = (Vec<u8>, Vec<u8>);
+
 /// Reads `-c name=value` and `--name=value`. As PostgreSQL does (`pg_split_opts`), arguments end at white space and a
 /// backslash takes the next character as it is; dashes in `--name` stand for underscores.
 ///
 /// # Errors
 /// Any other switch, or one without `=`.
-pub fn parse(options: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, OptionsError> {
+pub fn parse(options: &[u8]) -> Result<Vec<Assignment>, OptionsError> {
     let mut found = Vec::new();
     let mut arguments = split(options).into_iter();
     while let Some(argument) = arguments.next() {

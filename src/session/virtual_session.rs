@@ -13,6 +13,9 @@ pub const MAX_NAME: usize = 1024;
 /// The largest unnamed statement that is remembered beyond its batch.
 pub const MAX_UNNAMED: usize = 1 << 20;
 
+/// Statements by the client's names for them.
+type Named = AHashMap<Box<[u8]>, Arc<Statement>>;
+
 /// A client's side of the session, independent of the server that serves it.
 #[derive(Debug)]
 pub struct VirtualSession {
@@ -31,7 +34,7 @@ pub struct VirtualSession {
     /// The session holds something that only its present server has.
     pinned: bool,
     /// Named statements; none for most clients, hence boxed.
-    named: Option<Box<AHashMap<Box<[u8]>, Arc<Statement>>>>,
+    named: Option<Box<Named>>,
 }
 
 /// The unnamed statement of a client, so that another server can be given it.

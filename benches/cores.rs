@@ -1,0 +1,131 @@
+//! The pure cores, timed: framing, the conversation's bookkeeping, the pool's schedule, sets of parameters.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use pgusher::pool::core::{Core, Limits, Offer};
+use pgusher::server::progress::{Entry, Progress, Request};
+use pgusher::session::params::{ParamSets, Values, replay_sql};
+use pgusher::session::statement::Statements;
+use pgusher::types::{TransactionStatus, WorkerId};
+use pgusher::wire::{frame, frontend};
+
+fn framing(c: &mut Criterion) {
+    let mut bytes = Vec::new();
+    while bytes.len() < 64 * 1024 {
+        frame::put(&mut bytes, b'D', |body| body.extend_from_slice(&[7; 59]));
+    }
+    let mut group = c.benchmark_group("frame");
+    group.throughput(Throughput::Bytes(bytes.len() as u64));
+    group.bench_function("scan 64 KiB of 64-byte rows", |b| {
+        b.iter(|| {
+            let (mut at, mut rows) = (0, 0);
+            while let Ok(Some(header)) = frame::header(bytes.get(at..).unwrap_or_default()) {
+                at += header.size;
+                rows += 1;
+            }
+            black_box(rows)
+        });
+    });
+    group.finish();
+}
+
+fn conversation(c: &mut Criterion) {
+    let mut progress = Progress::default();
+    c.bench_function("progress: a simple query", |b| {
+        b.iter(|| {
+            progress.sent(Entry::client(Request::Query));
+            for tag in *b"TDC" {
+                black_box(progress.reply(tag));
+            }
+            black_box(progress.ready(TransactionStatus::Idle));
+            assert!(progress.is_settled());
+        });
+    });
+    c.bench_function("progress: Bind, Execute, Sync", |b| {
+        b.iter(|| {
+            for request in [Request::Bind, Request::Execute, Request::Sync] {
+                progress.sent(Entry::client(request));
+            }
+            for tag in *b"2DC" {
+                black_box(progress.reply(tag));
+            }
+            black_box(progress.ready(TransactionStatus::Idle));
+            assert!(progress.is_settled());
+        });
+    });
+}
+
+fn schedule(c: &mut Criterion) {
+    const WORKER: WorkerId = WorkerId(0);
+    let limits = Limits { size: 20, reserve: 0, reserve_after: None, min: 0 };
+    let now = Instant::now();
+    let filled = || {
+        let mut core: Core<u32, u32> = Core::new(limits);
+        for waiter in 0..20 {
+            core.enqueue(waiter, WORKER, now);
+        }
+        for server in 0..core.start_dials(now) {
+            core.arrived(now);
+            core.give_back(server as u32, WORKER, now);
+        }
+        core
+    };
+    c.bench_function("pool: check out and give back, free server", |b| {
+        let mut core = filled();
+        for server in 0..20 {
+            core.give_back(server, WORKER, now);
+        }
+        b.iter(|| {
+            let server = core.checkout(WORKER, now).expect("free");
+            black_box(core.give_back(server, WORKER, now));
+        });
+    });
+    c.bench_function("pool: hand over to the next of 1,000 waiters", |b| {
+        let mut core = filled();
+        for waiter in 0..1_000 {
+            core.enqueue(waiter, WORKER, now);
+        }
+        b.iter(|| match core.give_back(1, WORKER, now) {
+            Offer::Taken(waiter, _) => {
+                core.enqueue(waiter, WORKER, now);
+            }
+            other => panic!("{other:?}"),
+        });
+    });
+}
+
+fn session(c: &mut Criterion) {
+    let sets = ParamSets::default();
+    let values = |zone: &str| -> Values {
+        [("timezone".into(), zone.as_bytes().into()), ("datestyle".into(), b"ISO, DMY"[..].into())]
+            .into()
+    };
+    let (utc, rome) = (sets.intern(values("UTC")), sets.intern(values("Europe/Rome")));
+    c.bench_function("params: find a known set", |b| {
+        b.iter_batched(
+            || values("UTC"),
+            |values| black_box(sets.intern(values)),
+            BatchSize::SmallInput,
+        );
+    });
+    c.bench_function("params: SQL from one set to another", |b| {
+        b.iter(|| black_box(replay_sql(&utc, &rome)))
+    });
+    let statements = Statements::new(1 << 20);
+    let known = statements
+        .intern(b"SELECT abalance FROM pgbench_accounts WHERE aid = $1\0\0\0")
+        .expect("fits");
+    c.bench_function("statements: find a known one", |b| {
+        b.iter(|| black_box(statements.intern(known.content())))
+    });
+    let mut message = Vec::new();
+    frontend::put_parse(&mut message, b"P0_1", known.content());
+    c.bench_function("wire: read a Parse", |b| {
+        b.iter(|| black_box(frontend::Parse::read(&message)))
+    });
+}
+
+criterion_group!(benches, framing, conversation, schedule, session);
+criterion_main!(benches);
