@@ -28,6 +28,9 @@
 //! | [`config`] | from files to one checked, immutable configuration; the difference of two |
 //! | [`stats`] | counters held by their owners, records of who is there |
 //! | [`cancel`] | cancel keys, and what they may strike |
+//! | [`admin`] | the console: commands, orders, tables made from one snapshot ([`stats::Snapshot`]) |
+//! | [`metrics`] | the same snapshot as Prometheus reads it |
+//! | [`http`] | the port of `/metrics`, `/healthz` and `/readyz` |
 //! | [`app`] | the composition root: the only place that knows every room |
 //! | [`cli`], [`telemetry`] | the command line, the log |
 //!
@@ -47,9 +50,10 @@
 //!
 //! # Who may import whom
 //!
-//! Imports point one way: vocabulary ← wire, config, stats ← net, auth, session ← server ← pool, relay, cancel (not each
-//! other) ← client ← app. A test reads every `use crate::` and fails on one that points the other way.
+//! Imports point one way: vocabulary ← wire, config, stats ← metrics, net, auth, session ← server ← pool, relay, cancel,
+//! http (not each other) ← client, admin (not each other) ← app. A test reads every `use crate::` and fails on one that points the other way.
 
+pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod cancel;
@@ -57,6 +61,8 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod control;
+pub mod http;
+pub mod metrics;
 pub mod net;
 pub mod pool;
 pub mod relay;

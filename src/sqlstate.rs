@@ -4,6 +4,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SqlState(pub &'static str);
 
+/// `00000` successful_completion: of notices.
+pub const SUCCESS: SqlState = SqlState("00000");
+/// `01000` warning.
+pub const WARNING: SqlState = SqlState("01000");
 /// `08001` sqlclient_unable_to_establish_sqlconnection: the server could not be reached.
 pub const UNABLE_TO_CONNECT: SqlState = SqlState("08001");
 /// `08004` sqlserver_rejected_establishment_of_sqlconnection.
@@ -20,10 +24,14 @@ pub const INVALID_PARAMETER_VALUE: SqlState = SqlState("22023");
 pub const IDLE_IN_TRANSACTION_TIMEOUT: SqlState = SqlState("25P03");
 /// `25P04` transaction_timeout.
 pub const TRANSACTION_TIMEOUT: SqlState = SqlState("25P04");
+/// `26000` invalid_sql_statement_name: no such prepared statement.
+pub const UNDEFINED_STATEMENT: SqlState = SqlState("26000");
 /// `28000` invalid_authorization_specification.
 pub const INVALID_AUTHORIZATION: SqlState = SqlState("28000");
 /// `28P01` invalid_password.
 pub const INVALID_PASSWORD: SqlState = SqlState("28P01");
+/// `34000` invalid_cursor_name: no such portal.
+pub const UNDEFINED_PORTAL: SqlState = SqlState("34000");
 /// `3D000` invalid_catalog_name: no such database.
 pub const UNDEFINED_DATABASE: SqlState = SqlState("3D000");
 /// `42501` insufficient_privilege.
@@ -32,6 +40,8 @@ pub const INSUFFICIENT_PRIVILEGE: SqlState = SqlState("42501");
 pub const SYNTAX_ERROR: SqlState = SqlState("42601");
 /// `42704` undefined_object.
 pub const UNDEFINED_OBJECT: SqlState = SqlState("42704");
+/// `42P05` duplicate_prepared_statement.
+pub const DUPLICATE_STATEMENT: SqlState = SqlState("42P05");
 /// `53200` out_of_memory.
 pub const OUT_OF_MEMORY: SqlState = SqlState("53200");
 /// `53300` too_many_connections.

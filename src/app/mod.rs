@@ -4,6 +4,7 @@
 //! is not relaying runs on the control runtime; workers have runtimes of their own.
 
 mod drain;
+mod host;
 mod process;
 mod reload;
 mod serve;

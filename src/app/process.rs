@@ -3,17 +3,22 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::admin::Averages;
 use crate::client::{Gate, GateParts, Identities, LogClients, WorkerHandle, spawn_worker};
 use crate::config::{Config, Loaded};
 use crate::pool::{Connects, Pools, PoolsContext};
-use crate::stats::{Buckets, Records};
+use crate::stats::{Buckets, Records, ReloadFacts};
 use crate::telemetry::LogControl;
 use crate::types::WorkerId;
+
+/// How long consoles and the HTTP port may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How the process is to end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +44,12 @@ pub(super) struct Process {
     pub(super) files: RwLock<Vec<PathBuf>>,
     /// One reload at a time.
     pub(super) reloading: tokio::sync::Mutex<()>,
+    /// How the last one went.
+    pub(super) last_reload: Mutex<ReloadFacts>,
+    /// The averages of SHOW STATS.
+    pub(super) averages: Averages,
+    /// True when consoles and the HTTP port have to close, too.
+    leaving: watch::Sender<bool>,
 }
 
 impl Process {
@@ -78,6 +89,12 @@ impl Process {
             ending: watch::Sender::new(Ending::None),
             files: RwLock::new(loaded.files),
             reloading: tokio::sync::Mutex::new(()),
+            last_reload: Mutex::new(ReloadFacts {
+                is_current: true,
+                succeeded_at: Some(SystemTime::now()),
+            }),
+            averages: Averages::new(Instant::now()),
+            leaving: watch::Sender::new(false),
         };
         process.apply_process_settings(&config);
         Ok(process)
@@ -107,6 +124,23 @@ impl Process {
         let mut watched = self.ending.subscribe();
         // The sender lives as long as `self`.
         let _ = watched.wait_for(|now| *now >= ending).await;
+    }
+
+    /// Comes back when consoles and the HTTP port have to close.
+    pub(super) async fn farewell(&self) {
+        let mut watched = self.leaving.subscribe();
+        let _ = watched.wait_for(|leaving| *leaving).await;
+    }
+
+    /// Closes consoles and the HTTP port; waits until they had time to say goodbye.
+    pub(super) async fn close_consoles(&self) {
+        self.leaving.send_replace(true);
+        let _ = tokio::time::timeout(GOODBYE, self.leaving.closed()).await;
+    }
+
+    /// Held by everybody whose goodbye is waited for.
+    pub(super) fn presence(&self) -> watch::Receiver<bool> {
+        self.leaving.subscribe()
     }
 }
 

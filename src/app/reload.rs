@@ -22,6 +22,16 @@ impl Process {
     /// Every mistake, one per line; then the configuration in force stays.
     pub(super) async fn reload(&self) -> Result<Vec<String>, String> {
         let _alone = self.reloading.lock().await;
+        let result = self.load_and_apply();
+        let mut last = self.last_reload.lock();
+        last.is_current = result.is_ok();
+        if result.is_ok() {
+            last.succeeded_at = Some(SystemTime::now());
+        }
+        result
+    }
+
+    fn load_and_apply(&self) -> Result<Vec<String>, String> {
         let loaded = config::load(&self.path).map_err(|mistakes| mistakes.to_string())?;
         let verifiers = Arc::clone(&self.gate.identities().verifiers);
         let identities =

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 
 use super::process::{Ending, Process};
-use super::{drain, reload, signals};
+use super::{drain, host, reload, signals};
 use crate::client::{Entry, Incoming, Visitor, log_in, receive};
 use crate::net::{Listener, Peer, Stream, bind_all};
 use crate::pool;
@@ -22,6 +22,7 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     signals::listen(&process)?;
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
     tokio::spawn(reload::watch_files(Arc::clone(&process)));
+    host::start(&process).await?;
     let unheard = Arc::new(AtomicUsize::new(0));
     for listener in listeners {
         tracing::info!(address = %listener, "listening");
@@ -30,6 +31,7 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "pgusher is ready");
     process.ended(Ending::Drain).await;
     drain::drain(&process).await;
+    process.close_consoles().await;
     Ok(())
 }
 
@@ -66,7 +68,7 @@ async fn visit(process: Arc<Process>, socket: Socket, peer: Peer, unheard: Unhea
         Ok(Some(Visitor::Client(incoming, startup))) => {
             match log_in(&process.gate, incoming, startup, since).await {
                 Some(Entry::Client(client)) => process.gate.hand_over(client),
-                Some(Entry::Console(console)) => drop(console),
+                Some(Entry::Console(console)) => host::serve_console(process, console).await,
                 None => {}
             }
         }

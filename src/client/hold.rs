@@ -13,7 +13,7 @@ use crate::pool::{CloseReason, Lease};
 use crate::relay::{ClientSide, Clock, Conversation, Names, Outcome, Release};
 use crate::server::deliver_cancel;
 use crate::stats::{ClientState, ServerState};
-use crate::types::{PoolMode, TransactionStatus};
+use crate::types::{PoolMode, Timeout, TransactionStatus};
 
 /// A server that the client's cancel key is aimed at. The aim is taken off before the server goes back.
 struct Held<'a> {
@@ -65,9 +65,12 @@ enum Phase {
 struct Watch {
     clock: Clock,
     phase: Option<Phase>,
+    /// When the phase was noticed.
+    entered: Instant,
     /// When the transaction began.
     since: Instant,
-    cancel_asked: bool,
+    /// The beginning of the requests that the server was asked to cancel: others after them have their own time.
+    cancelled: Option<Instant>,
 }
 
 /// How a hold ended.
@@ -88,8 +91,9 @@ impl Client {
         let mut watch = Watch {
             clock: Clock { requests_since: Some(since), idle_since: None },
             phase: None,
+            entered: since,
             since,
-            cancel_asked: false,
+            cancelled: None,
         };
         if self.settings.pool_mode == PoolMode::Session {
             held.needs_reset = true;
@@ -137,7 +141,7 @@ impl Client {
 
     /// Timeouts and orders, while nothing moves.
     fn check_hold(&mut self, held: &Held<'_>, watch: &mut Watch) -> Poll<End> {
-        let phase = phase(held, watch.cancel_asked);
+        let phase = phase(held, watch);
         let idle = phase == Phase::Idle;
         if let Some(goodbye) = self.ordered(idle) {
             return Poll::Ready(End::Ordered(goodbye));
@@ -148,10 +152,13 @@ impl Client {
         if !self.deadline.is_over() {
             return Poll::Pending;
         }
-        if !idle
-            && self.settings.transaction_timeout.is_some_and(|limit| watch.since.elapsed() >= limit)
-        {
+        let is_over = |left: Timeout| left.is_some_and(|left| left.is_zero());
+        if is_over(self.left_of_transaction(phase, watch)) {
             return Poll::Ready(End::TransactionTooLong);
+        }
+        if !is_over(self.left_of_phase(phase, watch)) {
+            self.arm_phase(phase, watch);
+            return Poll::Pending;
         }
         if phase != Phase::Running {
             return Poll::Ready(End::TimedOut(phase));
@@ -165,23 +172,41 @@ impl Client {
             watch.since = Instant::now();
         }
         watch.phase = Some(phase);
+        watch.entered = Instant::now();
         self.record.client.set_idle_in_transaction(phase == Phase::IdleInTransaction);
-        let own = match phase {
-            Phase::Running => self.settings.query_timeout,
-            Phase::Cancelling => Some(CANCEL_PATIENCE),
-            Phase::IdleInTransaction => self.settings.idle_transaction_timeout,
-            Phase::Idle => self.settings.client_idle_timeout,
-        };
-        let transaction = self.settings.transaction_timeout.filter(|_| phase != Phase::Idle);
-        let transaction = transaction.map(|limit| limit.saturating_sub(watch.since.elapsed()));
+        self.arm_phase(phase, watch);
+    }
+
+    fn arm_phase(&mut self, phase: Phase, watch: &Watch) {
+        let own = self.left_of_phase(phase, watch);
+        let transaction = self.left_of_transaction(phase, watch);
         self.deadline.arm(own.into_iter().chain(transaction).min());
+    }
+
+    /// What is left of the phase's own time. Requests end and others begin without a moment's rest in between, so the
+    /// clock is asked where it knows.
+    fn left_of_phase(&self, phase: Phase, watch: &Watch) -> Timeout {
+        let (limit, since) = match phase {
+            Phase::Running => (self.settings.query_timeout, watch.clock.requests_since),
+            Phase::Cancelling => (Some(CANCEL_PATIENCE), None),
+            Phase::IdleInTransaction => {
+                (self.settings.idle_transaction_timeout, watch.clock.idle_since)
+            }
+            Phase::Idle => (self.settings.client_idle_timeout, watch.clock.idle_since),
+        };
+        let since = since.unwrap_or(watch.entered);
+        limit.map(|limit| limit.saturating_sub(since.elapsed()))
+    }
+
+    fn left_of_transaction(&self, phase: Phase, watch: &Watch) -> Timeout {
+        let limit = self.settings.transaction_timeout.filter(|_| phase != Phase::Idle);
+        limit.map(|limit| limit.saturating_sub(watch.since.elapsed()))
     }
 
     /// `query_timeout`: the server itself ends the query, so the client stays.
     fn ask_to_cancel(&mut self, held: &Held<'_>, watch: &mut Watch) {
-        watch.cancel_asked = true;
-        watch.phase = Some(Phase::Cancelling);
-        self.deadline.arm(Some(CANCEL_PATIENCE));
+        watch.cancelled = watch.clock.requests_since;
+        self.enter_phase(Phase::Cancelling, watch);
         if self.relay.can_speak() {
             let mut bytes = Vec::new();
             let limit = self.settings.query_timeout.unwrap_or_default();
@@ -198,7 +223,8 @@ impl Client {
             // The server waits for the rest of a message that will not come.
             held.progress.lose();
         }
-        if self.session.is_pinned() {
+        // A stray statement has a client's name; its Sync did not come.
+        if self.session.is_pinned() || self.session.stray.take().is_some() {
             held.needs_reset = true;
         }
         let result = match end {
@@ -254,10 +280,11 @@ impl Client {
 /// How long a server may take to react to a cancel request.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
 
-fn phase(held: &Held<'_>, cancel_asked: bool) -> Phase {
+fn phase(held: &Held<'_>, watch: &Watch) -> Phase {
     let progress = &held.progress;
     if !progress.waits_for_client() {
-        return if cancel_asked { Phase::Cancelling } else { Phase::Running };
+        let cancelling = watch.cancelled.is_some() && watch.cancelled == watch.clock.requests_since;
+        return if cancelling { Phase::Cancelling } else { Phase::Running };
     }
     if progress.status() == TransactionStatus::Idle && progress.is_quiet() {
         Phase::Idle

@@ -18,6 +18,7 @@ use crate::net::{Deadline, Stream};
 use crate::pool::{Pool, Waiting};
 use crate::relay::{ClientSide, Relay, Wish};
 use crate::session::VirtualSession;
+use crate::session::params::ParamSet;
 use crate::stats::{ClientState, Entered, PoolCells};
 use crate::types::Timeout;
 use crate::wire::ErrorFields;
@@ -32,6 +33,8 @@ pub(super) struct Client {
     epoch: u32,
     pub(super) record: Entered,
     pub(super) key: Issued,
+    /// The parameters whose application_name the record shows.
+    shown: Arc<ParamSet>,
     /// Made at the first wait.
     pub(super) waiting: Option<Arc<Waiting>>,
     pub(super) deadline: Deadline,
@@ -43,6 +46,7 @@ pub(super) struct Client {
 pub(super) async fn serve(worker: Rc<Worker>, admitted: Box<Admitted>) {
     let Some(mut client) = Client::new(worker, *admitted) else { return };
     client.pool.clients.fetch_add(1, Ordering::Relaxed);
+    client.cells().logins.add(1);
     client.log_arrival();
     let goodbye = client.live().await;
     client.pool.clients.fetch_sub(1, Ordering::Relaxed);
@@ -61,6 +65,7 @@ impl Client {
             // A socket that cannot be registered is a client that cannot be served.
             stream: stream.rehome().ok()?,
             relay,
+            shown: Arc::clone(&session.params),
             session,
             settings: pool.settings(),
             epoch: pool.epoch(),
@@ -184,6 +189,11 @@ impl Client {
         self.record.client.enter(ClientState::Idle, 0);
         let named = u32::try_from(self.session.named_statements()).unwrap_or(u32::MAX);
         self.record.client.prepared.store(named, Ordering::Relaxed);
+        if !Arc::ptr_eq(&self.shown, &self.session.params) {
+            self.shown = Arc::clone(&self.session.params);
+            let name = self.shown.get("application_name").unwrap_or_default();
+            *self.record.client.application_name.lock() = String::from_utf8_lossy(name).into();
+        }
     }
 
     fn log_arrival(&self) {

@@ -120,7 +120,8 @@ impl Buffer {
         let tail = self.end - to;
         let new_end = from + with.len() + tail;
         if new_end > self.bytes.len() {
-            self.bytes.resize(new_end, 0);
+            // Never less than a piece of memory to receive into: bytes that were pushed may be half a message.
+            self.bytes.resize(new_end.max(SMALL), 0);
         }
         self.bytes.copy_within(to..self.end, from + with.len());
         if let Some(hole) = self.bytes.get_mut(from..from + with.len()) {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -20,8 +21,27 @@ struct State {
     used: usize,
     /// Pools under this limit.
     members: Vec<Weak<Pool>>,
+    /// Of those used, servers that were told goodbye and have not closed yet.
+    leaving: usize,
     /// Pools that wanted a server and got none, in the order they asked.
     starved: VecDeque<Weak<Pool>>,
+}
+
+/// What a pool has, and what it wants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    /// Its servers, those on their way included.
+    pub(super) servers: usize,
+    /// How long its first client has waited; `None` when nobody waits.
+    pub(super) waited: Option<Duration>,
+}
+
+/// With fewer places than pools they take turns: a pool without any server gets one when its client has waited this
+/// much longer than those of the pool that has it. Each turn costs a new connection.
+const TURN: Duration = Duration::from_millis(100);
+
+fn is(one: &Weak<Pool>, other: &Pool) -> bool {
+    std::ptr::eq(one.as_ptr(), other)
 }
 
 impl Cap {
@@ -45,40 +65,83 @@ impl Cap {
         self.state.lock().members.iter().filter_map(Weak::upgrade).collect()
     }
 
-    fn try_take(&self) -> bool {
+    /// Room for one server. Pools whose clients have been refused before come first.
+    fn try_take(&self, asking: &Pool) -> bool {
+        let starved = self.starved();
+        let before = starved.iter().take_while(|pool| !std::ptr::eq(Arc::as_ptr(pool), asking));
+        let before = before.filter(|pool| pool.claim(Instant::now()).waited.is_some()).count();
         let mut state = self.state.lock();
-        let fits = state.limit.is_none_or(|limit| state.used < limit);
-        if fits {
-            state.used += 1;
+        if state.limit.is_some_and(|limit| state.used + before >= limit) {
+            return false;
         }
-        fits
+        state.starved.retain(|pool| !is(pool, asking));
+        state.used += 1;
+        true
     }
 
-    /// Gives one back; returns the pools that wait for it, the first one first.
-    fn give_back(&self) -> Vec<Arc<Pool>> {
+    /// The pools that starve, held: to be looked at, and dropped, outside of the lock.
+    fn starved(&self) -> Vec<Arc<Pool>> {
+        self.state.lock().starved.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Gives one back; returns the pools that wait for it, the first one first. They stay in the list until they are
+    /// served.
+    fn give_back(&self, was_leaving: bool) -> Vec<Arc<Pool>> {
         let mut state = self.state.lock();
         state.used -= 1;
-        state.starved.drain(..).filter_map(|pool| pool.upgrade()).collect()
+        state.leaving -= usize::from(was_leaving);
+        state.starved.retain(|pool| pool.strong_count() > 0);
+        state.starved.iter().filter_map(Weak::upgrade).collect()
     }
 
     fn starve(&self, pool: &Arc<Pool>) {
         let mut state = self.state.lock();
-        let pool = Arc::downgrade(pool);
-        if !state.starved.iter().any(|known| known.ptr_eq(&pool)) {
-            state.starved.push_back(pool);
+        if !state.starved.iter().any(|known| is(known, pool)) {
+            state.starved.push_back(Arc::downgrade(pool));
         }
     }
 
-    /// True when a pool that has `own` servers and gets one back should let others have it: more are used than
-    /// allowed, or others starve while this one has more than an even share (or no use for it).
-    fn wants_back(&self, own: usize, in_demand: bool) -> bool {
-        let state = self.state.lock();
-        let Some(limit) = state.limit else { return false };
-        if state.used > limit {
-            return true;
+    /// True when `pool`, which gets a server back, should let others have it: more are used than allowed, or others
+    /// starve while this one has no use for it, has more than an even share, or has kept them waiting for long.
+    fn wants_back(&self, pool: &Pool, now: Instant) -> bool {
+        let limit = {
+            let state = self.state.lock();
+            let Some(limit) = state.limit else { return false };
+            if state.used > limit {
+                return true;
+            }
+            limit
+        };
+        let starved = self.starved();
+        let others = starved.iter().filter(|other| !std::ptr::eq(Arc::as_ptr(other), pool));
+        let claims = others.map(|other| other.claim(now)).filter(|claim| claim.waited.is_some());
+        let claims: Vec<Claim> = claims.collect();
+        if claims.is_empty() {
+            return false;
         }
-        let starving = state.starved.iter().filter(|pool| pool.strong_count() > 0).count();
-        starving > 0 && (!in_demand || own > limit.div_ceil(starving + 1))
+        let own = pool.claim(now);
+        let Some(waited) = own.waited else { return true };
+        let outstayed = |other: &Claim| {
+            other.servers == 0 && other.waited.is_some_and(|wait| wait > waited + TURN)
+        };
+        own.servers > limit.div_ceil(claims.len() + 1) || claims.iter().any(outstayed)
+    }
+
+    fn is_limited(&self) -> bool {
+        self.state.lock().limit.is_some()
+    }
+
+    fn is_exceeded(&self) -> bool {
+        let state = self.state.lock();
+        state.limit.is_some_and(|limit| state.used - state.leaving > limit)
+    }
+
+    fn leave(&self) {
+        self.state.lock().leaving += 1;
+    }
+
+    fn is_one_leaving(&self) -> bool {
+        self.state.lock().leaving > 0
     }
 
     /// Servers in use under this limit.
@@ -100,12 +163,12 @@ impl Caps {
     /// Room for one server, or the limit that has none left. A pool that got none is remembered and
     /// [pumped](Pool::pump) when there is room again.
     pub(super) fn acquire(&self, pool: &Arc<Pool>) -> Option<Permit> {
-        let mut permit = Permit { held: [None, None] };
+        let mut permit = Permit { held: [None, None], leaving: false };
         for (slot, cap) in permit.held.iter_mut().zip([&self.database, &self.user]) {
             if !take_or_evict(cap, pool) {
                 cap.starve(pool);
                 // Room may have come between the refusal and the entry in the list of the starved.
-                if !cap.try_take() {
+                if !cap.try_take(pool) {
                     return None;
                 }
             }
@@ -114,31 +177,60 @@ impl Caps {
         Some(permit)
     }
 
-    pub(super) fn want_back(&self, own: usize, in_demand: bool) -> bool {
-        self.database.wants_back(own, in_demand) || self.user.wants_back(own, in_demand)
+    pub(super) fn want_back(&self, pool: &Pool, now: Instant) -> bool {
+        self.database.wants_back(pool, now) || self.user.wants_back(pool, now)
+    }
+
+    /// Closes idle servers while more are in use than allowed.
+    pub(super) fn shed(&self) {
+        for cap in [&self.database, &self.user] {
+            while cap.is_exceeded() && cap.members().iter().any(|pool| pool.evict_idle()) {}
+        }
     }
 }
 
-/// Takes room; if there is none, an idle server of another pool gives way.
+/// Takes room; if there is none, an idle server of another pool gives way. Its place is free when it has closed: then
+/// the asking pool is pumped again.
 fn take_or_evict(cap: &Cap, asking: &Arc<Pool>) -> bool {
-    if cap.try_take() {
+    if cap.try_take(asking) {
         return true;
     }
-    let others = cap.members().into_iter().filter(|pool| !Arc::ptr_eq(pool, asking));
-    let evicted = others.into_iter().any(|pool| pool.evict_idle());
-    evicted && cap.try_take()
+    // Only for somebody who waits: two pools that keep a minimum would evict each other for ever.
+    if asking.claim(Instant::now()).waited.is_some() && !cap.is_one_leaving() {
+        let others = cap.members().into_iter().filter(|pool| !Arc::ptr_eq(pool, asking));
+        let _evicted = others.into_iter().any(|pool| pool.evict_idle());
+    }
+    false
 }
 
 /// Room for one server under every limit. Dropping it wakes the pools that starve.
 #[derive(Debug)]
 pub(crate) struct Permit {
     held: [Option<Arc<Cap>>; 2],
+    leaving: bool,
+}
+
+impl Permit {
+    fn caps(&self) -> impl Iterator<Item = &Arc<Cap>> {
+        self.held.iter().flatten()
+    }
+
+    /// True when the room is scarce.
+    pub(super) fn is_limited(&self) -> bool {
+        self.caps().any(|cap| cap.is_limited())
+    }
+
+    /// The server was told goodbye.
+    pub(super) fn leave(&mut self) {
+        self.leaving = true;
+        self.caps().for_each(|cap| cap.leave());
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         for cap in self.held.iter_mut().filter_map(Option::take) {
-            for pool in cap.give_back() {
+            for pool in cap.give_back(self.leaving) {
                 pool.pump_later();
             }
         }

@@ -278,6 +278,13 @@ impl<S, W> Core<S, W> {
         removed
     }
 
+    /// Takes out idle servers beyond the pool's size, the coldest first.
+    pub fn remove_surplus(&mut self, now: Instant) -> Vec<S> {
+        self.account(now);
+        let surplus = self.total().saturating_sub(self.limits.size).min(self.idle.len());
+        self.idle.drain(..surplus).map(|idle| idle.server).collect()
+    }
+
     /// Takes out the coldest idle server.
     pub fn evict_idle(&mut self) -> Option<S> {
         (!self.idle.is_empty()).then(|| self.idle.remove(0).server)

@@ -258,3 +258,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_smaller_pool_sends_idle_servers_away_the_coldest_first() {
+    let now = Instant::now();
+    let mut core = filled(4, 4, now);
+    assert_eq!(core.checkout(HERE, now), Some(3));
+    core.set_limits(limits(2));
+    assert_eq!(core.remove_surplus(now), [0, 1]);
+    assert_eq!((core.total(), core.remove_surplus(now).len()), (2, 0));
+    core.set_limits(limits(0));
+    assert_eq!(core.remove_surplus(now), [2], "a server in use goes when it is given back");
+    assert_eq!(core.give_back(3, HERE, now), Offer::Surplus(3));
+}

@@ -18,6 +18,27 @@ pub(super) struct Failure {
     /// Not before this moment is another login tried.
     pub(super) retry_at: Instant,
     pause: Duration,
+    since: Instant,
+}
+
+impl Failure {
+    /// A login that `began` then has failed. Those under way together fail together: the pause grows once for all.
+    fn after(
+        last: Option<&Failure>,
+        error: Arc<ConnectError>,
+        began: Instant,
+        retry: Duration,
+    ) -> Self {
+        let now = Instant::now();
+        match last {
+            Some(last) if began < last.since => Failure { error, ..*last },
+            Some(last) => {
+                let pause = (last.pause * 2).clamp(retry, retry * LONGEST_PAUSE);
+                Failure { error, retry_at: now + pause, pause, since: now }
+            }
+            None => Failure { error, retry_at: now + retry, pause: retry, since: now },
+        }
+    }
 }
 
 impl Pool {
@@ -48,19 +69,13 @@ impl Pool {
     }
 
     /// Notes the failure and sends the waiters away unless some server may still come.
-    fn dial_failed(&self, error: ConnectError) {
+    fn dial_failed(&self, error: ConnectError, began: Instant) {
         let retry = self.settings().server_login_retry;
         let error = Arc::new(error);
         {
             let mut failure = self.failure.lock();
-            let pause = failure
-                .as_ref()
-                .map_or(retry, |last| (last.pause * 2).clamp(retry, retry * LONGEST_PAUSE));
-            *failure = Some(Failure {
-                error: Arc::clone(&error),
-                retry_at: Instant::now() + pause,
-                pause,
-            });
+            let next = Failure::after(failure.as_ref(), Arc::clone(&error), began, retry);
+            *failure = Some(next);
         }
         self.errors.from_pgusher(&error.fields.code);
         tracing::warn!(pool = %self.key, error = %error.fields, "server login failed");
@@ -93,7 +108,7 @@ impl Slot {
                 pool.context.connects.failed(&pool.key.database);
                 drop(self);
                 drop(permit);
-                pool.dial_failed(error);
+                pool.dial_failed(error, started);
             }
         }
     }
@@ -105,7 +120,13 @@ impl Slot {
         pool.welcomes.lock().set_base(&pooled.server.reported);
         let record = Arc::clone(&pooled.server.record);
         tracing::debug!(pool = %pool.key, server = record.id, pid = record.pid, address = %record.address, "server connected");
-        pool.servers.lock().insert(record.id, record);
+        {
+            // Under the lock, so that RECONNECT either finds the server here or has counted up before.
+            let mut servers = pool.servers.lock();
+            let outdated = pooled.generation != pool.generation();
+            record.close_needed.store(outdated, std::sync::atomic::Ordering::Relaxed);
+            servers.insert(record.id, record);
+        }
         let now = Instant::now();
         pool.core.lock().arrived(now);
         drop(Lease::new(pooled, pool, now));

@@ -9,12 +9,14 @@ use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 
+use super::departed::Departed;
+use super::pauses::Pauses;
 use super::{CapTable, Caps, Pool};
 use crate::auth::ServerCredential;
 use crate::config::{Config, Database};
 use crate::server::Blueprint;
 use crate::session::params::ParamSets;
-use crate::stats::{Buckets, Histogram, HistogramTotal, Records};
+use crate::stats::{Buckets, Histogram, HistogramTotal, Records, Totals};
 use crate::types::Name;
 
 /// Whose servers a pool holds.
@@ -111,6 +113,8 @@ pub struct Pools {
     pub context: Arc<PoolsContext>,
     database_caps: CapTable,
     user_caps: CapTable,
+    departed: Arc<Departed>,
+    pub(super) pauses: Mutex<Pauses>,
     /// Pools made so far.
     made: AtomicU64,
 }
@@ -123,6 +127,8 @@ impl Pools {
             context: Arc::new(context),
             database_caps: CapTable::default(),
             user_caps: CapTable::default(),
+            departed: Arc::default(),
+            pauses: Mutex::default(),
             made: AtomicU64::new(0),
         })
     }
@@ -145,18 +151,21 @@ impl Pools {
             return Arc::clone(&pool);
         }
         let entry = self.pools.entry(key.clone());
-        Arc::clone(&entry.or_insert_with(|| {
+        let pool = Arc::clone(&entry.or_insert_with(|| {
             self.made.fetch_add(1, Ordering::Relaxed);
             let settings = config.pool_settings(database, &key.user);
             let blueprint = blueprint(database, &key, credential());
             Pool::new(
                 key.clone(),
                 Arc::clone(&self.context),
+                Arc::clone(&self.departed),
                 self.caps(config, database, &key),
                 settings,
                 blueprint,
             )
-        }))
+        }));
+        self.join_pause(&pool);
+        pool
     }
 
     fn caps(&self, config: &Config, database: &Database, key: &PoolKey) -> Caps {
@@ -193,10 +202,12 @@ impl Pools {
     pub fn reconfigure(&self, config: &Config, credential: impl Fn(&PoolKey) -> ServerCredential) {
         for pool in self.all() {
             let Some(database) = config.database(&pool.key.database) else { continue };
-            self.caps(config, database, &pool.key);
+            self.caps(config, database, &pool.key).shed();
             pool.set_settings(config.pool_settings(database, &pool.key.user));
             let wanted = blueprint(database, &pool.key, credential(&pool.key));
-            if !same_servers(&pool.blueprint(), &wanted) {
+            if same_servers(&pool.blueprint(), &wanted) {
+                pool.renew_credential(wanted);
+            } else {
                 pool.set_blueprint(wanted);
             }
         }
@@ -204,7 +215,19 @@ impl Pools {
 
     /// Takes a pool out of the directory.
     pub fn remove(&self, key: &PoolKey) {
-        self.pools.remove(key);
+        if let Some((_, pool)) = self.pools.remove(key) {
+            self.departed.watch(&pool);
+        }
+    }
+
+    /// The sums of SHOW STATS by database, pools that are gone included.
+    pub fn totals(&self) -> std::collections::BTreeMap<Name, Totals> {
+        let all = self.all();
+        let mut totals = self.departed.totals();
+        for pool in all {
+            totals.entry(Name::clone(&pool.key.database)).or_default().add(&pool.stats.totals());
+        }
+        totals
     }
 
     /// Drops pools that have neither clients nor servers nor a line in the configuration worth keeping.
@@ -229,7 +252,8 @@ fn blueprint(database: &Database, key: &PoolKey, credential: ServerCredential) -
     }
 }
 
-/// Whether servers made by one blueprint can serve for the other. A changed password alone concerns only new logins.
+/// Whether servers made by one blueprint can serve for the other. A changed password alone concerns only new
+/// logins.
 fn same_servers(one: &Blueprint, other: &Blueprint) -> bool {
     one.addresses == other.addresses
         && one.database == other.database

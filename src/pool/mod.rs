@@ -7,11 +7,13 @@ mod caps;
 mod census;
 mod clean_up;
 pub mod core;
+mod departed;
 mod dial;
 mod directory;
 mod error;
 mod keeper;
 mod lease;
+mod pauses;
 #[allow(clippy::module_inception, reason = "the room's main noun")]
 mod pool;
 mod waiting;

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
-use super::caps::{Caps, Permit};
+use super::caps::{Caps, Claim, Permit};
 use super::census::CloseCounts;
 use super::core::{Core, Limits, Offer, TicketNumber};
+use super::departed::Departed;
 use super::dial::Failure;
 use super::welcome::Welcomes;
 use super::{CloseReason, Lease, PoolError, PoolKey, PoolsContext, Ticket, Waiting};
 use crate::config::PoolSettings;
+use crate::net::{Buffer, Stream};
 use crate::server::{Blueprint, Server, ServerId, drain_news};
 use crate::stats::{ErrorCounts, PoolStats, ServerRecord, ServerState};
 use crate::types::{PoolMode, WorkerId};
@@ -33,6 +35,7 @@ pub struct Pool {
     /// Clients that use this pool.
     pub clients: AtomicUsize,
     pub(super) context: Arc<PoolsContext>,
+    departed: Arc<Departed>,
     pub(super) core: Mutex<Core<Pooled, Arc<Waiting>>>,
     pub(super) caps: Caps,
     pub(super) failure: Mutex<Option<Failure>>,
@@ -70,6 +73,7 @@ impl Pool {
     pub(super) fn new(
         key: PoolKey,
         context: Arc<PoolsContext>,
+        departed: Arc<Departed>,
         caps: Caps,
         settings: PoolSettings,
         blueprint: Blueprint,
@@ -84,6 +88,7 @@ impl Pool {
                 closes: CloseCounts::default(),
                 clients: AtomicUsize::new(0),
                 context,
+                departed,
                 core: Mutex::new(Core::new(limits(&settings))),
                 caps,
                 failure: Mutex::default(),
@@ -126,9 +131,21 @@ impl Pool {
         if *self.settings.read().as_ref() == settings {
             return;
         }
-        self.core.lock().set_limits(limits(&settings));
+        let surplus = {
+            let mut core = self.core.lock();
+            core.set_limits(limits(&settings));
+            core.remove_surplus(Instant::now())
+        };
+        surplus.into_iter().for_each(|pooled| self.close(pooled, CloseReason::Surplus));
         *self.settings.write() = Arc::new(settings);
         self.epoch.fetch_add(1, Ordering::Relaxed);
+        self.pump_later();
+    }
+
+    /// Logs in to the same servers with another proof from now on, and does not wait until the next try is due.
+    pub fn renew_credential(&self, blueprint: Blueprint) {
+        *self.blueprint.write() = Arc::new(blueprint);
+        *self.failure.lock() = None;
         self.pump_later();
     }
 
@@ -141,6 +158,9 @@ impl Pool {
     /// Replaces every server: idle ones now, the others when they are given back.
     pub fn reconnect(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
+        let servers = self.servers.lock();
+        servers.values().for_each(|server| server.close_needed.store(true, Ordering::Relaxed));
+        drop(servers);
         self.welcomes.lock().forget();
         *self.failure.lock() = None;
         self.close_idle(CloseReason::Reconnect, |_| true);
@@ -277,11 +297,14 @@ impl Pool {
         if self.is_too_old(&pooled.server, now) {
             return Some(CloseReason::Lifetime);
         }
-        let (own, waiting) = {
-            let core = self.core.lock();
-            (core.total(), core.waiting() > 0)
-        };
-        self.caps.want_back(own, waiting).then_some(CloseReason::Evicted)
+        self.caps.want_back(self, now).then_some(CloseReason::Evicted)
+    }
+
+    /// What the pool can claim of a limit that it shares with others.
+    pub(super) fn claim(&self, now: Instant) -> Claim {
+        let core = self.core.lock();
+        let waited = (core.waiting() > 0).then(|| core.oldest_wait(now));
+        Claim { servers: core.total(), waited }
     }
 
     pub(super) fn is_too_old(&self, server: &Server, now: Instant) -> bool {
@@ -303,13 +326,19 @@ impl Pool {
         self.pump_later();
     }
 
-    /// Closes a server that the schedule does not count any more.
+    /// Closes a server that the schedule does not count any more. Where a limit is shared its place is free once the
+    /// server has gone: until then it is one of PostgreSQL's connections.
     pub(super) fn close(&self, pooled: Pooled, reason: CloseReason) {
         self.closes.count(reason);
         let record = &pooled.server.record;
         self.servers.lock().remove(&record.id);
         tracing::debug!(pool = %self.key, server = record.id, pid = record.pid, reason = reason.as_str(), "server closed");
         pooled.server.stream.farewell(&frontend::TERMINATE);
+        let Pooled { server, mut permit, .. } = pooled;
+        if permit.is_limited() {
+            permit.leave();
+            self.context.control.spawn(see_off(server.stream, permit));
+        }
     }
 
     /// Closes idle servers for which `unfit` says so.
@@ -342,11 +371,34 @@ impl Pool {
     }
 }
 
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.departed.add(&self.key.database, &self.stats.totals());
+    }
+}
+
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("key", &self.key).finish_non_exhaustive()
     }
 }
+
+/// Waits until a server that was told goodbye has closed, within reason.
+async fn see_off(stream: Stream, permit: Permit) {
+    let gone = async {
+        let Ok(mut stream) = stream.rehome() else { return };
+        let mut buffer = Buffer::new();
+        while let Ok(1..) = stream.recv(&mut buffer).await {
+            buffer.consume(buffer.filled().len());
+        }
+    };
+    // A server that does not close in time has most likely gone without a word.
+    let _ = tokio::time::timeout(SEEN_OFF, gone).await;
+    drop(permit);
+}
+
+/// PostgreSQL takes milliseconds to end a session.
+const SEEN_OFF: Duration = Duration::from_secs(1);
 
 fn limits(settings: &PoolSettings) -> Limits {
     Limits {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Conversation;
 use crate::server::progress::{Entry, Origin, Request};
+use crate::server::{Server, UNNAMED_UNKNOWN};
 use crate::session::statement::{SERVER_PREFIX, Statement};
 use crate::types::TransactionStatus;
 use crate::wire::frontend;
@@ -17,6 +18,8 @@ use crate::wire::frontend;
 pub(super) enum ParseFate {
     /// Send it, under this name if one is given.
     Send(Option<Vec<u8>>),
+    /// Look at it again when the server has answered more: only then is it known what its name means.
+    Wait,
     /// Drop it: pgusher answers.
     Answer,
 }
@@ -33,11 +36,15 @@ impl Conversation<'_> {
         content: &[u8],
         before: &mut Vec<u8>,
     ) -> ParseFate {
-        self.cells.client_parses.add(1);
         if self.session.statement(name).is_some() {
+            // The one that has the name may be about to fail, in a batch before this one.
+            if self.server.progress.awaits_ready() {
+                return ParseFate::Wait;
+            }
             self.provoke_duplicate(name, before);
             return ParseFate::Send(None);
         }
+        self.cells.client_parses.add(1);
         let Ok(statement) = self.session.statements.intern(content) else {
             return self.parse_private();
         };
@@ -67,10 +74,19 @@ impl Conversation<'_> {
     /// The name is taken: make the server find that out. The statement that takes the name there is closed behind the
     /// client's next Sync.
     fn provoke_duplicate(&mut self, name: &[u8], before: &mut Vec<u8>) {
-        frontend::put_parse(before, name, b"\0\0\0");
-        self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected));
+        // A shared statement may have the very name. And after a first duplicate the server skips to the Sync.
+        if !self.is_held(name) && self.session.stray.is_none() {
+            frontend::put_parse(before, name, b"\0\0\0");
+            self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected));
+            self.session.stray = Some(name.into());
+        }
         self.server.progress.sent(Entry::client(Request::Parse));
-        self.session.stray = Some(name.into());
+    }
+
+    /// True when the server holds a shared statement under this very name.
+    fn is_held(&self, name: &[u8]) -> bool {
+        let id = name.strip_prefix(SERVER_PREFIX).and_then(|id| str::from_utf8(id).ok());
+        id.and_then(|id| id.parse().ok()).is_some_and(|id| self.server.prepared.holds(id))
     }
 
     /// Makes sure that the server holds a statement; what must be sent first is appended to `before`.
@@ -122,8 +138,9 @@ impl Conversation<'_> {
 
     /// A client makes its unnamed statement.
     pub(super) fn parse_unnamed(&mut self, content: &[u8]) {
-        self.server.unnamed = self.session.set_unnamed(content);
-        self.server.progress.sent(Entry::client(Request::Parse));
+        let version = self.session.set_unnamed(content);
+        self.server.unnamed = version;
+        self.server.progress.sent(Entry::client(Request::Parse).unnamed(version));
     }
 
     /// Makes sure that the server's unnamed statement is the client's, or none.
@@ -137,7 +154,8 @@ impl Conversation<'_> {
             self.server.progress.sent(Entry::new(Request::Close, Origin::Injected));
         } else {
             frontend::put_parse(before, b"", &self.session.unnamed.content);
-            self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected));
+            let entry = Entry::new(Request::Parse, Origin::Injected).unnamed(version);
+            self.server.progress.sent(entry);
         }
         self.server.unnamed = version;
     }
@@ -159,8 +177,24 @@ impl Conversation<'_> {
             return (Some(statement), Some(renamed));
         }
         // Another client's statement must not answer to a name that this client made up.
-        let renamed = name.starts_with(SERVER_PREFIX).then(|| [b"~", name].concat());
+        let renamed = self.is_held(name).then(|| [b"~", name].concat());
         (None, renamed)
+    }
+
+    /// The server has dropped all statements. Those that requests behind this one make come after that.
+    pub(super) fn forget_statements(&mut self) {
+        self.session.forget_all_statements();
+        let Server { progress, prepared, .. } = &mut *self.server;
+        prepared.clear();
+        for entry in progress.pending().filter(|entry| entry.request == Request::Parse) {
+            let Some(statement) = &entry.statement else { continue };
+            if entry.origin != Origin::Local {
+                prepared.insert(statement);
+            }
+            if let Some(name) = &entry.name {
+                self.session.name_statement(name.clone(), Arc::clone(statement));
+            }
+        }
     }
 
     /// Takes back what was entered for a request that failed or was skipped.
@@ -170,19 +204,35 @@ impl Conversation<'_> {
         entry: &Entry,
     ) {
         match (entry.request, entry.origin, &entry.name, &entry.statement) {
-            (Request::Parse, Origin::Client | Origin::Local, Some(name), _) => {
+            // A later batch may have given the name to another statement.
+            (Request::Parse, Origin::Client | Origin::Local, Some(name), Some(statement))
+                if session.statement(name).is_some_and(|named| Arc::ptr_eq(named, statement)) =>
+            {
                 session.forget_statement(name);
             }
-            (Request::Close, Origin::Local, Some(name), Some(statement)) => {
+            (Request::Close, Origin::Local, Some(name), Some(statement))
+                if session.statement(name).is_none() =>
+            {
                 session.name_statement(name.clone(), Arc::clone(statement));
             }
             (Request::Parse, Origin::Client, None, None) => {
-                session.forget_unnamed();
-                *unnamed = 0;
+                if session.unnamed.version == entry.unnamed {
+                    session.forget_unnamed();
+                }
+                doubt(unnamed, entry);
             }
-            (Request::Parse | Request::Close, Origin::Injected, _, None) => *unnamed = 0,
+            // What was to replace or drop the unnamed statement may not have been executed.
+            (Request::Query | Request::Close, Origin::Client, _, _)
+            | (Request::Parse | Request::Close, Origin::Injected, _, None) => doubt(unnamed, entry),
             _ => {}
         }
+    }
+}
+
+/// The server may not hold the unnamed statement that the request was to leave, unless a later request leaves another.
+fn doubt(unnamed: &mut u64, entry: &Entry) {
+    if *unnamed == entry.unnamed {
+        *unnamed = UNNAMED_UNKNOWN;
     }
 }
 

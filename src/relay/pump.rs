@@ -109,7 +109,7 @@ impl Relay {
             && talk.server.progress.waits_for_client()
             && self.requests.is_drained()
         {
-            return Err(Outcome::ClientGone);
+            return Err(Outcome::ClientLeft);
         }
         moved |= self.receive_requests(cx, client, talk)?;
         if moved {

@@ -12,7 +12,8 @@ use crate::wire::frame::{self, HEADER};
 use crate::wire::tag::backend as tag;
 use crate::wire::{ErrorFields, FrameError, Header, backend, notice};
 
-/// A message up to this size is looked at whole if its type asks for it; no honest one that matters is larger.
+/// A message is looked at up to this size if its type asks for it. Only an ErrorResponse may honestly be larger, and
+/// what matters of it stands at its front.
 const MAX_VIEW: usize = 8 * 1024;
 
 /// What ends a conversation from the server's side.
@@ -44,9 +45,9 @@ pub(super) struct Replies {
 }
 
 impl Replies {
-    /// True when no message is half sent to the client.
+    /// True when no message is half sent to the client. One that is half swallowed is none of the client's.
     pub(super) fn at_boundary(&self) -> bool {
-        self.passing == 0
+        self.passing == 0 || self.swallowing
     }
 
     /// True when every byte the server sent has been looked at.
@@ -94,9 +95,9 @@ impl Replies {
             }
             self.answer_locals(talk);
             let Some(header) = frame::header(self.unseen())? else { return Ok(()) };
-            if must_see(header.tag) && header.size <= MAX_VIEW && self.unseen().len() < header.size
-            {
-                self.buffer.reserve(self.ready + header.size);
+            let view = header.size.min(MAX_VIEW);
+            if must_see(header.tag) && self.unseen().len() < view {
+                self.buffer.reserve(self.ready + view);
                 return Ok(());
             }
             let verdict = self.look(header, talk, now)?;
@@ -215,8 +216,11 @@ fn parameter_status(message: &[u8], talk: &mut Conversation<'_>) -> Result<Verdi
     if ours {
         return Ok(Verdict::Swallow);
     }
-    // What the client set is what its session has from now on, on every server.
-    talk.session.params = std::sync::Arc::clone(&talk.server.applied);
+    // What the client set is what its session has from now on, on every server. Only this one: DISCARD ALL has taken
+    // the others from the server, not from the client.
+    let applied = talk.server.applied.get(&name.to_ascii_lowercase());
+    let session = &mut *talk.session;
+    session.params = session.param_sets.with(&session.params, &name, applied);
     Ok(Verdict::Forward)
 }
 
@@ -224,14 +228,10 @@ fn parameter_status(message: &[u8], talk: &mut Conversation<'_>) -> Result<Verdi
 fn command_complete(message: &[u8], talk: &mut Conversation<'_>) {
     match backend::command_tag(message) {
         b"DISCARD ALL" => {
-            talk.session.forget_all_statements();
-            talk.session.forget_unnamed();
             talk.server.note_discarded();
+            talk.forget_statements();
         }
-        b"DEALLOCATE ALL" => {
-            talk.session.forget_all_statements();
-            talk.server.prepared.clear();
-        }
+        b"DEALLOCATE ALL" => talk.forget_statements(),
         _ => {}
     }
 }

@@ -259,6 +259,7 @@ impl Requests {
         }
         let (mut before, old) = (Vec::new(), view.name.len());
         match talk.parse_named(limit, view.name, view.content, &mut before) {
+            ParseFate::Wait => return Ok(Look::More),
             ParseFate::Answer => self.drop_message(header.size),
             ParseFate::Send(renamed) => {
                 self.insert(&before);

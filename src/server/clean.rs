@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 use thiserror::Error;
 
 use super::Server;
+use super::conn::UNNAMED_UNKNOWN;
 use super::progress::{Entry, Origin, Request};
 use crate::net::{Buffer, BufferPool};
 use crate::types::TransactionStatus;
@@ -48,6 +49,8 @@ pub async fn clean(server: &mut Server, reset_query: &str) -> Result<(), CleanEr
     }
     let mut drain = Drain::default();
     drain.end_requests(server).await?;
+    // The last client's parameters were being set when its query was cancelled: it is not known which of them hold.
+    drain.refusal()?;
     if server.progress.status() != TransactionStatus::Idle {
         drain.run(server, "ROLLBACK").await?;
     }
@@ -155,6 +158,11 @@ impl Drain {
         while !server.progress.is_quiet() {
             self.receive(server).await?;
         }
+        self.refusal()
+    }
+
+    /// The error of a query of pgusher's own, if there was one.
+    fn refusal(&mut self) -> Result<(), CleanError> {
         self.refused.take().map_or(Ok(()), |fields| Err(CleanError::Refused(fields)))
     }
 
@@ -204,9 +212,17 @@ fn absorb(
             if fields.is_fatal() {
                 return Err(CleanError::Fatal(fields));
             }
-            let Server { progress, prepared, .. } = server;
-            progress.error(&mut |entry| prepared.undo(&entry));
-            *refused = Some(fields);
+            let ours = server.progress.head().is_some_and(|head| {
+                head.origin == Origin::Injected && head.request == Request::Query
+            });
+            let Server { progress, prepared, unnamed, .. } = server;
+            progress.error(&mut |entry| {
+                prepared.undo(&entry);
+                *unnamed = UNNAMED_UNKNOWN;
+            });
+            if ours {
+                *refused = Some(fields);
+            }
         }
         other => {
             if other == tag::COMMAND_COMPLETE && backend::command_tag(message) == b"DISCARD ALL" {

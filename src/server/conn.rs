@@ -13,6 +13,10 @@ use crate::types::WorkerId;
 /// Counts up over the process; never reused.
 pub type ServerId = u64;
 
+/// Requests were skipped, so that nobody knows whose unnamed statement the server holds, if any. Whoever needs one must
+/// make or close it first.
+pub const UNNAMED_UNKNOWN: u64 = u64::MAX;
+
 /// The parameters a server reported at its login: the pool's defaults.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Reported(pub Vec<(Box<str>, Box<[u8]>)>);
@@ -41,7 +45,7 @@ pub struct Server {
     pub reported: Arc<Reported>,
     /// Shared statements it holds.
     pub prepared: Prepared,
-    /// Whose unnamed statement it holds; 0: nobody's.
+    /// Whose unnamed statement it holds: none (0), [`UNNAMED_UNKNOWN`], or that of a client's version.
     pub unnamed: u64,
     /// The next client must not find what the last one left: run the reset query before it is shared again.
     pub needs_reset: bool,
@@ -72,11 +76,10 @@ impl Server {
         self.param_sets.intern(values)
     }
 
-    /// The session's state was discarded (DISCARD ALL): parameters, statements, everything.
+    /// The session's state was discarded (DISCARD ALL): parameters and named statements.
     pub fn note_discarded(&mut self) {
         self.applied = self.param_sets.intern(params::Values::new());
         self.prepared.clear();
-        self.unnamed = 0;
     }
 
     /// Moves the socket to the current runtime, whose thread is `home`.

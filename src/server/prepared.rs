@@ -49,6 +49,11 @@ impl Prepared {
         }
     }
 
+    /// True when the statement of this id is held, in whatever state.
+    pub fn holds(&self, id: u64) -> bool {
+        self.held.contains_key(&id)
+    }
+
     /// Enters a statement that is being parsed.
     pub fn insert(&mut self, statement: &Arc<Statement>) {
         self.clock += 1;

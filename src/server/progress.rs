@@ -61,12 +61,14 @@ pub struct Entry {
     pub statement: Option<Arc<Statement>>,
     /// The client's name for that statement, where the request changed what the name means.
     pub name: Option<Box<[u8]>>,
+    /// The version of the unnamed statement that the request leaves on the server; 0: none.
+    pub unnamed: u64,
 }
 
 impl Entry {
     /// A request without a statement.
     pub fn new(request: Request, origin: Origin) -> Self {
-        Entry { request, origin, statement: None, name: None }
+        Entry { request, origin, statement: None, name: None, unnamed: 0 }
     }
 
     /// A client's request that is sent as it is.
@@ -78,6 +80,13 @@ impl Entry {
     #[must_use]
     pub fn about(mut self, statement: &Arc<Statement>) -> Self {
         self.statement = Some(Arc::clone(statement));
+        self
+    }
+
+    /// The same, for the unnamed statement of this version.
+    #[must_use]
+    pub fn unnamed(mut self, version: u64) -> Self {
+        self.unnamed = version;
         self
     }
 
@@ -173,6 +182,14 @@ impl Progress {
         self.open_batch || self.skipping
     }
 
+    /// True when the server owes a ReadyForQuery, for which it needs nothing more from the client.
+    pub fn awaits_ready(&self) -> bool {
+        let ends = |entry: &Entry| {
+            matches!(entry.request, Request::Query | Request::FunctionCall | Request::Sync)
+        };
+        self.copy == Copy::None && self.queue.iter().any(ends)
+    }
+
     /// How many requests are outstanding.
     pub fn outstanding(&self) -> usize {
         self.queue.len()
@@ -218,6 +235,11 @@ impl Progress {
     /// The request the next reply belongs to.
     pub fn head(&self) -> Option<&Entry> {
         self.queue.front()
+    }
+
+    /// The requests behind the one that is being answered.
+    pub fn pending(&self) -> impl Iterator<Item = &Entry> {
+        self.queue.iter().skip(1)
     }
 
     /// Judges a reply other than ErrorResponse and ReadyForQuery by its type.

@@ -54,6 +54,7 @@ pub struct PoolCells {
     pub binds: Counter,
     pub evictions: Counter,
     pub replays: Counter,
+    pub logins: Counter,
     pub idle_in_transaction_micros: Counter,
     pub waits: [Histogram; WaitOutcome::ALL.len()],
     pub hold: Histogram,
@@ -78,6 +79,7 @@ impl PoolCells {
             binds: counter(),
             evictions: counter(),
             replays: counter(),
+            logins: counter(),
             idle_in_transaction_micros: counter(),
             waits: WaitOutcome::ALL.map(|_| Histogram::new(buckets)),
             hold: Histogram::new(buckets),
@@ -118,6 +120,10 @@ impl PoolStats {
         &self.shares[usize::from(worker.0).min(last)]
     }
 
+    pub(super) fn shares(&self) -> &[PoolCells] {
+        &self.shares
+    }
+
     /// The sum over all threads of one counter.
     pub fn sum(&self, counter: impl Fn(&PoolCells) -> &Counter) -> u64 {
         self.shares.iter().map(|share| counter(share).get()).sum()
@@ -127,6 +133,14 @@ impl PoolStats {
     pub fn total(&self, histogram: impl Fn(&PoolCells) -> &Histogram) -> HistogramTotal {
         let mut total = HistogramTotal::default();
         self.shares.iter().for_each(|share| histogram(share).add_to(&mut total));
+        total
+    }
+
+    /// The sum over all threads of the waits that ended in one way.
+    pub fn waits(&self, outcome: WaitOutcome) -> HistogramTotal {
+        let mut total = HistogramTotal::default();
+        let shares = self.shares.iter().filter_map(|share| share.waits.get(outcome as usize));
+        shares.for_each(|histogram| histogram.add_to(&mut total));
         total
     }
 }

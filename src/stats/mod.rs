@@ -8,6 +8,8 @@ mod counter;
 mod errors;
 mod histogram;
 mod records;
+mod snapshot;
+mod totals;
 
 pub use cells::{PoolCells, PoolStats, WaitOutcome};
 pub use counter::Counter;
@@ -16,3 +18,8 @@ pub use histogram::{Buckets, Histogram, HistogramTotal};
 pub use records::{
     ClientRecord, ClientState, Entered, IdSource, Records, ServerRecord, ServerState,
 };
+pub use snapshot::{
+    ClientsByState, DatabaseFacts, PoolFacts, ProcessFacts, ReloadFacts, ServersByState, Snapshot,
+    UserFacts,
+};
+pub use totals::{Total, Totals};

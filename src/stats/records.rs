@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
 use dashmap::DashMap;
@@ -208,6 +208,8 @@ pub struct ServerRecord {
     pub since: Instant,
     /// Statements it holds.
     pub prepared: AtomicU32,
+    /// It will be closed when its client lets go of it.
+    pub close_needed: AtomicBool,
     state: AtomicU8,
     link: AtomicU64,
     requested: AtomicU64,
@@ -225,6 +227,7 @@ impl ServerRecord {
             connected_at: SystemTime::now(),
             since: Instant::now(),
             prepared: AtomicU32::new(0),
+            close_needed: AtomicBool::new(false),
             state: AtomicU8::new(ServerState::New as u8),
             link: AtomicU64::new(0),
             requested: AtomicU64::new(0),

@@ -27,6 +27,8 @@ pub const BIND_COMPLETE: [u8; 5] = [tag::BIND_COMPLETE, 0, 0, 0, 4];
 pub const CLOSE_COMPLETE: [u8; 5] = [tag::CLOSE_COMPLETE, 0, 0, 0, 4];
 /// EmptyQueryResponse.
 pub const EMPTY_QUERY_RESPONSE: [u8; 5] = [tag::EMPTY_QUERY_RESPONSE, 0, 0, 0, 4];
+/// PortalSuspended.
+pub const PORTAL_SUSPENDED: [u8; 5] = [tag::PORTAL_SUSPENDED, 0, 0, 0, 4];
 /// ReadyForQuery outside a transaction block.
 pub const READY_IDLE: [u8; 6] = [tag::READY_FOR_QUERY, 0, 0, 0, 5, b'I'];
 
@@ -164,30 +166,40 @@ pub struct Column {
     pub is_number: bool,
 }
 
-/// RowDescription, all columns in text format.
-pub fn put_row_description(out: &mut Vec<u8>, columns: &[Column]) {
+/// RowDescription. `is_binary` says which columns come in binary format.
+pub fn put_row_description(
+    out: &mut Vec<u8>,
+    columns: &[Column],
+    is_binary: impl Fn(usize) -> bool,
+) {
     let fields = columns
         .iter()
-        .map(|column| {
+        .enumerate()
+        .map(|(at, column)| {
             let (oid, size) = if column.is_number { (INT8, 8) } else { (TEXT, -1) };
-            FieldDescription::new(column.name.to_owned(), 0, 0, oid, size, -1, 0)
+            let format = i16::from(is_binary(at));
+            FieldDescription::new(column.name.to_owned(), 0, 0, oid, size, -1, format)
         })
         .collect();
     put_message(out, RowDescription::new(fields));
 }
 
-/// DataRow of texts; `None` is NULL.
-pub fn put_data_row<'a>(out: &mut Vec<u8>, values: impl IntoIterator<Item = Option<&'a str>>) {
+/// DataRow; `None` is NULL.
+pub fn put_data_row<V: AsRef<[u8]>>(
+    out: &mut Vec<u8>,
+    values: impl IntoIterator<Item = Option<V>>,
+) {
     let mut data = BytesMut::new();
     let mut count = 0;
     for value in values {
         count += 1;
         match value {
             None => data.extend_from_slice(&(-1_i32).to_be_bytes()),
-            Some(text) => {
-                let length = i32::try_from(text.len()).unwrap_or(i32::MAX);
+            Some(value) => {
+                let bytes = value.as_ref();
+                let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
                 data.extend_from_slice(&length.to_be_bytes());
-                data.extend_from_slice(text.as_bytes());
+                data.extend_from_slice(bytes);
             }
         }
     }

@@ -87,6 +87,71 @@ impl<'a> Target<'a> {
     }
 }
 
+/// The shape of a Bind: all of it but the values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindShape {
+    /// How many values it brings.
+    pub parameters: u16,
+    /// Formats asked for: none is text, one is for all columns.
+    pub formats: Vec<u16>,
+}
+
+impl BindShape {
+    /// Reads a whole Bind.
+    ///
+    /// # Errors
+    /// Fields that do not fit the message.
+    pub fn read(message: &[u8]) -> Result<Self, FrameError> {
+        let mut body = Reader(message.get(HEADER..).unwrap_or_default());
+        let view = (|| {
+            body.cstr()?;
+            body.cstr()?;
+            let formats = body.u16()?;
+            body.take(usize::from(formats) * 2)?;
+            let parameters = body.u16()?;
+            for _ in 0..parameters {
+                match body.u32()? {
+                    u32::MAX => {}
+                    length => drop(body.take(length as usize)?),
+                }
+            }
+            let formats = body.u16()?;
+            let formats = (0..formats).map(|_| body.u16()).collect::<Option<_>>()?;
+            body.0.is_empty().then_some(BindShape { parameters, formats })
+        })();
+        view.ok_or(FrameError::Malformed { tag: tag::BIND })
+    }
+
+    /// True when this column is asked for in binary format.
+    pub fn is_binary(&self, column: usize) -> bool {
+        let format = match self.formats.as_slice() {
+            [all] => Some(all),
+            each => each.get(column),
+        };
+        format.is_some_and(|&format| format == 1)
+    }
+}
+
+/// Execute: the portal, and how many rows are wanted (0: all).
+///
+/// # Errors
+/// Fields that do not fit the message.
+pub fn read_execute(message: &[u8]) -> Result<(&[u8], u32), FrameError> {
+    let mut body = Reader(message.get(HEADER..).unwrap_or_default());
+    let view = (|| Some((body.cstr()?, body.u32()?)))();
+    view.filter(|_| body.0.is_empty()).ok_or(FrameError::Malformed { tag: tag::EXECUTE })
+}
+
+/// The text of a Query.
+///
+/// # Errors
+/// No NUL at the end.
+pub fn read_query(message: &[u8]) -> Result<&[u8], FrameError> {
+    let mut body = Reader(message.get(HEADER..).unwrap_or_default());
+    let text = body.cstr().filter(|_| body.0.is_empty());
+    text.ok_or(FrameError::Malformed { tag: tag::QUERY })
+}
+
 /// Query.
 pub fn put_query(out: &mut Vec<u8>, sql: &str) {
     frame::put(out, tag::QUERY, |body| frame::put_cstr(body, sql.as_bytes()));
@@ -186,6 +251,22 @@ mod tests {
         let mut message = Vec::new();
         put_parse(&mut message, b"s1", b"select $1\0\0\x02\0\0\0\x17");
         assert_eq!(Parse::read(&message), Err(FrameError::Malformed { tag: b'P' }));
+    }
+
+    #[test]
+    fn a_bind_says_what_it_brings_and_wants() {
+        let mut message = Vec::new();
+        frame::put(&mut message, tag::BIND, |body| {
+            body.extend_from_slice(
+                b"p\0stmt\0\0\x01\0\x01\0\x02\0\0\0\x01x\xff\xff\xff\xff\0\x02\0\0\0\x01",
+            );
+        });
+        let shape = BindShape::read(&message).expect("valid");
+        assert_eq!(shape, BindShape { parameters: 2, formats: vec![0, 1] });
+        assert_eq!([0, 1, 2].map(|column| shape.is_binary(column)), [false, true, false]);
+        for cut in HEADER..message.len() {
+            assert!(BindShape::read(&message[..cut]).is_err(), "cut at {cut}");
+        }
     }
 
     #[test]

@@ -1,0 +1,69 @@
+//! What the console asks of the process it belongs to.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::Averages;
+use crate::cancel::CancelKeys;
+use crate::config::Config;
+use crate::pool::Pools;
+use crate::stats::{HistogramTotal, ReloadFacts};
+use crate::types::Name;
+
+/// An answer that may take its time.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// How the process is told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShutdownMode {
+    /// Clients are cut off.
+    Immediate,
+    /// Transactions finish.
+    WaitForServers,
+    /// Clients leave when they like.
+    WaitForClients,
+}
+
+/// What happened at the door.
+#[derive(Clone, Debug, Default)]
+pub struct Door {
+    /// Logins by result.
+    pub logins: Vec<(&'static str, u64)>,
+    /// How long successful logins took.
+    pub took: HistogramTotal,
+}
+
+/// The process, as the console knows it.
+pub trait Host: Send + Sync {
+    /// The configuration in force.
+    fn config(&self) -> Arc<Config>;
+    /// All pools.
+    fn pools(&self) -> &Arc<Pools>;
+    /// Cancel keys in use.
+    fn cancel_keys(&self) -> &Arc<CancelKeys>;
+    /// The sampler of SHOW STATS.
+    fn averages(&self) -> &Averages;
+    /// Logins.
+    fn door(&self) -> Door;
+    /// Clients, those logging in included.
+    fn clients_total(&self) -> usize;
+    /// Clients of a database.
+    fn clients_of_database(&self, name: &str) -> usize;
+    /// Clients of a user.
+    fn clients_of_user(&self, name: &str) -> usize;
+    /// True when nobody is admitted to a database.
+    fn is_disabled(&self, database: &str) -> bool;
+    /// Admits nobody to a database, or admits them again.
+    fn set_disabled(&self, database: &Name, disabled: bool);
+    /// The last reload.
+    fn last_reload(&self) -> ReloadFacts;
+    /// Reads the configuration again; gives what the operator should know. The error is every mistake; then nothing
+    /// has changed.
+    fn reload(&self) -> Answer<'_, Result<Vec<String>, String>>;
+    /// True while the process stops gracefully.
+    fn is_draining(&self) -> bool;
+    /// Stops the process.
+    fn shutdown(&self, mode: ShutdownMode);
+    /// Comes back when consoles have to say goodbye.
+    fn closing(&self) -> Answer<'_, ()>;
+}

@@ -1,0 +1,210 @@
+//! Takes the snapshot that the console's tables and the metrics are made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Host;
+use crate::cancel::Outcome;
+use crate::config::{Config, Database};
+use crate::pool::{CloseReason, Pool, PoolCensus};
+use crate::stats::{
+    ClientRecord, ClientState, ClientsByState, DatabaseFacts, PoolFacts, ProcessFacts, ServerState,
+    ServersByState, Snapshot, Totals, UserFacts, WaitOutcome,
+};
+use crate::types::Name;
+
+/// What a table is made from.
+pub(super) struct View<'a> {
+    pub(super) snapshot: Snapshot,
+    pub(super) host: &'a dyn Host,
+}
+
+/// Looks at everything.
+pub fn look(host: &dyn Host) -> Snapshot {
+    let config = host.config();
+    let pools = host.pools();
+    let clients = pools.context.records.clients();
+    let by_pool = count_clients(&config, &clients);
+    let all = pools.all();
+    let facts = all.iter().map(|pool| {
+        let key = (Name::clone(&pool.key.database), Name::clone(&pool.key.user));
+        pool_facts(pool, by_pool.get(&key).copied().unwrap_or_default())
+    });
+    Snapshot {
+        process: process_facts(host, &config),
+        bounds: pools.context.buckets.bounds().to_vec(),
+        pools: facts.collect(),
+        databases: databases(host, &config, &all),
+        users: users(host, &config, &all),
+        clients,
+    }
+}
+
+/// Clients of one pool: by state, and how many of the active ones are idle in their transactions.
+type Counts = (ClientsByState, usize);
+
+fn count_clients(config: &Config, clients: &[Arc<ClientRecord>]) -> BTreeMap<(Name, Name), Counts> {
+    let mut counts: BTreeMap<_, Counts> = BTreeMap::new();
+    for client in clients {
+        let forced = config.database(&client.database).and_then(|found| found.user.as_ref());
+        let user = forced.unwrap_or(&client.user);
+        let key = (Name::clone(&client.database), Name::clone(user));
+        let (by_state, idle_in_transaction) = counts.entry(key).or_default();
+        match client.state() {
+            ClientState::Login | ClientState::Idle => by_state.idle += 1,
+            ClientState::Waiting => by_state.waiting += 1,
+            ClientState::Active => {
+                by_state.active += 1;
+                *idle_in_transaction += usize::from(client.is_idle_in_transaction());
+            }
+        }
+    }
+    counts
+}
+
+fn pool_facts(pool: &Pool, (clients, idle_in_transaction): Counts) -> PoolFacts {
+    let census = pool.census();
+    let settings = pool.settings();
+    let stats = &pool.stats;
+    PoolFacts {
+        database: Name::clone(&pool.key.database),
+        user: Name::clone(&pool.key.user),
+        mode: settings.pool_mode,
+        size: settings.pool_size,
+        reserve: settings.reserve_pool_size,
+        is_paused: census.core.paused,
+        clients,
+        in_state: servers_by_state(&census, idle_in_transaction),
+        queue: census.core.waiting,
+        oldest_wait: census.core.oldest_wait,
+        queue_micros: census.core.integrals.queue,
+        busy_micros: census.core.integrals.busy,
+        saturated_micros: census.core.integrals.saturated,
+        idle_in_transaction_micros: stats.sum(|cells| &cells.idle_in_transaction_micros),
+        totals: stats.totals(),
+        assigned_at_once: stats.sum(|cells| &cells.assigned_at_once),
+        assigned_queued: stats.sum(|cells| &cells.assigned_queued),
+        evictions: stats.sum(|cells| &cells.evictions),
+        replays: stats.sum(|cells| &cells.replays),
+        waits: WaitOutcome::ALL.map(|outcome| stats.waits(outcome)),
+        hold: stats.total(|cells| &cells.hold),
+        query: stats.total(|cells| &cells.query),
+        errors: pool.errors.all(),
+        closes: CloseReason::ALL.map(|why| (why.as_str(), pool.closes.get(why))).to_vec(),
+        servers: census.servers,
+    }
+}
+
+fn servers_by_state(census: &PoolCensus, idle_in_transaction: usize) -> ServersByState {
+    let active = census.servers_in(ServerState::Active);
+    // The clients were looked at a moment earlier.
+    let idle_in_transaction = idle_in_transaction.min(active);
+    ServersByState {
+        idle: census.servers_in(ServerState::Idle),
+        active: active - idle_in_transaction,
+        idle_in_transaction,
+        tested: census.servers_in(ServerState::Tested),
+        being_canceled: census.servers_in(ServerState::BeingCanceled),
+        login: census.servers_in(ServerState::New) + census.logging_in(),
+    }
+}
+
+fn process_facts(host: &dyn Host, config: &Config) -> ProcessFacts {
+    let door = host.door();
+    let keys = host.cancel_keys();
+    ProcessFacts {
+        clients: host.clients_total(),
+        max_clients: config.process.max_client_conn,
+        is_draining: host.is_draining(),
+        is_paused: host.pools().is_paused(),
+        logins: door.logins,
+        login_took: door.took,
+        cancels: Outcome::ALL.map(|outcome| (outcome.as_str(), keys.count(outcome))).to_vec(),
+        reload: host.last_reload(),
+    }
+}
+
+fn databases(host: &dyn Host, config: &Config, pools: &[Arc<Pool>]) -> Vec<DatabaseFacts> {
+    let totals = host.pools().totals();
+    let mut connects: BTreeMap<_, _> = host
+        .pools()
+        .context
+        .connects
+        .all()
+        .into_iter()
+        .map(|(name, took, failed)| (name, (took, failed)))
+        .collect();
+    let names: BTreeSet<&Name> = config
+        .databases
+        .keys()
+        .chain(pools.iter().map(|pool| &pool.key.database))
+        .chain(totals.keys())
+        .collect();
+    let facts = names.into_iter().map(|name| {
+        let (connect_took, connects_failed) = connects.remove(name).unwrap_or_default();
+        DatabaseFacts {
+            totals: totals.get(name).copied().unwrap_or_else(Totals::default),
+            connect_took,
+            connects_failed,
+            connections: host.pools().database_servers(name),
+            clients: host.clients_of_database(name),
+            is_paused: host.pools().is_database_paused(name),
+            is_disabled: host.is_disabled(name),
+            ..configured(config, name)
+        }
+    });
+    facts.collect()
+}
+
+/// What the configuration says about a database.
+fn configured(config: &Config, name: &Name) -> DatabaseFacts {
+    let facts = DatabaseFacts { name: Name::clone(name), ..DatabaseFacts::default() };
+    let Some(database) = config.database(name) else { return facts };
+    let Database { addresses, dbname, user, .. } = database.as_ref();
+    // No user is called nothing, so this is what users without settings of their own get.
+    let settings = config.pool_settings(database, "");
+    let hosts: Vec<_> = addresses.iter().map(crate::types::ServerAddress::host).collect();
+    DatabaseFacts {
+        host: hosts.join(","),
+        port: addresses.first().map_or(0, crate::types::ServerAddress::port),
+        dbname: Name::clone(dbname.as_ref().unwrap_or(name)),
+        force_user: user.clone(),
+        pool_size: settings.pool_size,
+        min_pool_size: settings.min_pool_size,
+        reserve_pool_size: settings.reserve_pool_size,
+        server_lifetime: settings.server_lifetime,
+        mode: settings.pool_mode,
+        max_connections: database.max_db_connections,
+        max_clients: database.max_db_client_connections,
+        ..facts
+    }
+}
+
+fn users(host: &dyn Host, config: &Config, pools: &[Arc<Pool>]) -> Vec<UserFacts> {
+    let seen = pools.iter().map(|pool| &pool.key.user);
+    let names: BTreeSet<&Name> = config.users.keys().chain(seen).collect();
+    let facts = names.into_iter().map(|name| {
+        let facts = UserFacts {
+            name: Name::clone(name),
+            connections: host.pools().user_servers(name),
+            clients: host.clients_of_user(name),
+            ..UserFacts::default()
+        };
+        let Some(user) = config.users.get(name) else { return facts };
+        UserFacts {
+            pool_size: user.overrides.pool_size,
+            reserve_pool_size: user.overrides.reserve_pool_size,
+            mode: user.overrides.pool_mode,
+            max_connections: user.max_user_connections,
+            max_clients: user.max_user_client_connections,
+            ..facts
+        }
+    });
+    facts.collect()
+}
+
+/// True for a server that will be closed when its client lets go of it.
+pub(super) fn is_outdated(server: &crate::stats::ServerRecord) -> bool {
+    server.close_needed.load(Ordering::Relaxed)
+}

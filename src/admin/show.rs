@@ -1,0 +1,168 @@
+//! The tables there are.
+
+use super::show_clients::{ClientRow, ServerRow};
+use super::show_databases::{DatabaseRow, UserRow};
+use super::show_pools::PoolRow;
+use super::show_process::{
+    ConfigRow, DnsHostRow, DnsZoneRow, ListRow, PeerPoolRow, PeerRow, StateRow, VersionRow,
+};
+use super::show_stats::{AveragesRow, StatsRow, SumRow, TotalsRow};
+use super::table::Sheet;
+
+/// A table of SHOW.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the words of the command")]
+pub(super) enum Show {
+    Clients,
+    Config,
+    Databases,
+    DnsHosts,
+    DnsZones,
+    Lists,
+    PeerPools,
+    Peers,
+    Pools,
+    Servers,
+    State,
+    Stats,
+    StatsAverages,
+    StatsTotals,
+    Totals,
+    Users,
+    Version,
+}
+
+impl Show {
+    /// All tables, by name.
+    pub(super) const ALL: [Show; 17] = [
+        Show::Clients,
+        Show::Config,
+        Show::Databases,
+        Show::DnsHosts,
+        Show::DnsZones,
+        Show::Lists,
+        Show::PeerPools,
+        Show::Peers,
+        Show::Pools,
+        Show::Servers,
+        Show::State,
+        Show::Stats,
+        Show::StatsAverages,
+        Show::StatsTotals,
+        Show::Totals,
+        Show::Users,
+        Show::Version,
+    ];
+
+    /// The word after SHOW.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Show::Clients => "CLIENTS",
+            Show::Config => "CONFIG",
+            Show::Databases => "DATABASES",
+            Show::DnsHosts => "DNS_HOSTS",
+            Show::DnsZones => "DNS_ZONES",
+            Show::Lists => "LISTS",
+            Show::PeerPools => "PEER_POOLS",
+            Show::Peers => "PEERS",
+            Show::Pools => "POOLS",
+            Show::Servers => "SERVERS",
+            Show::State => "STATE",
+            Show::Stats => "STATS",
+            Show::StatsAverages => "STATS_AVERAGES",
+            Show::StatsTotals => "STATS_TOTALS",
+            Show::Totals => "TOTALS",
+            Show::Users => "USERS",
+            Show::Version => "VERSION",
+        }
+    }
+
+    /// Its columns and rows.
+    pub(super) fn sheet(self) -> Sheet {
+        match self {
+            Show::Clients => Sheet::of::<ClientRow>(),
+            Show::Config => Sheet::of::<ConfigRow>(),
+            Show::Databases => Sheet::of::<DatabaseRow>(),
+            Show::DnsHosts => Sheet::of::<DnsHostRow>(),
+            Show::DnsZones => Sheet::of::<DnsZoneRow>(),
+            Show::Lists => Sheet::of::<ListRow>(),
+            Show::PeerPools => Sheet::of::<PeerPoolRow>(),
+            Show::Peers => Sheet::of::<PeerRow>(),
+            Show::Pools => Sheet::of::<PoolRow>(),
+            Show::Servers => Sheet::of::<ServerRow>(),
+            Show::State => Sheet::of::<StateRow>(),
+            Show::Stats => Sheet::of::<StatsRow>(),
+            Show::StatsAverages => Sheet::of::<AveragesRow>(),
+            Show::StatsTotals => Sheet::of::<TotalsRow>(),
+            Show::Totals => Sheet::of::<SumRow>(),
+            Show::Users => Sheet::of::<UserRow>(),
+            Show::Version => Sheet::of::<VersionRow>(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// PgBouncer 1.25.2's columns.
+    fn reference(show: Show) -> &'static str {
+        match show {
+            Show::Clients | Show::Servers => {
+                "type user database replication state addr port local_addr local_port connect_time request_time wait \
+                 wait_us close_needed ptr link remote_pid tls application_name prepared_statements id"
+            }
+            Show::Config => "key value default changeable",
+            Show::Databases => {
+                "name host port database force_user pool_size min_pool_size reserve_pool_size server_lifetime \
+                 pool_mode load_balance_hosts max_connections current_connections max_client_connections \
+                 current_client_connections paused disabled"
+            }
+            Show::DnsHosts => "hostname ttl addrs",
+            Show::DnsZones => "zonename serial count",
+            Show::Lists => "list items",
+            Show::PeerPools => {
+                "peer_id cl_active_cancel_req cl_waiting_cancel_req sv_active_cancel sv_login"
+            }
+            Show::Peers => "peer_id host port pool_size",
+            Show::Pools => {
+                "database user cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active \
+                 sv_active_cancel sv_being_canceled sv_idle sv_used sv_tested sv_login maxwait maxwait_us pool_mode \
+                 load_balance_hosts"
+            }
+            Show::State => "key value",
+            Show::Stats => {
+                "database total_server_assignment_count total_xact_count total_query_count total_received total_sent \
+                 total_xact_time total_query_time total_wait_time total_client_parse_count total_server_parse_count \
+                 total_bind_count total_client_login_count avg_server_assignment_count avg_xact_count avg_query_count \
+                 avg_recv avg_sent avg_xact_time avg_query_time avg_wait_time avg_client_parse_count \
+                 avg_server_parse_count avg_bind_count avg_client_login_count"
+            }
+            Show::StatsTotals => {
+                "database server_assignment_count xact_count query_count bytes_received bytes_sent xact_time \
+                 query_time wait_time client_parse_count server_parse_count bind_count client_login_count"
+            }
+            Show::StatsAverages => {
+                "database server_assignment_count xact_count query_count bytes_received bytes_sent xact_time \
+                 query_time wait_time avg_client_parse_count avg_server_parse_count avg_bind_count \
+                 avg_client_login_count"
+            }
+            Show::Totals => "name value",
+            Show::Users => {
+                "name pool_size reserve_pool_size pool_mode max_user_connections current_connections \
+                 max_user_client_connections current_client_connections"
+            }
+            Show::Version => "version",
+        }
+    }
+
+    #[test]
+    fn columns_are_pgbouncers() {
+        for show in Show::ALL {
+            let columns: Vec<_> =
+                (show.sheet().columns)().into_iter().map(|column| column.name).collect();
+            let expected: Vec<_> = reference(show).split_whitespace().collect();
+            assert_eq!(columns, expected, "SHOW {}", show.name());
+        }
+    }
+}

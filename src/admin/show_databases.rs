@@ -1,0 +1,72 @@
+//! SHOW DATABASES and SHOW USERS.
+
+use super::look::View;
+use super::table::{Cell, Field, Row};
+use crate::stats::{DatabaseFacts, UserFacts};
+
+/// A row of SHOW DATABASES.
+pub(super) struct DatabaseRow(DatabaseFacts);
+
+/// PgBouncer's number for "no limit".
+fn limit(limit: Option<usize>) -> Cell {
+    limit.unwrap_or(0).into()
+}
+
+/// PgBouncer's word for addresses that are tried in their order; nothing where there is one.
+pub(super) fn load_balance(database: &DatabaseFacts) -> Option<&'static str> {
+    database.host.contains(',').then_some("disable")
+}
+
+impl Row for DatabaseRow {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field::text("name", |row| row.0.name.as_ref().into()),
+        // As in PgBouncer, a unix socket has no host.
+        Field::text("host", |row| {
+            let host = Some(row.0.host.as_str());
+            host.filter(|host| !host.is_empty() && !host.starts_with(['/', '@'])).into()
+        }),
+        Field::number("port", |row| Cell::Number(row.0.port.into())),
+        Field::text("database", |row| row.0.dbname.as_ref().into()),
+        Field::text("force_user", |row| row.0.force_user.as_deref().into()),
+        Field::number("pool_size", |row| row.0.pool_size.into()),
+        Field::number("min_pool_size", |row| row.0.min_pool_size.into()),
+        Field::number("reserve_pool_size", |row| row.0.reserve_pool_size.into()),
+        Field::number("server_lifetime", |row| {
+            row.0.server_lifetime.map_or(0, |lifetime| lifetime.as_secs()).into()
+        }),
+        Field::text("pool_mode", |row| row.0.mode.as_str().into()),
+        Field::text("load_balance_hosts", |row| load_balance(&row.0).into()),
+        Field::number("max_connections", |row| limit(row.0.max_connections)),
+        Field::number("current_connections", |row| row.0.connections.into()),
+        Field::number("max_client_connections", |row| limit(row.0.max_clients)),
+        Field::number("current_client_connections", |row| row.0.clients.into()),
+        Field::number("paused", |row| usize::from(row.0.is_paused).into()),
+        Field::number("disabled", |row| usize::from(row.0.is_disabled).into()),
+    ];
+
+    fn all(view: View<'_>) -> Vec<Self> {
+        view.snapshot.databases.into_iter().map(DatabaseRow).collect()
+    }
+}
+
+/// A row of SHOW USERS.
+pub(super) struct UserRow(UserFacts);
+
+impl Row for UserRow {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field::text("name", |row| row.0.name.as_ref().into()),
+        Field::text("pool_size", |row| row.0.pool_size.map(|size| size.to_string()).into()),
+        Field::text("reserve_pool_size", |row| {
+            row.0.reserve_pool_size.map(|size| size.to_string()).into()
+        }),
+        Field::text("pool_mode", |row| row.0.mode.map(|mode| mode.as_str()).into()),
+        Field::number("max_user_connections", |row| limit(row.0.max_connections)),
+        Field::number("current_connections", |row| row.0.connections.into()),
+        Field::number("max_user_client_connections", |row| limit(row.0.max_clients)),
+        Field::number("current_client_connections", |row| row.0.clients.into()),
+    ];
+
+    fn all(view: View<'_>) -> Vec<Self> {
+        view.snapshot.users.into_iter().map(UserRow).collect()
+    }
+}

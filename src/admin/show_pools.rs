@@ -1,0 +1,50 @@
+//! SHOW POOLS.
+
+use super::look::View;
+use super::show_databases::load_balance;
+use super::table::{Cell, Field, Row};
+use crate::stats::PoolFacts;
+
+/// A row of SHOW POOLS.
+pub(super) struct PoolRow {
+    pool: PoolFacts,
+    load_balance: Option<&'static str>,
+}
+
+impl Row for PoolRow {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field::text("database", |row| row.pool.database.as_ref().into()),
+        Field::text("user", |row| row.pool.user.as_ref().into()),
+        // PgBouncer counts clients that ask for nothing as active.
+        Field::number("cl_active", |row| (row.pool.clients.active + row.pool.clients.idle).into()),
+        Field::number("cl_waiting", |row| row.pool.clients.waiting.into()),
+        // Cancel requests are carried out apart from the pools.
+        Field::number("cl_active_cancel_req", |_| 0_usize.into()),
+        Field::number("cl_waiting_cancel_req", |_| 0_usize.into()),
+        Field::number("sv_active", |row| {
+            (row.pool.in_state.active + row.pool.in_state.idle_in_transaction).into()
+        }),
+        Field::number("sv_active_cancel", |_| 0_usize.into()),
+        Field::number("sv_being_canceled", |row| row.pool.in_state.being_canceled.into()),
+        Field::number("sv_idle", |row| row.pool.in_state.idle.into()),
+        // There is no separate list of servers that have to be checked first.
+        Field::number("sv_used", |_| 0_usize.into()),
+        Field::number("sv_tested", |row| row.pool.in_state.tested.into()),
+        Field::number("sv_login", |row| row.pool.in_state.login.into()),
+        Field::number("maxwait", |row| row.pool.oldest_wait.as_secs().into()),
+        Field::number("maxwait_us", |row| {
+            Cell::Number(row.pool.oldest_wait.subsec_micros().into())
+        }),
+        Field::text("pool_mode", |row| row.pool.mode.as_str().into()),
+        Field::text("load_balance_hosts", |row| row.load_balance.into()),
+    ];
+
+    fn all(view: View<'_>) -> Vec<Self> {
+        let databases = &view.snapshot.databases;
+        let row = |pool: PoolFacts| {
+            let database = databases.iter().find(|database| database.name == pool.database);
+            PoolRow { load_balance: database.and_then(load_balance), pool }
+        };
+        view.snapshot.pools.into_iter().map(row).collect()
+    }
+}

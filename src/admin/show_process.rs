@@ -1,0 +1,124 @@
+//! Small tables about the process: SHOW LISTS, CONFIG, STATE, VERSION; and those of things that pgusher has none of.
+
+use super::look::View;
+use super::table::{Cell, Field, Row};
+use crate::config::{self, ShownSetting};
+use crate::stats::Snapshot;
+
+/// A row of SHOW CONFIG.
+pub(super) struct ConfigRow(ShownSetting);
+
+fn yes_no(yes: bool) -> Cell {
+    if yes { "yes" } else { "no" }.into()
+}
+
+impl Row for ConfigRow {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field::text("key", |row| row.0.key.into()),
+        Field::text("value", |row| row.0.value.as_str().into()),
+        Field::text("default", |row| row.0.default.into()),
+        Field::text("changeable", |row| yes_no(row.0.changeable)),
+    ];
+
+    fn all(view: View<'_>) -> Vec<Self> {
+        config::show(&view.host.config()).into_iter().map(ConfigRow).collect()
+    }
+}
+
+/// A row of SHOW LISTS.
+pub(super) struct ListRow {
+    list: &'static str,
+    items: usize,
+}
+
+impl Row for ListRow {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field::text("list", |row| row.list.into()),
+        Field::number("items", |row| row.items.into()),
+    ];
+
+    fn all(view: View<'_>) -> Vec<Self> {
+        LISTS.iter().map(|&(list, count)| ListRow { list, items: count(&view.snapshot) }).collect()
+    }
+}
+
+type Count = fn(&Snapshot) -> usize;
+
+/// PgBouncer's lists. Those of spare memory, of peers and of DNS have nothing in them here.
+const LISTS: [(&str, Count); 14] = [
+    ("databases", |all| all.databases.len()),
+    ("users", |all| all.users.len()),
+    ("peers", |_| 0),
+    ("pools", |all| all.pools.len()),
+    ("peer_pools", |_| 0),
+    ("free_clients", |_| 0),
+    ("used_clients", |all| all.clients.len()),
+    ("login_clients", Snapshot::logging_in),
+    ("free_servers", |all| all.pools.iter().map(|pool| pool.in_state.idle).sum()),
+    ("used_servers", |all| {
+        all.pools.iter().map(|pool| pool.in_state.total() - pool.in_state.idle).sum()
+    }),
+    ("dns_names", |_| 0),
+    ("dns_zones", |_| 0),
+    ("dns_queries", |_| 0),
+    ("dns_pending", |_| 0),
+];
+
+/// A row of SHOW STATE.
+pub(super) struct StateRow {
+    key: &'static str,
+    value: bool,
+}
+
+impl Row for StateRow {
+    const FIELDS: &'static [Field<Self>] =
+        &[Field::text("key", |row| row.key.into()), Field::text("value", |row| yes_no(row.value))];
+
+    fn all(view: View<'_>) -> Vec<Self> {
+        let paused = view.snapshot.process.is_paused;
+        vec![
+            StateRow { key: "active", value: !paused },
+            StateRow { key: "paused", value: paused },
+            StateRow { key: "suspended", value: false },
+        ]
+    }
+}
+
+/// The row of SHOW VERSION.
+pub(super) struct VersionRow;
+
+impl Row for VersionRow {
+    const FIELDS: &'static [Field<Self>] =
+        &[Field::text("version", |_| concat!("pgusher ", env!("CARGO_PKG_VERSION")).into())];
+
+    fn all(_: View<'_>) -> Vec<Self> {
+        vec![VersionRow]
+    }
+}
+
+/// Tables without rows: there are no peers, and host names are resolved by the system, which caches them.
+macro_rules! no_rows {
+    ($($(#[$doc:meta])* $name:ident: $($column:literal),*;)*) => {$(
+        $(#[$doc])*
+        pub(super) enum $name {}
+
+        impl Row for $name {
+            const FIELDS: &'static [Field<Self>] = &[$(Field::text($column, |row| match *row {})),*];
+
+            fn all(_: View<'_>) -> Vec<Self> {
+                Vec::new()
+            }
+        }
+    )*};
+}
+
+no_rows! {
+    /// A row of SHOW PEERS.
+    PeerRow: "peer_id", "host", "port", "pool_size";
+    /// A row of SHOW PEER_POOLS.
+    PeerPoolRow: "peer_id", "cl_active_cancel_req", "cl_waiting_cancel_req", "sv_active_cancel", "sv_login";
+    /// A row of SHOW DNS_HOSTS.
+    DnsHostRow: "hostname", "ttl", "addrs";
+    /// A row of SHOW DNS_ZONES.
+    DnsZoneRow: "zonename", "serial", "count";
+}

@@ -1,0 +1,139 @@
+//! The process as the console and the HTTP port know it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::process::{Ending, Process};
+use crate::admin::{self, Answer, Averages, Door, Host, ShutdownMode};
+use crate::cancel::CancelKeys;
+use crate::client::{Console, ConsoleRights, LoginResult};
+use crate::config::Config;
+use crate::http::{self, Pages};
+use crate::metrics;
+use crate::pool::Pools;
+use crate::stats::ReloadFacts;
+use crate::types::Name;
+
+/// How often it is looked whether the last client has left.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A share of the process.
+#[derive(Clone)]
+pub(super) struct Hosted(pub(super) Arc<Process>);
+
+impl Host for Hosted {
+    fn config(&self) -> Arc<Config> {
+        self.0.gate.config()
+    }
+
+    fn pools(&self) -> &Arc<Pools> {
+        &self.0.gate.pools
+    }
+
+    fn cancel_keys(&self) -> &Arc<CancelKeys> {
+        &self.0.gate.cancel_keys
+    }
+
+    fn averages(&self) -> &Averages {
+        &self.0.averages
+    }
+
+    fn door(&self) -> Door {
+        let logins = &self.0.gate.logins;
+        let counts = LoginResult::ALL.map(|result| (result.as_str(), logins.get(result)));
+        Door { logins: counts.to_vec(), took: logins.took() }
+    }
+
+    fn clients_total(&self) -> usize {
+        self.0.gate.counts.total()
+    }
+
+    fn clients_of_database(&self, name: &str) -> usize {
+        self.0.gate.counts.of_database(name)
+    }
+
+    fn clients_of_user(&self, name: &str) -> usize {
+        self.0.gate.counts.of_user(name)
+    }
+
+    fn is_disabled(&self, database: &str) -> bool {
+        self.0.gate.is_disabled(database)
+    }
+
+    fn set_disabled(&self, database: &Name, disabled: bool) {
+        self.0.gate.set_disabled(database, disabled);
+    }
+
+    fn last_reload(&self) -> ReloadFacts {
+        *self.0.last_reload.lock()
+    }
+
+    fn reload(&self) -> Answer<'_, Result<Vec<String>, String>> {
+        Box::pin(self.0.reload())
+    }
+
+    fn is_draining(&self) -> bool {
+        self.0.gate.is_closed()
+    }
+
+    fn shutdown(&self, mode: ShutdownMode) {
+        match mode {
+            ShutdownMode::Immediate => self.0.end(Ending::Now),
+            ShutdownMode::WaitForServers => self.0.end(Ending::Drain),
+            ShutdownMode::WaitForClients => {
+                self.0.gate.close();
+                tokio::spawn(end_after_last_client(Arc::clone(&self.0)));
+            }
+        }
+    }
+
+    fn closing(&self) -> Answer<'_, ()> {
+        Box::pin(self.0.farewell())
+    }
+}
+
+/// Nobody comes in any more, so when there is no client there will be none.
+async fn end_after_last_client(process: Arc<Process>) {
+    while process.gate.counts.total() > 0 {
+        tokio::time::sleep(LOOK).await;
+    }
+    process.end(Ending::Drain);
+}
+
+impl Pages for Hosted {
+    fn metrics(&self) -> (&'static str, String) {
+        (metrics::CONTENT_TYPE, metrics::render(&admin::look(self)))
+    }
+
+    fn readiness(&self) -> Result<(), String> {
+        if self.is_draining() { Err("draining: no new clients".to_owned()) } else { Ok(()) }
+    }
+}
+
+/// Serves somebody at the console.
+pub(super) async fn serve_console(process: Arc<Process>, console: Console) {
+    let Console { stream, buffer, user, rights, peer: _ } = console;
+    let is_admin = rights == ConsoleRights::Admin;
+    let _present = process.presence();
+    let arrival = admin::Arrival { stream, buffer, user, is_admin };
+    admin::serve(arrival, Arc::new(Hosted(process))).await;
+}
+
+/// Starts what others look through: the sampler of SHOW STATS, and the HTTP port if there is one.
+pub(super) async fn start(process: &Arc<Process>) -> Result<(), String> {
+    let hosted = Hosted(Arc::clone(process));
+    tokio::spawn(admin::sample(Arc::new(hosted.clone())));
+    let Some(listen) = process.gate.config().http.as_ref().map(|http| http.listen) else {
+        return Ok(());
+    };
+    let http = http::bind(listen, Arc::new(hosted)).await?;
+    tracing::info!(address = %listen, "http listening");
+    let (process, present) = (Arc::clone(process), process.presence());
+    tokio::spawn(async move {
+        let _present = present;
+        if let Err(error) = http.serve(async move { process.farewell().await }).await {
+            tracing::error!(%error, "http port lost");
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Prometheus' text format.
+
+use std::fmt::{Display, Write};
+use std::time::SystemTime;
+
+use metrics_exporter_prometheus::formatting::{write_help_line, write_type_line};
+
+use crate::stats::HistogramTotal;
+
+/// A label and its value.
+pub(super) type Label<'a> = (&'static str, &'a str);
+
+/// A page under construction.
+#[derive(Default)]
+pub(super) struct Page(String);
+
+impl Page {
+    /// Begins a counter; its name ends in `_total`.
+    pub(super) fn counter(&mut self, name: &'static str, help: &str) -> Family<'_> {
+        debug_assert!(name.ends_with("_total"), "{name}");
+        self.family(name, help, "counter")
+    }
+
+    /// Begins a gauge.
+    pub(super) fn gauge(&mut self, name: &'static str, help: &str) -> Family<'_> {
+        self.family(name, help, "gauge")
+    }
+
+    /// Begins a histogram of durations; its name ends in `_seconds`.
+    pub(super) fn histogram(&mut self, name: &'static str, help: &str) -> Family<'_> {
+        debug_assert!(name.ends_with("_seconds"), "{name}");
+        self.family(name, help, "histogram")
+    }
+
+    fn family(&mut self, name: &'static str, help: &str, kind: &str) -> Family<'_> {
+        write_help_line(&mut self.0, name, None, None, help);
+        write_type_line(&mut self.0, name, None, None, kind);
+        Family { name, out: &mut self.0 }
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.0
+    }
+}
+
+/// A metric whose values are being written.
+pub(super) struct Family<'a> {
+    name: &'static str,
+    out: &'a mut String,
+}
+
+impl Family<'_> {
+    /// One value.
+    pub(super) fn value(&mut self, labels: &[Label<'_>], value: impl Display) -> &mut Self {
+        self.line("", labels, None, value);
+        self
+    }
+
+    /// A number of microseconds, in seconds.
+    pub(super) fn micros(&mut self, labels: &[Label<'_>], micros: u64) -> &mut Self {
+        self.value(labels, seconds(micros))
+    }
+
+    /// A moment, in seconds since 1970; 0 for none.
+    pub(super) fn moment(&mut self, moment: Option<SystemTime>) -> &mut Self {
+        let since = moment.and_then(|moment| moment.duration_since(SystemTime::UNIX_EPOCH).ok());
+        self.value(&[], since.map_or(0.0, |since| since.as_secs_f64()))
+    }
+
+    /// A whole histogram; `bounds` are those it was counted by.
+    pub(super) fn observations(
+        &mut self,
+        labels: &[Label<'_>],
+        bounds: &[u64],
+        total: &HistogramTotal,
+    ) -> &mut Self {
+        let mut below = 0;
+        for (at, bound) in bounds.iter().enumerate() {
+            below += total.counts.get(at).copied().unwrap_or_default();
+            self.line("_bucket", labels, Some(("le", &seconds(*bound).to_string())), below);
+        }
+        self.line("_bucket", labels, Some(("le", "+Inf")), total.count());
+        self.line("_sum", labels, None, seconds(total.sum_micros));
+        self.line("_count", labels, None, total.count());
+        self
+    }
+
+    fn line(
+        &mut self,
+        suffix: &str,
+        labels: &[Label<'_>],
+        last: Option<Label<'_>>,
+        value: impl Display,
+    ) {
+        self.out.push_str(self.name);
+        self.out.push_str(suffix);
+        let mut opener = '{';
+        for (name, value) in labels.iter().copied().chain(last) {
+            self.out.push(std::mem::replace(&mut opener, ','));
+            self.out.push_str(name);
+            self.out.push_str("=\"");
+            push_escaped(self.out, value);
+            self.out.push('"');
+        }
+        if opener == ',' {
+            self.out.push('}');
+        }
+        // Writing to a String does not fail.
+        let _ = writeln!(self.out, " {value}");
+    }
+}
+
+/// Escapes a label's value. Different values stay different: the crate's own escaping drops a backslash before a
+/// quote, and two users named so would make one series twice, which makes Prometheus refuse the whole page.
+fn push_escaped(out: &mut String, value: &str) {
+    for c in value.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            other => out.push(other),
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "exact up to 2^53 microseconds, which are 285 years")]
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped_and_stay_different() {
+        let mut page = Page::default();
+        let mut family = page.gauge("g", "A gauge.");
+        family.value(&[("a", r#"x\"y"#), ("b", "1\n2")], 1).value(&[("a", r#"x"y"#)], 2.5);
+        let expected = "# HELP g A gauge.\n# TYPE g gauge\ng{a=\"x\\\\\\\"y\",b=\"1\\n2\"} 1\ng{a=\"x\\\"y\"} 2.5\n";
+        assert_eq!(page.into_text(), expected);
+    }
+
+    #[test]
+    fn histograms_are_cumulative_and_in_seconds() {
+        let mut page = Page::default();
+        let total = HistogramTotal { counts: vec![2, 0, 3], sum_micros: 1_500_100 };
+        page.histogram("h_seconds", "Help.").observations(&[("d", "x")], &[100, 250_000], &total);
+        let text = page.into_text();
+        let lines: Vec<_> = text.lines().skip(2).collect();
+        assert_eq!(
+            lines,
+            [
+                r#"h_seconds_bucket{d="x",le="0.0001"} 2"#,
+                r#"h_seconds_bucket{d="x",le="0.25"} 2"#,
+                r#"h_seconds_bucket{d="x",le="+Inf"} 5"#,
+                r#"h_seconds_sum{d="x"} 1.5001"#,
+                r#"h_seconds_count{d="x"} 5"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn an_empty_histogram_is_whole() {
+        let mut page = Page::default();
+        page.histogram("h_seconds", "Help.").observations(&[], &[100], &HistogramTotal::default());
+        assert!(page.into_text().ends_with(
+            "h_seconds_bucket{le=\"0.0001\"} 0\nh_seconds_bucket{le=\"+Inf\"} 0\nh_seconds_sum 0\nh_seconds_count 0\n"
+        ));
+    }
+}

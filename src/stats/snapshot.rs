@@ -1,0 +1,217 @@
+//! One look at the whole process. The console's tables and the metrics are made from it, so they cannot disagree.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::{ClientRecord, HistogramTotal, ServerRecord, Totals, WaitOutcome};
+use crate::types::{Name, PoolMode};
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The process.
+    pub process: ProcessFacts,
+    /// Bounds of the time histograms, in microseconds.
+    pub bounds: Vec<u64>,
+    /// Pools, by database and user.
+    pub pools: Vec<PoolFacts>,
+    /// Databases, by name: those of the configuration, and those that clients asked for.
+    pub databases: Vec<DatabaseFacts>,
+    /// Users, by name: those of the configuration, and those that have pools.
+    pub users: Vec<UserFacts>,
+    /// Clients, by number.
+    pub clients: Vec<Arc<ClientRecord>>,
+}
+
+impl Snapshot {
+    /// Clients that are logging in: counted at the door, and not on record yet.
+    pub fn logging_in(&self) -> usize {
+        self.process.clients.saturating_sub(self.clients.len())
+    }
+}
+
+/// The process as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessFacts {
+    /// Clients, those logging in included.
+    pub clients: usize,
+    /// `max_client_conn`.
+    pub max_clients: usize,
+    /// True while it stops gracefully.
+    pub is_draining: bool,
+    /// True when everything is paused.
+    pub is_paused: bool,
+    /// Logins by result.
+    pub logins: Vec<(&'static str, u64)>,
+    /// How long successful logins took.
+    pub login_took: HistogramTotal,
+    /// Cancel requests by what became of them.
+    pub cancels: Vec<(&'static str, u64)>,
+    /// The last reload, or the start.
+    pub reload: ReloadFacts,
+}
+
+/// The last time the configuration was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReloadFacts {
+    /// False when the file was refused and the running configuration is not the file's.
+    pub is_current: bool,
+    /// When a configuration was last put in force.
+    pub succeeded_at: Option<SystemTime>,
+}
+
+/// Clients of a pool by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientsByState {
+    /// Connected, and asking nothing.
+    pub idle: usize,
+    /// With a server.
+    pub active: usize,
+    /// Waiting for a server.
+    pub waiting: usize,
+}
+
+/// Servers of a pool by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServersByState {
+    /// Free.
+    pub idle: usize,
+    /// Working for a client.
+    pub active: usize,
+    /// With a client that is in a transaction and asks nothing.
+    pub idle_in_transaction: usize,
+    /// Being checked or cleaned.
+    pub tested: usize,
+    /// Waiting for a cancel request to be over.
+    pub being_canceled: usize,
+    /// Being connected.
+    pub login: usize,
+}
+
+impl ServersByState {
+    /// All servers.
+    pub fn total(&self) -> usize {
+        let ServersByState { idle, active, idle_in_transaction, tested, being_canceled, login } =
+            self;
+        idle + active + idle_in_transaction + tested + being_canceled + login
+    }
+}
+
+/// One pool.
+#[derive(Clone, Debug, Default)]
+pub struct PoolFacts {
+    /// The database as clients call it.
+    pub database: Name,
+    /// The user on the server.
+    pub user: Name,
+    /// When a server goes back to the pool.
+    pub mode: PoolMode,
+    /// `pool_size`.
+    pub size: usize,
+    /// `reserve_pool_size`.
+    pub reserve: usize,
+    /// Nobody is served for now.
+    pub is_paused: bool,
+    /// Clients by state.
+    pub clients: ClientsByState,
+    /// Servers by state.
+    pub in_state: ServersByState,
+    /// The servers, by number.
+    pub servers: Vec<Arc<ServerRecord>>,
+    /// Places taken in the queue.
+    pub queue: usize,
+    /// How long the first of the queue has waited.
+    pub oldest_wait: Duration,
+    /// Integral of the queue's length, in microseconds.
+    pub queue_micros: u64,
+    /// Integral of the servers in use, in microseconds.
+    pub busy_micros: u64,
+    /// Time with every server in use, in microseconds.
+    pub saturated_micros: u64,
+    /// Time servers waited for their clients inside transactions, in microseconds.
+    pub idle_in_transaction_micros: u64,
+    /// The sums of SHOW STATS.
+    pub totals: Totals,
+    /// Assignments that did not have to wait.
+    pub assigned_at_once: u64,
+    /// Assignments that came after a wait.
+    pub assigned_queued: u64,
+    /// Prepared statements that were closed on a server to make room.
+    pub evictions: u64,
+    /// Checkouts that had to restore parameters.
+    pub replays: u64,
+    /// Ended waits, in the order of [`WaitOutcome::ALL`].
+    pub waits: [HistogramTotal; WaitOutcome::ALL.len()],
+    /// How long clients held their servers.
+    pub hold: HistogramTotal,
+    /// How long queries took.
+    pub query: HistogramTotal,
+    /// Errors by origin and SQLSTATE.
+    pub errors: Vec<(&'static str, String, u64)>,
+    /// Closed servers by reason.
+    pub closes: Vec<(&'static str, u64)>,
+}
+
+/// One database.
+#[derive(Clone, Debug, Default)]
+pub struct DatabaseFacts {
+    /// The name clients ask for.
+    pub name: Name,
+    /// Hosts of its servers; empty when it is not configured any more.
+    pub host: String,
+    /// Port of the first of them.
+    pub port: u16,
+    /// The name on the server.
+    pub dbname: Name,
+    /// The one user for all clients.
+    pub force_user: Option<Name>,
+    /// `pool_size`.
+    pub pool_size: usize,
+    /// `min_pool_size`.
+    pub min_pool_size: usize,
+    /// `reserve_pool_size`.
+    pub reserve_pool_size: usize,
+    /// `server_lifetime`.
+    pub server_lifetime: Option<Duration>,
+    /// `pool_mode`.
+    pub mode: PoolMode,
+    /// `max_db_connections`.
+    pub max_connections: Option<usize>,
+    /// Servers in use.
+    pub connections: usize,
+    /// `max_db_client_connections`.
+    pub max_clients: Option<usize>,
+    /// Clients.
+    pub clients: usize,
+    /// Nobody is served for now.
+    pub is_paused: bool,
+    /// Nobody is admitted.
+    pub is_disabled: bool,
+    /// Sums over all its pools, those that are gone included.
+    pub totals: Totals,
+    /// How long successful logins to its servers took.
+    pub connect_took: HistogramTotal,
+    /// Logins to its servers that failed.
+    pub connects_failed: u64,
+}
+
+/// One user.
+#[derive(Clone, Debug, Default)]
+pub struct UserFacts {
+    /// Its name.
+    pub name: Name,
+    /// Its own `pool_size`.
+    pub pool_size: Option<usize>,
+    /// Its own `reserve_pool_size`.
+    pub reserve_pool_size: Option<usize>,
+    /// Its own `pool_mode`.
+    pub mode: Option<PoolMode>,
+    /// `max_user_connections`.
+    pub max_connections: Option<usize>,
+    /// Servers in use.
+    pub connections: usize,
+    /// `max_user_client_connections`.
+    pub max_clients: Option<usize>,
+    /// Clients.
+    pub clients: usize,
+}

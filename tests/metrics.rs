@@ -1,0 +1,174 @@
+//! The HTTP port of the running binary, and that it says what the console says.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use pgusher_testkit::{Cluster, Pgusher, RawClient, Signal, wait_for};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn start(database: &str) -> Pgusher {
+    let cluster = Cluster::shared();
+    cluster.create_database(database);
+    let config = format!(
+        r#"
+[pgusher]
+listen_addr = "127.0.0.1"
+listen_port = {{port}}
+auth_type = "trust"
+admin_users = ["boss"]
+
+[http]
+listen = "127.0.0.1:{{http_port}}"
+
+[databases.app]
+host = "{host}"
+port = {port}
+dbname = "{database}"
+user = "{user}"
+pool_size = 1
+query_wait_timeout = "200ms"
+"#,
+        host = cluster.host(),
+        port = cluster.port(),
+        user = cluster.superuser(),
+    );
+    Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config)
+}
+
+/// All series and their values.
+fn scrape(pgusher: &Pgusher) -> BTreeMap<String, f64> {
+    let (status, body) = pgusher.http_get("/metrics");
+    assert_eq!(status, 200);
+    let lines = body.lines().filter(|line| !line.starts_with('#'));
+    let series = lines.map(|line| {
+        let (name, value) = line.rsplit_once(' ').expect("series and value");
+        (name.to_owned(), value.parse().expect("a number"))
+    });
+    series.collect()
+}
+
+fn of_pool(name: &str, more: &str) -> String {
+    format!("{name}{{database=\"app\",user=\"{}\"{more}}}", Cluster::shared().superuser())
+}
+
+#[tokio::test]
+async fn counts_are_exact_and_waits_have_their_outcomes() {
+    let pgusher = start("metrics_counts");
+    let mut holder = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    let mut waiter = RawClient::login(pgusher.port(), "app", "bob", "").await;
+    for _ in 0..5 {
+        assert_eq!(holder.query("select 1").await.error, None);
+    }
+    assert_eq!(holder.query("begin").await.error, None);
+    assert_eq!(waiter.query("select 1").await.unwrap_error().code(), "53300");
+    assert_eq!(holder.query("commit").await.error, None);
+    let all = scrape(&pgusher);
+    assert_eq!(all[&of_pool("pgusher_queries_total", "")], 7.0);
+    assert_eq!(all[&of_pool("pgusher_transactions_total", "")], 6.0);
+    let waits = |outcome: &str| {
+        all[&of_pool("pgusher_pool_wait_seconds_count", &format!(",outcome=\"{outcome}\""))]
+    };
+    assert_eq!((waits("assigned"), waits("timeout"), waits("gone")), (6.0, 1.0, 0.0));
+    let assigned = [",queued=\"true\"", ",queued=\"false\""]
+        .map(|queued| all[&of_pool("pgusher_pool_assignments_total", queued)]);
+    assert_eq!(assigned.iter().sum::<f64>(), 6.0);
+    let timeouts = all[&of_pool("pgusher_pool_wait_seconds_sum", ",outcome=\"timeout\"")];
+    assert!((0.2..5.0).contains(&timeouts), "{timeouts}");
+    assert!(all[&of_pool("pgusher_pool_saturated_seconds_total", "")] >= 0.2);
+    assert!(all[&of_pool("pgusher_pool_queue_seconds_total", "")] >= 0.2);
+    assert_eq!(
+        all[&of_pool("pgusher_errors_total", ",origin=\"pgusher\",sqlstate=\"53300\"")],
+        1.0
+    );
+    assert_eq!(all["pgusher_client_logins_total{result=\"ok\"}"], 2.0);
+    assert_eq!(all["pgusher_server_connects_total{database=\"app\",result=\"ok\"}"], 1.0);
+    assert!(all["process_open_fds"] > 5.0);
+}
+
+#[tokio::test]
+async fn the_console_says_the_same() {
+    let pgusher = start("metrics_agree");
+    let mut admin = RawClient::login(pgusher.port(), "pgusher", "boss", "").await;
+    let mut holder = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    let _idle = RawClient::login(pgusher.port(), "app", "bob", "").await;
+    assert_eq!(holder.query("begin").await.error, None);
+    let all = scrape(&pgusher);
+    let pools = admin.query("SHOW POOLS").await;
+    let shown = |column: &str| -> f64 {
+        let at = pools.columns.iter().position(|name| name == column).expect("column");
+        pools.rows[0][at].as_deref().expect("not null").parse().expect("a number")
+    };
+    let clients =
+        |state: &str| all[&of_pool("pgusher_client_connections", &format!(",state=\"{state}\""))];
+    let servers =
+        |state: &str| all[&of_pool("pgusher_server_connections", &format!(",state=\"{state}\""))];
+    assert_eq!((clients("active"), clients("idle")), (1.0, 1.0));
+    assert_eq!(shown("cl_active"), clients("active") + clients("idle"));
+    assert_eq!(shown("cl_waiting"), clients("waiting"));
+    assert_eq!(servers("idle_in_transaction"), 1.0);
+    assert_eq!(shown("sv_active"), servers("active") + servers("idle_in_transaction"));
+    assert_eq!(shown("sv_idle"), servers("idle"));
+    assert_eq!(shown("sv_login"), servers("login"));
+}
+
+#[tokio::test]
+async fn health_is_told() {
+    let mut pgusher = start("metrics_health");
+    assert_eq!(pgusher.http_get("/healthz").0, 200);
+    assert_eq!(pgusher.http_get("/readyz").0, 200);
+    assert_eq!(pgusher.http_get("/nothing").0, 404);
+    let mut busy = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    assert_eq!(busy.query("begin").await.error, None);
+    pgusher.signal(Signal::TERM);
+    let refuses = wait_for(LIMIT, || pgusher.http_get("/readyz").0 == 503).await;
+    assert!(refuses, "{}", pgusher.log());
+    assert!(pgusher.http_get("/readyz").1.contains("draining"));
+    assert_eq!(pgusher.http_get("/healthz").0, 200);
+    assert_eq!(scrape(&pgusher)["pgusher_draining"], 1.0);
+    assert_eq!(busy.query("commit").await.tags, ["COMMIT"]);
+    let ended = wait_for(LIMIT, || pgusher.try_exit().is_some()).await;
+    assert!(ended, "{}", pgusher.log());
+}
+
+/// Prometheus' own judgement, where its tool is installed.
+#[tokio::test]
+async fn promtool_finds_nothing_to_say() {
+    let pgusher = start("metrics_promtool");
+    let mut client = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    assert_eq!(client.query("select 1/0").await.unwrap_error().code(), "22012");
+    let (_, body) = pgusher.http_get("/metrics");
+    let spawned = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut promtool = match spawned {
+        Ok(promtool) => promtool,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("promtool is not installed: not checked");
+            return;
+        }
+        Err(error) => panic!("promtool: {error}"),
+    };
+    promtool.stdin.take().expect("piped").write_all(body.as_bytes()).expect("write");
+    let output = promtool.wait_with_output().expect("promtool ends");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && words.is_empty(), "{words}\n{body}");
+}
+
+#[test]
+fn an_http_port_in_use_is_told_at_the_start() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = taken.local_addr().expect("address");
+    let config = format!(
+        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
+         [http]\nlisten = \"{address}\"\n[databases.app]\nhost = \"127.0.0.1\"\n"
+    );
+    let exited = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config).run_to_exit(LIMIT);
+    assert!(!exited.status.success());
+    assert!(exited.log.contains(&address.to_string()), "{}", exited.log);
+}
