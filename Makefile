@@ -10,7 +10,7 @@ help: ## Lists the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
 
 demo: setup ## Shows 5,000 clients on 20 servers, and stays up to be looked at
-	$(CARGO) build --release --locked --bin pgusher
+	$(CARGO) build --release --locked --bin pgusher --example demo
 	$(CARGO) run --release --locked --quiet --example demo -- $(ARGS)
 
 test: setup ## Runs all tests, against a real PostgreSQL of their own

@@ -52,6 +52,9 @@ fn main() -> ExitCode {
 /// Measures what was asked for, prints the tables, and gives the bars.
 fn compare(options: &Options) -> Vec<Bar> {
     let file_limit = stage::raise_file_limit();
+    if cfg!(debug_assertions) {
+        eprintln!("this is a debug build: what it says about pgusher means nothing");
+    }
     eprintln!("starting a private PostgreSQL and filling its tables");
     let stage = Stage::build();
     print_heading(&stage, options);

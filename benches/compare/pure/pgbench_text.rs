@@ -61,9 +61,15 @@ pub(crate) fn transactions(summary: &str) -> Option<u64> {
     rest.split('/').next()?.trim().parse().ok()
 }
 
+/// The transactions per second in pgbench's closing words, the time for logins left out.
+pub(crate) fn tps(summary: &str) -> Option<f64> {
+    let rest = summary.lines().find_map(|line| line.strip_prefix("tps = "))?;
+    rest.split(' ').next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Logged, Progress, latencies, transactions};
+    use super::{Logged, Progress, latencies, tps, transactions};
     use std::time::Duration;
 
     #[test]
@@ -93,5 +99,13 @@ mod tests {
         let counted = "number of transactions actually processed: 15000/15000\n";
         assert_eq!(transactions(counted), Some(15000));
         assert_eq!(transactions("pgbench (15.18)"), None);
+    }
+
+    #[test]
+    fn reads_the_speed() {
+        let summary =
+            "initial connection time = 4.2 ms\ntps = 15012.3 (without initial connection time)";
+        assert_eq!(tps(summary), Some(15012.3));
+        assert_eq!(tps("transaction type: <builtin>"), None);
     }
 }
