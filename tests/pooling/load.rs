@@ -23,10 +23,11 @@ fn pgbench(stage: &Stage, port: u16, arguments: &[&str]) -> String {
 fn pgbench_runs_in_every_mode_and_the_books_balance() {
     let stage = Stage::new("load_pgbench", "pool_size = 4");
     pgbench(&stage, stage.cluster.port(), &["-i", "-q", "-s", "1"]);
+    // One thread for each client: pgbench waits for a Prepare with its whole thread, transactions of others included.
     for mode in ["simple", "extended", "prepared"] {
         for script in [&["-S"][..], &[]] {
             let arguments =
-                [&["-n", "-c", "12", "-j", "2", "-t", "50", "-M", mode], script].concat();
+                [&["-n", "-c", "12", "-j", "12", "-t", "50", "-M", mode], script].concat();
             let words = pgbench(&stage, stage.pgusher.port(), &arguments);
             assert!(words.contains("actually processed: 600/600"), "{words}");
             assert!(words.contains("failed transactions: 0 "), "{words}");
