@@ -51,6 +51,11 @@ impl ServerCredential {
         ScramClient::new(credential)
     }
 
+    /// True for a verifier: good for recognising a client, not for logging in.
+    pub fn is_verifier(&self) -> bool {
+        matches!(self, ServerCredential::Stored(StoredSecret::Scram(_)))
+    }
+
     fn wrong_type(&self, asked: &'static str) -> AuthError {
         let have = match self {
             ServerCredential::Nothing => "no password",

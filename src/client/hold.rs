@@ -1,9 +1,12 @@
 //! A client holds a server: for a transaction, or for its session.
 
 use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
 
 use super::disconnect::Goodbye;
 use super::replies;
@@ -71,6 +74,8 @@ struct Watch {
     since: Instant,
     /// The beginning of the requests that the server was asked to cancel: others after them have their own time.
     cancelled: Option<Instant>,
+    /// The cancel request on its way.
+    cancel: Option<JoinHandle<bool>>,
 }
 
 /// How a hold ended.
@@ -94,6 +99,7 @@ impl Client {
             entered: since,
             since,
             cancelled: None,
+            cancel: None,
         };
         if self.settings.pool_mode == PoolMode::Session {
             held.needs_reset = true;
@@ -120,6 +126,15 @@ impl Client {
         watch: &mut Watch,
         restored: &mut bool,
     ) -> Poll<End> {
+        if held.progress.waits_for_client()
+            && let Some(cancel) = &mut watch.cancel
+        {
+            // PostgreSQL signals twice: the second one may come behind the end of the query, and strike the next.
+            if Pin::new(cancel).poll(cx).is_pending() {
+                return self.check_hold(held, watch);
+            }
+            watch.cancel = None;
+        }
         let mut talk = Conversation {
             session: &mut self.session,
             server: held,
@@ -214,7 +229,7 @@ impl Client {
             self.relay.say(&bytes);
         }
         let guard = held.backend.begin_cancel();
-        self.worker.control.spawn(deliver_cancel(guard, CANCEL_PATIENCE));
+        watch.cancel = Some(self.worker.control.spawn(deliver_cancel(guard, CANCEL_PATIENCE)));
     }
 
     /// Lets the server go, and says what becomes of the client.

@@ -56,11 +56,19 @@ impl Identities {
             && config.users.values().all(|user| user.password.is_none())
     }
 
-    /// What proves `user` to the servers of `database`.
+    /// What proves `user`, or the database's own user, to the servers of `database`.
     pub fn credential(&self, config: &Config, database: &Database, user: &str) -> ServerCredential {
         if let (Some(_), Some(password)) = (&database.user, &database.password) {
             return ServerCredential::Stored(StoredSecret::Plain(password.clone()));
         }
-        self.secret(config, user).map_or(ServerCredential::Nothing, ServerCredential::Stored)
+        let user = database.user.as_deref().unwrap_or(user);
+        match self.secret(config, user) {
+            Some(StoredSecret::Scram(verifier)) => match self.verifiers.keys(user, &verifier) {
+                Some(keys) => ServerCredential::Keys(keys),
+                None => ServerCredential::Stored(StoredSecret::Scram(verifier)),
+            },
+            Some(secret) => ServerCredential::Stored(secret),
+            None => ServerCredential::Nothing,
+        }
     }
 }

@@ -7,7 +7,10 @@ use super::gate::{Gate, LoginResult};
 use super::handshake::Incoming;
 use super::limits::Counted;
 use super::replies;
-use crate::auth::{ChannelBinding, Exchange, MECHANISM, Md5Server, ScramServer, exchange_for};
+use crate::auth::{
+    ChannelBinding, Exchange, MECHANISM, Md5Server, ScramKeys, ScramServer, StoredSecret,
+    exchange_for,
+};
 use crate::cancel::{Issued, LONG_KEY, SHORT_KEY};
 use crate::config::{AuthType, Config, Database};
 use crate::net::{Buffer, Stream};
@@ -278,7 +281,11 @@ impl Login<'_> {
                 let subject = identities.verifiers.subject(&request.user, secret.as_ref());
                 let scram = ScramServer::new(subject, ChannelBinding::default())
                     .map_err(|error| refused(&error))?;
-                self.scram(scram, &refused).await
+                let keys = self.scram(scram, &refused).await?;
+                if let Some(StoredSecret::Scram(verifier)) = &secret {
+                    identities.verifiers.remember(&request.user, verifier, keys);
+                }
+                Ok(())
             }
         }
     }
@@ -287,7 +294,7 @@ impl Login<'_> {
         &mut self,
         scram: ScramServer,
         refused: &(dyn Fn(&dyn std::fmt::Display) -> Refusal + Sync),
-    ) -> Result<(), Refusal> {
+    ) -> Result<ScramKeys, Refusal> {
         let mut bytes = Vec::new();
         backend::put_auth_sasl(&mut bytes, &[MECHANISM]);
         self.incoming.send(&bytes).await?;
@@ -307,7 +314,8 @@ impl Login<'_> {
         let success = scram.client_final(data).map_err(|error| refused(&error))?;
         bytes.clear();
         backend::put_auth_sasl_final(&mut bytes, &success.server_final);
-        Ok(self.incoming.send(&bytes).await?)
+        self.incoming.send(&bytes).await?;
+        Ok(success.keys)
     }
 
     /// The next message, which must be a password or a SASL response.
@@ -361,6 +369,10 @@ impl Login<'_> {
             &request.user,
             credential,
         );
+        if pool.blueprint().credential.is_verifier() {
+            // Since the pool was made its user may have shown more than the file knows.
+            pool.learn_credential(credential());
+        }
         let welcome = pool.welcome(&request.params).await.map_err(|error| {
             let result = if matches!(error, WelcomeError::Refused(_)) {
                 LoginResult::Protocol

@@ -15,6 +15,7 @@ use super::departed::Departed;
 use super::dial::Failure;
 use super::welcome::Welcomes;
 use super::{CloseReason, Lease, PoolError, PoolKey, PoolsContext, Ticket, Waiting};
+use crate::auth::ServerCredential;
 use crate::config::PoolSettings;
 use crate::net::{Buffer, Stream};
 use crate::server::{Blueprint, Server, ServerId, drain_news};
@@ -140,6 +141,14 @@ impl Pool {
         *self.settings.write() = Arc::new(settings);
         self.epoch.fetch_add(1, Ordering::Relaxed);
         self.pump_later();
+    }
+
+    /// A client has shown what logs in to its servers.
+    pub fn learn_credential(&self, credential: ServerCredential) {
+        if !credential.is_verifier() {
+            let known = self.blueprint();
+            self.renew_credential(Blueprint { credential, ..known.as_ref().clone() });
+        }
     }
 
     /// Logs in to the same servers with another proof from now on, and does not wait until the next try is due.

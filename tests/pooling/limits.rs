@@ -40,9 +40,13 @@ async fn min_pool_size_is_kept_once_the_pool_is_used() {
     let mut eye = stage.eye().await;
     assert_eq!(stage.client().await.query("select 1").await.value(), "1");
     eye.expect(3).await;
-    stage
-        .cluster
-        .psql("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'limit_min'");
+    let pids = stage.cluster.psql(
+        "select string_agg(pid::text, ',') from pg_stat_activity where datname = 'limit_min'",
+    );
+    stage.cluster.psql(&format!(
+        "select pg_terminate_backend(pid) from pg_stat_activity where pid in ({pids})"
+    ));
+    Eye::new(stage.cluster, &format!("pid in ({pids})")).await.expect(0).await;
     eye.expect(3).await;
     // More than the minimum go when they are idle, the minimum stays.
     let most = eye.most_until(crowd(&stage.pgusher, &stage.database, "postgres", 8, 25)).await;

@@ -96,10 +96,13 @@ async fn cut_idle_connections_are_noticed_and_nobody_sees_it() {
     let proxy = FaultProxy::start(([127, 0, 0, 1], cluster.port())).await;
     let pgusher = trusting("", &database("app", proxy.port(), "dbname = \"postgres\"")).start();
     let mut client = login(&pgusher, "app").await;
-    for cut in [FaultProxy::close_all, FaultProxy::kill_all] {
+    for (round, cut) in [FaultProxy::close_all, FaultProxy::kill_all].into_iter().enumerate() {
         let pid = backend_pid(&mut client).await;
         cut(&proxy);
-        until("the connection is closed", || proxy.open_connections() == 0).await;
+        until("the loss is noticed", || {
+            pgusher.log().matches("idle server lost").count() == round + 1
+        })
+        .await;
         assert_ne!(backend_pid(&mut client).await, pid);
     }
 }

@@ -65,7 +65,7 @@ async fn is_cancelled(client: &mut RawClient) {
     let after = since.elapsed();
     let error = result.unwrap_error();
     assert_eq!((error.severity(), error.code()), ("ERROR", "57014"), "{error:?}");
-    assert!(after >= TIMEOUT, "early: {after:?}");
+    assert!(after >= TIMEOUT, "early: {after:?}: {result:?}");
     assert!(after < Duration::from_secs(9), "late: {after:?}");
     assert_eq!(result.notices.len(), 1, "a notice says whose timeout it was: {result:?}");
     assert!(result.notices[0].message().contains("query_timeout"), "{result:?}");
