@@ -260,8 +260,8 @@ impl Writer {
     /// COPY into a table, looked at, and taken back.
     fn copy_in(&mut self) -> Vec<Phase> {
         let nonce = self.nonce();
-        let (mut start, mut data, mut look) = Default::default();
-        begin(&mut start);
+        let (mut first, mut start, mut data, mut look) = Default::default();
+        begin(&mut first);
         let extended = self.rng.bool();
         ask_copy_in(&mut start, extended);
         let mut requests = vec![f::copy_data(format!("{nonce}\n").as_bytes()), f::copy_done()];
@@ -270,7 +270,7 @@ impl Writer {
         }
         data_ready(&mut data, &requests);
         look_ready(&mut look, &nonce);
-        vec![start, data, look]
+        vec![first, start, data, look]
     }
 
     /// COPY that the client gives up.
