@@ -43,8 +43,8 @@ const AT_REST: &str = "select count(*) from pg_stat_activity where usename = 'ap
                        (state <> 'idle' or xact_start is not null)";
 const SLEEPING: &str = "select count(*) > 0 from pg_stat_activity where usename = 'app' and \
                         state = 'active' and query like '%pg_sleep%'";
-const IN_TRANSACTION: &str =
-    "select count(*) > 0 from pg_stat_activity where usename = 'app' and xact_start is not null";
+const IN_TRANSACTION: &str = "select count(*) > 0 from pg_stat_activity where usename = 'app' and \
+                              (state like 'idle in transaction%' or xact_start is not null)";
 const COPYING: &str = "select count(*) > 0 from pg_stat_activity where usename = 'app' and \
                        state = 'active' and query like '%copy%'";
 
