@@ -99,10 +99,14 @@ impl Pool {
 
 async fn ask(lease: &mut Lease, asked: &Arc<ParamSet>) -> Result<Welcome, WelcomeError> {
     if let Some(sql) = replay_sql(&lease.applied, asked) {
-        let result = run_sql(lease, &sql).await;
-        match result {
-            Ok(()) => {}
-            Err(CleanError::Refused(fields)) => return Err(WelcomeError::Refused(fields)),
+        // Until the answer is there, nobody knows what the session holds; the client may not wait for it.
+        lease.condemn(CloseReason::Unclean);
+        match run_sql(lease, &sql).await {
+            Ok(()) => lease.pardon(),
+            Err(CleanError::Refused(fields)) => {
+                lease.pardon();
+                return Err(WelcomeError::Refused(fields));
+            }
             Err(_) => {
                 lease.condemn(CloseReason::Error);
                 return Err(WelcomeError::Lost);

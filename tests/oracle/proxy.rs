@@ -46,7 +46,7 @@ pub(crate) struct Sessions {
     /// The most there were at one moment.
     pub(crate) most: AtomicUsize,
     /// Moments at which there were more than there may be.
-    pub(crate) excesses: AtomicU64,
+    pub(crate) excesses: Mutex<Vec<String>>,
     /// Connections that were ended.
     pub(crate) cuts: AtomicU64,
     next: AtomicU64,
@@ -69,7 +69,7 @@ impl Sessions {
         let count = self.count();
         self.most.fetch_max(count, Ordering::SeqCst);
         if count > limit {
-            self.excesses.fetch_add(1, Ordering::SeqCst);
+            self.excesses.lock().expect("the excesses").push(format!("{count} of {limit}"));
         }
     }
 }

@@ -22,13 +22,20 @@ pub(crate) struct Writer {
     counter: u64,
     /// What each of [`NAMES`] means: the start of what the statement answers.
     named: [Option<String>; NAMES.len()],
+    /// The server answers each query with the query's own text, and knows nothing else.
+    echo: bool,
 }
 
 impl Writer {
     /// A client's writer.
     pub(crate) fn new(client: usize, seed: u64) -> Self {
         let rng = fastrand::Rng::with_seed(seed);
-        Writer { rng, client, counter: 0, named: Default::default() }
+        Writer { rng, client, counter: 0, named: Default::default(), echo: false }
+    }
+
+    /// The same for a fake server that answers with the query's own text.
+    pub(crate) fn for_echo(client: usize, seed: u64) -> Self {
+        Writer { echo: true, ..Writer::new(client, seed) }
     }
 
     /// The connection is a new one.
@@ -59,6 +66,10 @@ impl Writer {
 
     /// Any script.
     pub(crate) fn script(&mut self) -> Vec<Phase> {
+        if self.echo {
+            let depth = if self.rng.bool() { 1 } else { self.rng.usize(1..8) };
+            return self.pipeline(depth);
+        }
         match self.rng.u32(..100) {
             0..8 => self.split_batch(),
             8..14 => self.flushed(),
@@ -77,6 +88,7 @@ impl Writer {
     pub(crate) fn slow(&mut self) -> Vec<Phase> {
         let (nonce, mut phase) = (self.nonce(), Phase::default());
         let sql = format!("select '{nonce}' from pg_sleep(0.0{})", self.rng.u32(1..4));
+        let nonce = if self.echo { sql.clone() } else { nonce };
         if self.rng.bool() {
             phase.ready(&[f::query(&sql)], row(&nonce));
         } else {
@@ -89,9 +101,32 @@ impl Writer {
     fn pipeline(&mut self, depth: usize) -> Vec<Phase> {
         let mut phase = Phase::default();
         for _ in 0..depth {
-            self.unit(&mut phase);
+            if self.echo {
+                self.echo_unit(&mut phase);
+            } else {
+                self.unit(&mut phase);
+            }
         }
         vec![phase]
+    }
+
+    fn echo_unit(&mut self, phase: &mut Phase) {
+        let name = self.nonce();
+        let sql = format!("select '{name}'");
+        match self.rng.u32(..8) {
+            0..3 => phase.ready(&[f::query(&sql)], row(&sql)),
+            3..5 => self.unnamed(phase, &sql, &sql),
+            5 => {
+                begin(phase);
+                phase.ready(&[f::query(&sql)], row(&sql));
+                phase.ready(&[f::query("commit")], vec![Want::Tag(b'C')]);
+            }
+            6 => phase.ready(
+                &[f::query(&format!("fail {name}"))],
+                vec![Want::Error("22000", "told to fail".to_owned())],
+            ),
+            _ => self.temporary(phase),
+        }
     }
 
     fn unit(&mut self, phase: &mut Phase) {
@@ -185,9 +220,11 @@ impl Writer {
     /// A statement for one use.
     fn temporary(&mut self, phase: &mut Phase) {
         let nonce = self.nonce();
+        let sql = format!("select '{nonce}'");
+        let answer = if self.echo { sql.clone() } else { nonce.clone() };
         phase.ready(
             &[
-                f::parse(&nonce, &format!("select '{nonce}'"), &[]),
+                f::parse(&nonce, &sql, &[]),
                 f::bind("", &nonce, &[]),
                 f::execute("", 0),
                 f::close(b'S', &nonce),
@@ -196,7 +233,7 @@ impl Writer {
             vec![
                 Want::Tag(b'1'),
                 Want::Tag(b'2'),
-                Want::Row(nonce),
+                Want::Row(answer),
                 Want::Tag(b'C'),
                 Want::Tag(b'3'),
             ],
@@ -260,8 +297,8 @@ impl Writer {
     /// COPY into a table, looked at, and taken back.
     fn copy_in(&mut self) -> Vec<Phase> {
         let nonce = self.nonce();
-        let (mut start, mut data, mut look) = Default::default();
-        begin(&mut start);
+        let (mut first, mut start, mut data, mut look) = Default::default();
+        begin(&mut first);
         let extended = self.rng.bool();
         ask_copy_in(&mut start, extended);
         let mut requests = vec![f::copy_data(format!("{nonce}\n").as_bytes()), f::copy_done()];
@@ -270,7 +307,7 @@ impl Writer {
         }
         data_ready(&mut data, &requests);
         look_ready(&mut look, &nonce);
-        vec![start, data, look]
+        vec![first, start, data, look]
     }
 
     /// COPY that the client gives up.

@@ -60,6 +60,11 @@ impl Stage {
         tokio::task::block_in_place(|| self.cluster.psql(sql))
     }
 
+    /// The same in one of its databases.
+    pub(crate) fn ask_in(&self, database: &str, sql: &str) -> String {
+        tokio::task::block_in_place(|| self.cluster.psql_in(database, sql))
+    }
+
     /// Waits until PostgreSQL's answer is `wanted`.
     pub(crate) async fn await_answer(&self, sql: &str, wanted: &str) {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
