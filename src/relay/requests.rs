@@ -285,6 +285,9 @@ impl Requests {
             }
             return self.wait_for_names(header);
         };
+        if talk.must_wait(names.statement) {
+            return Ok(Look::More);
+        }
         talk.requests_began();
         let (at, old, mut before) = (names.statement_at, names.statement.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, names.statement, &mut before);
@@ -332,6 +335,9 @@ impl Requests {
             let name: Box<[u8]> = target.name.into();
             self.close(header, &name, talk);
             return Ok(Look::Next);
+        }
+        if talk.must_wait(target.name) {
+            return Ok(Look::More);
         }
         let (old, mut before) = (target.name.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, target.name, &mut before);
