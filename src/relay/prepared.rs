@@ -131,8 +131,12 @@ impl Conversation<'_> {
         holding: Holding,
         before: &mut Vec<u8>,
     ) {
-        // What is missing may still be there, if the batch that closes it fails before it does.
-        if holding != Holding::Missing || self.server.progress.awaits_ready() {
+        if holding == Holding::Missing {
+            // It may be there nevertheless, if the batch that was to close it failed before it did. Closing it is cheap
+            // against parsing it.
+            frontend::put_close_statement(before, &server_name(statement));
+            self.server.progress.sent(Entry::new(Request::Close, Origin::Injected));
+        } else {
             self.server.prepared.remove(statement);
             self.close_on_server(statement, before);
         }
