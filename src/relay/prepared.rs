@@ -18,7 +18,7 @@ use crate::wire::frontend;
 pub(super) enum ParseFate {
     /// Send it, under this name if one is given.
     Send(Option<Vec<u8>>),
-    /// Look at it again when the server has answered more: only then is it known what its name means.
+    /// Look at it again when the server has answered more.
     Wait,
     /// Drop it: pgusher answers.
     Answer,
@@ -44,10 +44,13 @@ impl Conversation<'_> {
             self.provoke_duplicate(name, before);
             return ParseFate::Send(None);
         }
-        self.cells.client_parses.add(1);
         let Ok(statement) = self.session.statements.intern(content) else {
             return self.parse_private();
         };
+        if self.is_doubtful(&statement) {
+            return ParseFate::Wait;
+        }
+        self.cells.client_parses.add(1);
         self.session.name_statement(name.into(), Arc::clone(&statement));
         let entry = |origin| Entry::new(Request::Parse, origin).about(&statement).named(name);
         let holding = self.server.prepared.touch(&statement);
@@ -65,6 +68,7 @@ impl Conversation<'_> {
     /// A statement that cannot be shared, since it is too large or the memory for statements is used up, keeps the
     /// client on this server.
     pub(super) fn parse_private(&mut self) -> ParseFate {
+        self.cells.client_parses.add(1);
         self.session.pin();
         self.server.needs_reset = true;
         self.server.progress.sent(Entry::client(Request::Parse));
@@ -81,6 +85,19 @@ impl Conversation<'_> {
             self.session.stray = Some(name.into());
         }
         self.server.progress.sent(Entry::client(Request::Parse));
+    }
+
+    /// True when a batch that is under way makes the statement, and may fail before it does: a batch behind that one
+    /// must not count on it.
+    fn is_doubtful(&self, statement: &Statement) -> bool {
+        let progress = &self.server.progress;
+        let batch = self.server.prepared.batch(statement);
+        progress.awaits_ready() && batch.is_some_and(|batch| progress.is_open(batch))
+    }
+
+    /// True when what this name means depends on a batch that is under way.
+    pub(super) fn must_wait(&self, name: &[u8]) -> bool {
+        self.session.statement(name).is_some_and(|statement| self.is_doubtful(statement))
     }
 
     /// True when the server holds a shared statement under this very name.
@@ -114,7 +131,12 @@ impl Conversation<'_> {
         holding: Holding,
         before: &mut Vec<u8>,
     ) {
-        if holding != Holding::Missing {
+        if holding == Holding::Missing {
+            // It may be there nevertheless, if the batch that was to close it failed before it did. Closing it is cheap
+            // against parsing it.
+            frontend::put_close_statement(before, &server_name(statement));
+            self.server.progress.sent(Entry::new(Request::Close, Origin::Injected));
+        } else {
             self.server.prepared.remove(statement);
             self.close_on_server(statement, before);
         }
@@ -131,7 +153,7 @@ impl Conversation<'_> {
 
     fn enter(&mut self, statement: &Arc<Statement>) {
         self.cells.server_parses.add(1);
-        self.server.prepared.insert(statement);
+        self.server.prepared.insert(statement, self.server.progress.batch());
         let held = u32::try_from(self.server.prepared.len()).unwrap_or(u32::MAX);
         self.server.record.prepared.store(held, std::sync::atomic::Ordering::Relaxed);
     }
@@ -189,7 +211,7 @@ impl Conversation<'_> {
         for entry in progress.pending().filter(|entry| entry.request == Request::Parse) {
             let Some(statement) = &entry.statement else { continue };
             if entry.origin != Origin::Local {
-                prepared.insert(statement);
+                prepared.insert(statement, entry.batch);
             }
             if let Some(name) = &entry.name {
                 self.session.name_statement(name.clone(), Arc::clone(statement));

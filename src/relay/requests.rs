@@ -48,6 +48,8 @@ pub(super) struct Requests {
     dropping: usize,
     /// The client has sent Terminate; nothing behind it counts.
     pub(super) leaving: bool,
+    /// A query that discards statements is under way: what names mean behind it is known when it is answered.
+    discarding: bool,
     /// The statement bound last, so that an error of its execution finds it.
     last_bound: Option<Arc<Statement>>,
 }
@@ -115,6 +117,10 @@ impl Requests {
             if self.passing > 0 || self.drop_pending() || self.leaving {
                 return Ok(());
             }
+            self.discarding &= talk.server.progress.awaits_ready();
+            if self.discarding {
+                return Ok(());
+            }
             let Some(header) = frame::header(self.unseen())? else { return Ok(()) };
             if let Look::More = self.look(header, talk)? {
                 return Ok(());
@@ -152,6 +158,7 @@ impl Requests {
             tag::QUERY => {
                 talk.session.forget_unnamed();
                 talk.server.unnamed = 0;
+                self.discarding = discards(self.unseen());
                 Request::Query
             }
             tag::EXECUTE => {
@@ -285,6 +292,9 @@ impl Requests {
             }
             return self.wait_for_names(header);
         };
+        if talk.must_wait(names.statement) {
+            return Ok(Look::More);
+        }
         talk.requests_began();
         let (at, old, mut before) = (names.statement_at, names.statement.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, names.statement, &mut before);
@@ -333,6 +343,9 @@ impl Requests {
             self.close(header, &name, talk);
             return Ok(Look::Next);
         }
+        if talk.must_wait(target.name) {
+            return Ok(Look::More);
+        }
         let (old, mut before) = (target.name.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, target.name, &mut before);
         talk.server.progress.sent(Entry { statement, ..Entry::client(request) });
@@ -358,4 +371,12 @@ impl Requests {
         talk.server.progress.sent(entry.named(name));
         self.drop_message(header.size);
     }
+}
+
+/// True for a Query that begins with DISCARD or DEALLOCATE, as those that clients send by themselves do. That others do
+/// as well is found out when the server says so.
+fn discards(message: &[u8]) -> bool {
+    let sql = message.get(HEADER..).unwrap_or_default().trim_ascii_start();
+    let begins = |word: &[u8]| sql.get(..word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word));
+    begins(b"discard") || begins(b"deallocate")
 }

@@ -19,6 +19,8 @@ struct Held {
     statement: Arc<Statement>,
     generation: u32,
     used: u64,
+    /// The batch that makes it.
+    batch: u64,
 }
 
 /// Whether a server holds a statement.
@@ -54,13 +56,19 @@ impl Prepared {
         self.held.contains_key(&id)
     }
 
-    /// Enters a statement that is being parsed.
-    pub fn insert(&mut self, statement: &Arc<Statement>) {
+    /// The batch that makes a statement, while it is held.
+    pub fn batch(&self, statement: &Statement) -> Option<u64> {
+        self.held.get(&statement.id()).map(|held| held.batch)
+    }
+
+    /// Enters a statement that is being parsed, in this batch.
+    pub fn insert(&mut self, statement: &Arc<Statement>, batch: u64) {
         self.clock += 1;
         let held = Held {
             statement: Arc::clone(statement),
             generation: statement.generation(),
             used: self.clock,
+            batch,
         };
         self.held.insert(statement.id(), held);
     }
@@ -74,8 +82,15 @@ impl Prepared {
     pub fn undo(&mut self, entry: &Entry) {
         let Some(statement) = &entry.statement else { return };
         match (entry.request, entry.origin) {
-            (Request::Parse, Origin::Client | Origin::Injected) => self.remove(statement),
-            (Request::Close, Origin::Injected) => self.insert(statement),
+            // A later batch may have made it again.
+            (Request::Parse, Origin::Client | Origin::Injected)
+                if self.batch(statement) == Some(entry.batch) =>
+            {
+                self.remove(statement);
+            }
+            (Request::Close, Origin::Injected) if !self.holds(statement.id()) => {
+                self.insert(statement, entry.batch);
+            }
             _ => {}
         }
     }
@@ -116,8 +131,8 @@ mod tests {
         let make = |text: &str| statements.intern(text.as_bytes()).expect("fits");
         let (a, b, c) = (make("a"), make("b"), make("c"));
         let mut prepared = Prepared::default();
-        prepared.insert(&a);
-        prepared.insert(&b);
+        prepared.insert(&a, 0);
+        prepared.insert(&b, 0);
         assert_eq!(prepared.touch(&a), Holding::Current);
         assert_eq!(prepared.evict(2).map(|statement| statement.id()), Some(b.id()));
         assert!(prepared.evict(2).is_none());
@@ -129,10 +144,10 @@ mod tests {
         let statements = Statements::new(1 << 20);
         let a = statements.intern(b"a").expect("fits");
         let mut prepared = Prepared::default();
-        prepared.insert(&a);
+        prepared.insert(&a, 0);
         a.outdate();
         assert_eq!(prepared.touch(&a), Holding::Stale);
-        prepared.insert(&a);
+        prepared.insert(&a, 0);
         assert_eq!(prepared.touch(&a), Holding::Current);
     }
 }

@@ -63,12 +63,14 @@ pub struct Entry {
     pub name: Option<Box<[u8]>>,
     /// The version of the unnamed statement that the request leaves on the server; 0: none.
     pub unnamed: u64,
+    /// The [batch](Progress::batch) it belongs to.
+    pub batch: u64,
 }
 
 impl Entry {
     /// A request without a statement.
     pub fn new(request: Request, origin: Origin) -> Self {
-        Entry { request, origin, statement: None, name: None, unnamed: 0 }
+        Entry { request, origin, statement: None, name: None, unnamed: 0, batch: 0 }
     }
 
     /// A client's request that is sent as it is.
@@ -126,6 +128,10 @@ pub struct Progress {
     open_batch: bool,
     /// The server ignores everything up to the next Sync.
     skipping: bool,
+    /// How many requests that end with ReadyForQuery were sent.
+    begun: u64,
+    /// How many of them are over.
+    ended: u64,
     lost: bool,
     /// A reply came that nothing asked for.
     out_of_sync: bool,
@@ -182,12 +188,19 @@ impl Progress {
         self.open_batch || self.skipping
     }
 
+    /// The number of the batch that the next request belongs to: an error skips what is left of its batch, no more.
+    pub fn batch(&self) -> u64 {
+        self.begun
+    }
+
+    /// True when a batch was sent whole, and what became of it is not known yet.
+    pub fn is_open(&self, batch: u64) -> bool {
+        batch < self.begun && batch >= self.ended
+    }
+
     /// True when the server owes a ReadyForQuery, for which it needs nothing more from the client.
     pub fn awaits_ready(&self) -> bool {
-        let ends = |entry: &Entry| {
-            matches!(entry.request, Request::Query | Request::FunctionCall | Request::Sync)
-        };
-        self.copy == Copy::None && self.queue.iter().any(ends)
+        self.copy == Copy::None && self.ended < self.begun
     }
 
     /// How many requests are outstanding.
@@ -197,7 +210,8 @@ impl Progress {
 
     /// Enters a request that is being sent (or answered in the server's place).
     pub fn sent(&mut self, entry: Entry) {
-        match entry.request {
+        let request = entry.request;
+        match request {
             Request::CopyData | Request::CopyEnd => return self.sent_copy(entry),
             Request::Sync if self.copy == Copy::In => return,
             // The server would take this message as the COPY's data and fail; which of the two it was by the time
@@ -208,7 +222,8 @@ impl Progress {
             _ if entry.origin != Origin::Local => self.open_batch = true,
             _ => {}
         }
-        self.queue.push_back(entry);
+        self.queue.push_back(Entry { batch: self.begun, ..entry });
+        self.begun += u64::from(ends_batch(request));
     }
 
     fn sent_copy(&mut self, entry: Entry) {
@@ -369,6 +384,9 @@ impl Progress {
 
     fn pop(&mut self) -> Option<Entry> {
         let done = self.queue.pop_front();
+        if let Some(entry) = done.as_ref().filter(|entry| ends_batch(entry.request)) {
+            self.ended = entry.batch + 1;
+        }
         while self
             .queue
             .front()
@@ -378,6 +396,10 @@ impl Progress {
         }
         done
     }
+}
+
+fn ends_batch(request: Request) -> bool {
+    matches!(request, Request::Query | Request::FunctionCall | Request::Sync)
 }
 
 fn runs(request: Request) -> bool {

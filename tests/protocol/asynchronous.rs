@@ -51,10 +51,14 @@ async fn servers_killed_while_idle_are_replaced_unnoticed() {
     site.assert_calm();
 }
 
-/// Says one thing unasked after its very first answer, and tells when it has.
-async fn chatterbox(unasked: Vec<u8>, told: watch::Sender<bool>) -> FakeServer {
+/// Says one thing unasked after its very first answer, when it may, and tells when it has.
+async fn chatterbox(
+    unasked: Vec<u8>,
+    may: watch::Receiver<bool>,
+    told: watch::Sender<bool>,
+) -> FakeServer {
     FakeServer::start(move |conn| {
-        let (unasked, told) = (unasked.clone(), told.clone());
+        let (unasked, mut may, told) = (unasked.clone(), may.clone(), told.clone());
         async move {
             let mut conn: FakeConn = conn;
             let index = conn.index().to_string();
@@ -65,6 +69,8 @@ async fn chatterbox(unasked: Vec<u8>, told: watch::Sender<bool>) -> FakeServer {
                     conn.rows(&["c"], &[&[Some(&index)]]).await;
                     conn.ready(b'I').await;
                     if !std::mem::replace(&mut said, true) {
+                        // The sender going away is the test's end.
+                        let _ = may.wait_for(|may| *may).await;
                         conn.send(&unasked).await;
                         told.send_replace(true);
                     }
@@ -86,14 +92,15 @@ async fn news_on_an_idle_server_is_for_nobody() {
         (backend::notice_response(&notice)[..9].to_vec(), false),
     ];
     for (unasked, stays) in cases {
-        let (told, mut heard) = watch::channel(false);
-        let server = chatterbox(unasked.clone(), told).await;
+        let ((speak, may), (told, mut heard)) = (watch::channel(false), watch::channel(false));
+        let server = chatterbox(unasked.clone(), may, told).await;
         // On one thread whoever sees the next query has seen what came before it.
         let config = config("db", server.port(), 1, "").replace("threads = 2", "threads = 1");
         let pgusher = Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config);
         let mut one = RawClient::login(pgusher.port(), "db", "me", "").await;
         let mut two = RawClient::login(pgusher.port(), "db", "me", "").await;
         let first = one.query("select 1").await.value().to_owned();
+        speak.send_replace(true);
         heard.wait_for(|told| *told).await.unwrap();
         let found = two.query("select 2").await;
         let shown = unasked.escape_ascii();

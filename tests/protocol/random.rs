@@ -50,24 +50,33 @@ const QUERIES: [&str; 8] = [
     "discard all",
 ];
 
+/// A Parse, of a name that may be taken.
+fn naming(lot: &mut Lot) -> Vec<u8> {
+    let name = lot.of(&NAMES);
+    let parse = parse(name, lot.of(&TEXTS), &[]);
+    if lot.below(2) == 0 { parse } else { [close(b'S', name), parse].concat() }
+}
+
 /// One message of a batch, or a few that belong together.
 fn piece(lot: &mut Lot) -> Vec<u8> {
     let name = lot.of(&NAMES);
-    match lot.below(14) {
-        0..=2 => parse(name, lot.of(&TEXTS), &[]),
-        3..=6 => [bind("", name, &[]), describe(b'P', ""), execute("", 0)].concat(),
-        7 => [bind("", name, &[Some("value")]), execute("", 0)].concat(),
-        8 => describe(b'S', name),
-        9 => close(b'S', name),
-        10 => super::kit::unnamed(lot.of(&TEXTS), &[]),
-        11 => [bind("p", name, &[]), execute("p", 7), execute("p", 7), close(b'P', "p")].concat(),
-        12 => flush(),
-        _ => [close(b'S', name), parse(name, lot.of(&TEXTS), &[])].concat(),
+    match lot.below(8) {
+        0..=2 => [bind("", name, &[]), describe(b'P', ""), execute("", 0)].concat(),
+        3 => [bind("", name, &[Some("value")]), execute("", 0)].concat(),
+        4 => describe(b'S', name),
+        5 => super::kit::unnamed(lot.of(&TEXTS), &[]),
+        6 => [bind("p", name, &[]), execute("p", 7), execute("p", 7), close(b'P', "p")].concat(),
+        _ => flush(),
     }
 }
 
+/// A batch. Names are given at its front, where nothing is skipped: that a name was not given to a statement that the
+/// server held before is not always known to the batch behind.
 fn batch(lot: &mut Lot) -> Vec<u8> {
     let mut bytes = Vec::new();
+    if lot.below(2) == 0 {
+        bytes.extend(naming(lot));
+    }
     for _ in 0..lot.below(6) {
         bytes.extend(piece(lot));
     }
@@ -134,8 +143,10 @@ async fn hear(client: &mut RawClient, turn: &Turn) -> (Vec<String>, u8) {
 fn show(message: &Message) -> String {
     if message.tag == b'E' {
         let error = message.error();
-        // A made-up name that a shared statement has is changed, so that it does not find that one.
+        // A made-up name that a shared statement has is changed, so that it does not find that one. And the number of
+        // parameters is judged by the name on the server.
         let text = error.message().replace("\"~PGUSHER", "\"PGUSHER");
+        let text = if error.code() == "08P01" { "" } else { text.as_str() };
         return format!("E {} {} {text}", error.severity(), error.code());
     }
     format!("{message:?}")
