@@ -123,7 +123,8 @@ impl Relay {
         let progress = &talk.server.progress;
         let whole =
             self.requests.at_boundary() && self.requests.is_drained() && self.replies.is_clean();
-        if !whole || !progress.is_quiet() {
+        // Elsewhere a postponed request would be postponed again, for ever.
+        if !whole || !progress.is_quiet() || self.requests.postponed {
             return Ok(());
         }
         match talk.release {

@@ -46,6 +46,8 @@ pub(super) struct Requests {
     passing: usize,
     /// The same, to be dropped.
     dropping: usize,
+    /// The message at the front waits for answers of the very server that is held; another one would not do.
+    pub(super) postponed: bool,
     /// The client has sent Terminate; nothing behind it counts.
     pub(super) leaving: bool,
     /// A query that discards statements is under way: what names mean behind it is known when it is answered.
@@ -112,6 +114,7 @@ impl Requests {
 
     /// Looks at what has arrived and makes it ready to be sent.
     pub(super) fn scan(&mut self, talk: &mut Conversation<'_>) -> Result<(), RequestError> {
+        self.postponed = false;
         loop {
             self.pass();
             if self.passing > 0 || self.drop_pending() || self.leaving {
@@ -126,6 +129,11 @@ impl Requests {
                 return Ok(());
             }
         }
+    }
+
+    fn postpone(&mut self) -> Look {
+        self.postponed = true;
+        Look::More
     }
 
     fn pass(&mut self) {
@@ -266,7 +274,7 @@ impl Requests {
         }
         let (mut before, old) = (Vec::new(), view.name.len());
         match talk.parse_named(limit, view.name, view.content, &mut before) {
-            ParseFate::Wait => return Ok(Look::More),
+            ParseFate::Wait => return Ok(self.postpone()),
             ParseFate::Answer => self.drop_message(header.size),
             ParseFate::Send(renamed) => {
                 self.insert(&before);
@@ -293,7 +301,7 @@ impl Requests {
             return self.wait_for_names(header);
         };
         if talk.must_wait(names.statement) {
-            return Ok(Look::More);
+            return Ok(self.postpone());
         }
         talk.requests_began();
         let (at, old, mut before) = (names.statement_at, names.statement.len(), Vec::new());
@@ -344,7 +352,7 @@ impl Requests {
             return Ok(Look::Next);
         }
         if talk.must_wait(target.name) {
-            return Ok(Look::More);
+            return Ok(self.postpone());
         }
         let (old, mut before) = (target.name.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, target.name, &mut before);

@@ -56,7 +56,12 @@ impl Ledger {
         if let Some(first) = failures.first() {
             let others: Vec<_> = failures.iter().map(|words| words.lines().next()).collect();
             println!("first failures: {:#?}", others.get(..5));
-            let tail: Vec<_> = log.lines().rev().filter(|line| !line.contains("cancel request")).take(60).collect();
+            let tail: Vec<_> = log
+                .lines()
+                .rev()
+                .filter(|line| !line.contains("cancel request"))
+                .take(60)
+                .collect();
             let tail: Vec<_> = tail.into_iter().rev().collect();
             panic!("{} failures; the first:\n{first}\nlog:\n{}", failures.len(), tail.join("\n"));
         }
