@@ -180,6 +180,8 @@ impl Conversation {
             "08006" | "08001" | "57P03" | "57P01" if !fatal => Ok(()),
             // Consequences: a failed transaction, a statement or portal that was not made.
             "25P02" | "26000" | "34000" | "08P01" if self.disturbed && !fatal => Ok(()),
+            // The client's own older statement, bound to the new one's value.
+            _ if self.disturbed && !fatal && error.message().contains(&self.sign) => Ok(()),
             _ => Err(self.wrong(&format!("{error:?} instead of {wanted:?}"))),
         }
     }

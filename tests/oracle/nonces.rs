@@ -100,17 +100,7 @@ async fn bring_chaos(stage: &Stage, ledger: &Ledger) {
                 limit.store(size, Ordering::SeqCst);
             }
             stage.resize(size);
-            // Transactions that run keep their servers until they end, and are cleaned up after for at most 5 s.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let shrunk = tokio::time::Instant::now();
-            while stage.proxy.sessions.count() > size && shrunk.elapsed() < SHRINKING {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            println!(
-                "{} servers of {size} after {:?}",
-                stage.proxy.sessions.count(),
-                shrunk.elapsed()
-            );
+            shrink(stage, size).await;
             limit.store(size, Ordering::SeqCst);
         }
     }
@@ -118,6 +108,19 @@ async fn bring_chaos(stage: &Stage, ledger: &Ledger) {
     stage.resize(12);
     tokio::time::sleep(Duration::from_millis(200)).await;
     admin.terminate().await;
+}
+
+/// Waits until the pool has its new size: transactions that run keep their servers until they end, and logins under
+/// way arrive before they find no place.
+async fn shrink(stage: &Stage, size: usize) {
+    let asked = Instant::now();
+    let mut since = Instant::now();
+    while since.elapsed() < Duration::from_secs(1) && asked.elapsed() < SHRINKING {
+        if stage.proxy.sessions.count() > size {
+            since = Instant::now();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// No slot is lost and none is too many: exactly `size` clients can hold a transaction.
