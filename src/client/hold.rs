@@ -165,6 +165,9 @@ impl Client {
             watch.since = Instant::now();
         }
         watch.phase = Some(phase);
+        if phase != Phase::Running {
+            self.note_name();
+        }
         self.record.client.set_idle_in_transaction(phase == Phase::IdleInTransaction);
         let own = match phase {
             Phase::Running => self.settings.query_timeout,

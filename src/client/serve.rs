@@ -18,6 +18,7 @@ use crate::net::{Deadline, Stream};
 use crate::pool::{Pool, Waiting};
 use crate::relay::{ClientSide, Relay, Wish};
 use crate::session::VirtualSession;
+use crate::session::params::ParamSet;
 use crate::stats::{ClientState, Entered, PoolCells};
 use crate::types::Timeout;
 use crate::wire::ErrorFields;
@@ -27,6 +28,8 @@ pub(super) struct Client {
     pub(super) stream: Stream,
     pub(super) relay: Relay,
     pub(super) session: VirtualSession,
+    /// The parameters that the record's application_name was taken from.
+    named_by: Arc<ParamSet>,
     pub(super) pool: Arc<Pool>,
     pub(super) settings: Arc<PoolSettings>,
     epoch: u32,
@@ -62,6 +65,7 @@ impl Client {
             // A socket that cannot be registered is a client that cannot be served.
             stream: stream.rehome().ok()?,
             relay,
+            named_by: Arc::clone(&session.params),
             session,
             settings: pool.settings(),
             epoch: pool.epoch(),
@@ -182,9 +186,19 @@ impl Client {
 
     /// Enters what the console shows of an idle client.
     pub(super) fn note_idle(&mut self) {
+        self.note_name();
         self.record.client.enter(ClientState::Idle, 0);
         let named = u32::try_from(self.session.named_statements()).unwrap_or(u32::MAX);
         self.record.client.prepared.store(named, Ordering::Relaxed);
+    }
+
+    /// Enters the application_name, if the client has SET anything.
+    pub(super) fn note_name(&mut self) {
+        if !Arc::ptr_eq(&self.named_by, &self.session.params) {
+            self.named_by = Arc::clone(&self.session.params);
+            let name = self.named_by.get("application_name").unwrap_or_default();
+            *self.record.client.application_name.lock() = String::from_utf8_lossy(name).into();
+        }
     }
 
     fn log_arrival(&self) {
