@@ -191,10 +191,11 @@ impl<S, W> Core<S, W> {
     /// A server in use is given back by `worker`.
     pub fn give_back(&mut self, server: S, worker: WorkerId, now: Instant) -> Offer<S, W> {
         self.account(now);
-        if self.total() <= self.allowed(now) && !self.paused {
-            if let Some(place) = self.next_waiter(worker, now) {
-                return Offer::Taken(place.waiter, server);
-            }
+        if self.total() <= self.allowed(now)
+            && !self.paused
+            && let Some(place) = self.next_waiter(worker, now)
+        {
+            return Offer::Taken(place.waiter, server);
         }
         self.busy -= 1;
         // Without this one the others already fill the pool, or nobody is to be served: it has to go.

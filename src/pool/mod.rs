@@ -10,6 +10,7 @@ pub mod core;
 mod dial;
 mod directory;
 mod error;
+mod farewell;
 mod keeper;
 mod lease;
 #[allow(clippy::module_inception, reason = "the room's main noun")]
