@@ -133,6 +133,9 @@ pub struct Progress {
     /// How many of them are over.
     ended: u64,
     lost: bool,
+    /// A Sync was taken for one that the server ignores since it reads COPY data. That is certain when the COPY
+    /// succeeds; when it fails the server may have failed before it came to that Sync, and honours it.
+    ignored_sync: bool,
     /// A reply came that nothing asked for.
     out_of_sync: bool,
 }
@@ -213,7 +216,10 @@ impl Progress {
         let request = entry.request;
         match request {
             Request::CopyData | Request::CopyEnd => return self.sent_copy(entry),
-            Request::Sync if self.copy == Copy::In => return,
+            Request::Sync if self.copy == Copy::In => {
+                self.ignored_sync = true;
+                return;
+            }
             // The server would take this message as the COPY's data and fail; which of the two it was by the time
             // the message arrives cannot be known.
             _ if self.copy == Copy::In => self.lost = true,
@@ -291,7 +297,7 @@ impl Progress {
         }
         match tag {
             tag::COPY_IN_RESPONSE => self.copy_in_begins(),
-            tag::COMMAND_COMPLETE => self.copy = Copy::None,
+            tag::COMMAND_COMPLETE => (self.copy, self.ignored_sync) = (Copy::None, false),
             _ => {}
         }
         if completes {
@@ -316,6 +322,7 @@ impl Progress {
     /// Judges ErrorResponse. `undo` is called for each request that failed or will never be executed, the last first.
     pub fn error(&mut self, undo: &mut dyn FnMut(Entry)) -> Verdict {
         self.copy = Copy::None;
+        self.lost |= std::mem::take(&mut self.ignored_sync);
         let Some(head) = self.queue.front() else {
             // Nobody asked: the server is ending the connection.
             self.lost = true;
@@ -356,6 +363,7 @@ impl Progress {
                 }
                 Request::Sync => {
                     self.lost |= data_seen;
+                    self.ignored_sync = true;
                     self.open_batch = true;
                     self.queue.remove(at);
                 }

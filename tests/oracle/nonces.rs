@@ -156,6 +156,36 @@ pub(crate) async fn all_is_whole(stage: &Stage, size: usize) {
     one_more.send(&frontend::terminate()).await.expect("goodbye");
     while one_more.recv().await.is_ok() {}
     stage.await_answer(open, "0").await;
+    counts_are_zero(stage).await;
+}
+
+/// The console knows of no client of the pool, and of no server that is not idle.
+async fn counts_are_zero(stage: &Stage) {
+    let mut console = RawClient::login(stage.pgusher.port(), "pgusher", "admin", "").await;
+    let busy =
+        ["cl_active", "cl_waiting", "sv_active", "sv_being_canceled", "sv_tested", "sv_login"];
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let pools = console.query("show pools").await;
+        let of = |row: &[Option<String>], name: &str| {
+            let index = pools.columns.iter().position(|column| column == name);
+            row[index.expect("a column of SHOW POOLS")].clone().unwrap_or_default()
+        };
+        let app = pools.rows.iter().find(|row| of(row, "database") == "app").expect("the pool");
+        let left: Vec<_> = busy
+            .into_iter()
+            .filter(|name| of(app, name) != "0")
+            .map(|name| (name, of(app, name)))
+            .collect();
+        if left.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "counts that are not zero: {left:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let clients = console.query("show clients").await;
+    assert!(clients.rows.is_empty(), "clients that are gone: {:?}", clients.rows);
+    console.terminate().await;
 }
 
 /// Nobody is there any more: descriptors and memory are what they were, within reason.

@@ -94,6 +94,39 @@ async fn names_like_those_of_shared_statements_are_only_names() {
     }
 }
 
+/// A COPY that fails before it reads any data honours the Sync behind its Execute: whoever sends data and another Sync
+/// blindly is told of both, and nobody else is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_fails_at_once_leaves_no_answer_to_the_next_client() {
+    let stage = stage().await;
+    stage.ask_in(
+        "app",
+        "create function refuse() returns trigger language plpgsql as \
+         'begin raise exception ''refused''; end'; \
+         create trigger t before insert on sink for each statement execute function refuse()",
+    );
+    for _ in 0..20 {
+        let mut client = login(&stage).await;
+        let copy = [
+            f::parse("", "copy sink from stdin", &[]),
+            f::bind("", "", &[]),
+            f::execute("", 0),
+            f::sync(),
+            f::copy_data(b"x\n"),
+            f::copy_done(),
+            f::sync(),
+        ];
+        assert_eq!(tags(&ask(&mut client, &copy).await), "12GEZ");
+        let mut next = login(&stage).await;
+        next.send(&f::query("select 'mine'")).await;
+        drop(client);
+        let answer = next.read_ready().await;
+        assert_eq!(tags(&answer), "TDCZ", "{answer:?}");
+        assert_eq!(answer[1].row(), [Some("mine".to_owned())]);
+        next.terminate().await;
+    }
+}
+
 /// The server dies within its answer to pgusher's own query: the client, which was told nothing yet, hears why.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_dies_within_a_swallowed_answer_is_spoken_of() {

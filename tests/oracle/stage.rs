@@ -26,7 +26,7 @@ pub(crate) struct Stage {
 pub(crate) fn config(server_port: u16, settings: &str) -> String {
     format!(
         "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
-         max_client_conn = 6000\nlog_connections = false\nlog_disconnections = false\n\
+         max_client_conn = 6000\nadmin_users = [\"admin\"]\nlog_connections = false\nlog_disconnections = false\n\
          log_level = \"debug\"\n\
          [databases.app]\nhost = \"127.0.0.1\"\nport = {server_port}\ndbname = \"app\"\nuser = \"app\"\n{settings}\n"
     )
