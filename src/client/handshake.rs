@@ -48,12 +48,12 @@ impl Incoming {
     /// The next packet of the start-up phase.
     async fn packet(&mut self) -> Result<Option<Packet>, StartupError> {
         loop {
-            if let Some(size) = startup::packet_size(self.buffer.filled())? {
-                if let Some(packet) = self.buffer.filled().get(..size) {
-                    let packet = startup::read(packet)?;
-                    self.buffer.consume(size);
-                    return Ok(Some(packet));
-                }
+            if let Some(size) = startup::packet_size(self.buffer.filled())?
+                && let Some(packet) = self.buffer.filled().get(..size)
+            {
+                let packet = startup::read(packet)?;
+                self.buffer.consume(size);
+                return Ok(Some(packet));
             }
             match self.stream.recv(&mut self.buffer).await {
                 Ok(0) | Err(_) => return Ok(None),

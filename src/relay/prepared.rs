@@ -97,7 +97,10 @@ impl Conversation<'_> {
 
     /// True when what this name means depends on a batch that is under way.
     pub(super) fn must_wait(&self, name: &[u8]) -> bool {
-        self.session.statement(name).is_some_and(|statement| self.is_doubtful(statement))
+        match self.session.statement(name) {
+            Some(statement) => self.is_doubtful(statement),
+            None => !name.is_empty() && self.server.progress.may_keep(name),
+        }
     }
 
     /// True when the server holds a shared statement under this very name.
@@ -227,15 +230,15 @@ impl Conversation<'_> {
     ) {
         match (entry.request, entry.origin, &entry.name, &entry.statement) {
             // A later batch may have given the name to another statement.
-            (Request::Parse, Origin::Client | Origin::Local, Some(name), Some(statement)) => {
-                if session.statement(name).is_some_and(|named| Arc::ptr_eq(named, statement)) {
-                    session.forget_statement(name);
-                }
+            (Request::Parse, Origin::Client | Origin::Local, Some(name), Some(statement))
+                if session.statement(name).is_some_and(|named| Arc::ptr_eq(named, statement)) =>
+            {
+                session.forget_statement(name);
             }
-            (Request::Close, Origin::Local, Some(name), Some(statement)) => {
-                if session.statement(name).is_none() {
-                    session.name_statement(name.clone(), Arc::clone(statement));
-                }
+            (Request::Close, Origin::Local, Some(name), Some(statement))
+                if session.statement(name).is_none() =>
+            {
+                session.name_statement(name.clone(), Arc::clone(statement));
             }
             (Request::Parse, Origin::Client, None, None) => {
                 if session.unnamed.version == entry.unnamed {

@@ -191,10 +191,10 @@ fn error(message: &[u8], fatal: bool, talk: &mut Conversation<'_>) -> Result<Ver
     }
     talk.errors.from_server(state);
     // After DDL a shared statement may be stale for ever: its next Parse must be a real one, on every server.
-    if let Some(statement) = head.and_then(|head| head.statement.as_ref()) {
-        if matches!(state, b"0A000" | b"XX000" | b"26000") {
-            statement.outdate();
-        }
+    if let Some(statement) = head.and_then(|head| head.statement.as_ref())
+        && matches!(state, b"0A000" | b"XX000" | b"26000")
+    {
+        statement.outdate();
     }
     let Server { progress, prepared, unnamed, .. } = &mut *talk.server;
     let session = &mut *talk.session;
