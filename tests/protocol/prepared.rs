@@ -182,7 +182,7 @@ async fn errors_name_the_clients_name() {
     assert_eq!(unknown.unwrap_error().code(), "26000");
     assert_eq!(unknown.unwrap_error().message(), "prepared statement \"my-name\" does not exist");
     let one = parse("my-name", "select 1", &[]);
-    assert!(batch(&mut client, &[one.clone()]).await.error.is_none());
+    assert!(batch(&mut client, std::slice::from_ref(&one)).await.error.is_none());
     let taken = batch(&mut client, &[one]).await;
     assert_eq!(taken.unwrap_error().code(), "42P05");
     assert_eq!(taken.unwrap_error().message(), "prepared statement \"my-name\" already exists");

@@ -19,7 +19,7 @@ impl Lot {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        usize::try_from((self.0 >> 11) % limit as u64).unwrap()
+        usize::try_from((self.0 >> 11) % limit as u64).expect("below a usize")
     }
 
     fn of<T: Copy>(&mut self, choices: &[T]) -> T {
