@@ -254,9 +254,7 @@ impl Relay {
     ) -> Poll<io::Result<usize>> {
         self.requests.release(client.pool);
         let received = client.stream.poll_recv(cx, &mut self.requests.buffer, client.pool);
-        if let Poll::Ready(Ok(_)) = received
-            && self.requests.buffer.is_full()
-        {
+        if matches!(received, Poll::Ready(Ok(_))) && self.requests.buffer.is_full() {
             self.requests.buffer.enlarge(client.pool);
         }
         received

@@ -201,6 +201,15 @@ impl Progress {
         batch < self.begun && batch >= self.ended
     }
 
+    /// True when a name was given up in a batch that may yet fail before that. Looks at every outstanding request: only
+    /// for names that mean nothing now, which are errors in the end.
+    pub fn may_keep(&self, name: &[u8]) -> bool {
+        let gives_up =
+            |entry: &&Entry| entry.request == Request::Close && entry.name.as_deref() == Some(name);
+        self.awaits_ready()
+            && self.queue.iter().filter(gives_up).any(|entry| self.is_open(entry.batch))
+    }
+
     /// True when the server owes a ReadyForQuery, for which it needs nothing more from the client.
     pub fn awaits_ready(&self) -> bool {
         self.copy == Copy::None && self.ended < self.begun

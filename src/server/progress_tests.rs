@@ -109,6 +109,20 @@ fn an_error_at_sync_does_not_skip() {
 }
 
 #[test]
+fn a_batch_is_open_from_its_sync_to_its_ready_for_query() {
+    let mut progress = Progress::default();
+    send(&mut progress, "PBE");
+    assert!(progress.batch() == 0 && !progress.is_open(0), "its own requests may count on it");
+    send(&mut progress, "SQP");
+    assert_eq!(progress.batch(), 2);
+    assert_eq!([0, 1, 2].map(|batch| progress.is_open(batch)), [true, true, false]);
+    receive(&mut progress, "12Ci");
+    assert_eq!([0, 1, 2].map(|batch| progress.is_open(batch)), [false, true, false]);
+    receive(&mut progress, "Ci");
+    assert!(!progress.awaits_ready());
+}
+
+#[test]
 fn undo_names_what_never_happened_last_first() {
     let mut progress = Progress::default();
     send(&mut progress, "PBES");
