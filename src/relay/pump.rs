@@ -112,10 +112,26 @@ impl Relay {
             return Err(Outcome::ClientLeft);
         }
         moved |= self.receive_requests(cx, client, talk)?;
+        moved |= self.resolve_doubt(talk);
         if moved {
             self.check_settled(talk, None)?;
         }
         Ok(moved)
+    }
+
+    /// Asks an empty query where only its answer shows whether the server has said its last word.
+    fn resolve_doubt(&mut self, talk: &mut Conversation<'_>) -> bool {
+        let wanted = talk.server.progress.wants_probe()
+            && talk.release != Release::Never
+            && self.requests.at_boundary();
+        if wanted {
+            let mut bytes = Vec::new();
+            frontend::put_query(&mut bytes, "");
+            talk.server.progress.sent(Entry::new(Request::Query, Origin::Injected));
+            talk.server.unnamed = 0;
+            self.requests.insert(&bytes);
+        }
+        wanted
     }
 
     /// Lets the server go when nothing is outstanding, nothing is half sent in either direction, and nothing pins it.
