@@ -188,6 +188,9 @@ impl Client {
         }
         watch.phase = Some(phase);
         watch.entered = Instant::now();
+        if phase != Phase::Running {
+            self.note_name();
+        }
         self.record.client.set_idle_in_transaction(phase == Phase::IdleInTransaction);
         self.arm_phase(phase, watch);
     }

@@ -3,28 +3,23 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::authenticate::Proof;
 use super::gate::{Gate, LoginResult};
 use super::handshake::Incoming;
 use super::limits::Counted;
+use super::refusal::Refusal;
 use super::replies;
-use crate::auth::{
-    ChannelBinding, Exchange, MECHANISM, Md5Server, ScramKeys, ScramServer, StoredSecret,
-    exchange_for,
-};
+use super::request::Request;
 use crate::cancel::{Issued, LONG_KEY, SHORT_KEY};
-use crate::config::{AuthType, Config, Database};
+use crate::config::{Config, Database};
 use crate::net::{Buffer, Stream};
 use crate::pool::{Pool, Welcome, WelcomeError};
 use crate::session::VirtualSession;
-use crate::session::params::{ParamSet, Values};
+use crate::session::params::ParamSet;
 use crate::stats::{ClientRecord, Entered};
 use crate::types::Name;
+use crate::wire::backend;
 use crate::wire::startup::{NEWEST_MINOR, Startup};
-use crate::wire::tag::frontend as tag;
-use crate::wire::{ErrorFields, backend, frame, frontend};
-
-/// Longest message of a login.
-const MAX_LOGIN_MESSAGE: usize = 8 * 1024;
 
 /// Names of the console's database.
 const CONSOLE: [&str; 2] = ["pgusher", "pgbouncer"];
@@ -72,31 +67,6 @@ pub enum ConsoleRights {
     Admin,
     /// Look (`stats_users`).
     Stats,
-}
-
-/// Why a login failed: what is counted, and what the client reads.
-struct Refusal(LoginResult, Box<ErrorFields>);
-
-impl Refusal {
-    fn new(result: LoginResult, fields: ErrorFields) -> Self {
-        Refusal(result, Box::new(fields))
-    }
-}
-
-impl From<std::io::Error> for Refusal {
-    fn from(error: std::io::Error) -> Self {
-        Refusal::new(LoginResult::Protocol, replies::bad_login(&error.to_string()))
-    }
-}
-
-/// What a start-up packet asks for.
-struct Request {
-    user: Name,
-    database: Name,
-    application_name: Name,
-    params: Arc<ParamSet>,
-    minor: u16,
-    unknown_options: Vec<String>,
 }
 
 /// Takes a visitor from its start-up packet to its first ReadyForQuery. `None`: it was refused, and told why.
@@ -173,9 +143,9 @@ struct Login<'a> {
 
 impl Login<'_> {
     async fn run(mut self, startup: Startup) -> Result<Pass, Refusal> {
-        let request = self.read_request(&startup)?;
-        if let Some(rights) = self.console_rights(&request)? {
-            return self.enter_console(request, rights).await;
+        let request = Request::read(&startup, &self.gate.pools.context.param_sets)?;
+        if CONSOLE.contains(&request.database.as_ref()) {
+            return self.enter_console(request).await;
         }
         if self.gate.is_closed() {
             return Err(Refusal::new(LoginResult::NoDatabase, replies::not_admitting()));
@@ -190,52 +160,14 @@ impl Login<'_> {
         self.enter_pool(request, counted).await
     }
 
-    fn read_request(&self, startup: &Startup) -> Result<Request, Refusal> {
-        let parameter = |fields| Refusal::new(LoginResult::Protocol, fields);
-        let text =
-            |name: &str| startup.get(name).map(|value| String::from_utf8_lossy(value).into_owned());
-        let user: Name = text("user")
-            .filter(|user| !user.is_empty())
-            .ok_or_else(|| parameter(replies::no_user()))?
-            .into();
-        let database = text("database")
-            .filter(|name| !name.is_empty())
-            .map_or_else(|| Name::clone(&user), Into::into);
-        let mut values = Values::new();
-        let mut unknown_options = Vec::new();
-        for (name, value) in &startup.parameters {
-            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-            match name.as_str() {
-                "user" | "database" => {}
-                "replication" if is_off(value) => {}
-                "replication" => return Err(parameter(replies::no_replication())),
-                "options" => read_options(value, &mut values)
-                    .map_err(|error| parameter(replies::bad_parameter(error)))?,
-                _ if name.starts_with("_pq_.") => unknown_options.push(name),
-                _ => drop(values.insert(name.into(), value.as_slice().into())),
-            }
-        }
-        let application_name = values.remove("application_name").unwrap_or_default();
-        Ok(Request {
-            user,
-            database,
-            application_name: String::from_utf8_lossy(&application_name).into(),
-            params: self.gate.pools.context.param_sets.intern(values),
-            minor: startup.minor,
-            unknown_options,
-        })
-    }
-
-    fn console_rights(&self, request: &Request) -> Result<Option<ConsoleRights>, Refusal> {
-        if !CONSOLE.contains(&request.database.as_ref()) {
-            return Ok(None);
-        }
-        if self.config.process.admin_users.contains(&request.user) {
-            Ok(Some(ConsoleRights::Admin))
-        } else if self.config.process.stats_users.contains(&request.user) {
-            Ok(Some(ConsoleRights::Stats))
+    /// Who may use the console is said only to those who have proved who they are.
+    fn console_rights(&self, user: &Name) -> Result<ConsoleRights, Refusal> {
+        if self.config.process.admin_users.contains(user) {
+            Ok(ConsoleRights::Admin)
+        } else if self.config.process.stats_users.contains(user) {
+            Ok(ConsoleRights::Stats)
         } else {
-            Err(Refusal::new(LoginResult::AuthFailed, replies::no_console(&request.user)))
+            Err(Refusal::new(LoginResult::AuthFailed, replies::no_console(user)))
         }
     }
 
@@ -251,103 +183,14 @@ impl Login<'_> {
     }
 
     async fn authenticate(&mut self, request: &Request) -> Result<(), Refusal> {
-        let identities = self.gate.identities();
-        let secret = identities.secret(self.config, &request.user);
-        let auth_type = self.config.process.auth_type;
-        let refused = |reason: &dyn std::fmt::Display| {
-            tracing::info!(user = %request.user, %reason, "authentication failed");
-            Refusal::new(LoginResult::AuthFailed, replies::wrong_password(&request.user))
-        };
-        if auth_type == AuthType::Trust {
-            let known =
-                identities.is_open(self.config) || identities.knows(self.config, &request.user);
-            return if known { Ok(()) } else { Err(refused(&"the user is not known")) };
-        }
-        match exchange_for(auth_type, secret.as_ref()) {
-            Exchange::None => Ok(()),
-            Exchange::Refuse(reason) => Err(refused(&format!("{reason:?}"))),
-            Exchange::Md5 => {
-                let md5 = Md5Server::new(&request.user, secret.as_ref())
-                    .map_err(|error| refused(&error))?;
-                let mut bytes = Vec::new();
-                backend::put_auth_md5(&mut bytes, md5.salt());
-                self.incoming.send(&bytes).await?;
-                let message = self.password_message().await?;
-                let answer =
-                    frontend::read_password(&message).map_err(|error| malformed(&error))?;
-                md5.response(answer).map_err(|error| refused(&error))
-            }
-            Exchange::Scram => {
-                let subject = identities.verifiers.subject(&request.user, secret.as_ref());
-                let scram = ScramServer::new(subject, ChannelBinding::default())
-                    .map_err(|error| refused(&error))?;
-                let keys = self.scram(scram, &refused).await?;
-                if let Some(StoredSecret::Scram(verifier)) = &secret {
-                    identities.verifiers.remember(&request.user, verifier, keys);
-                }
-                Ok(())
-            }
-        }
+        let proof = Proof { config: self.config, user: &request.user, incoming: self.incoming };
+        proof.run(&self.gate.identities()).await
     }
 
-    async fn scram(
-        &mut self,
-        scram: ScramServer,
-        refused: &(dyn Fn(&dyn std::fmt::Display) -> Refusal + Sync),
-    ) -> Result<ScramKeys, Refusal> {
-        let mut bytes = Vec::new();
-        backend::put_auth_sasl(&mut bytes, &[MECHANISM]);
-        self.incoming.send(&bytes).await?;
-        let message = self.password_message().await?;
-        let (mechanism, data) =
-            frontend::read_sasl_initial(&message).map_err(|error| malformed(&error))?;
-        if mechanism != MECHANISM.as_bytes() {
-            let text = "client selected an invalid SASL authentication mechanism";
-            return Err(Refusal::new(LoginResult::Protocol, replies::bad_login(text)));
-        }
-        let (scram, first) = scram.client_first(data).map_err(|error| refused(&error))?;
-        bytes.clear();
-        backend::put_auth_sasl_continue(&mut bytes, &first);
-        self.incoming.send(&bytes).await?;
-        let message = self.password_message().await?;
-        let data = message.get(frame::HEADER..).unwrap_or_default();
-        let success = scram.client_final(data).map_err(|error| refused(&error))?;
-        bytes.clear();
-        backend::put_auth_sasl_final(&mut bytes, &success.server_final);
-        self.incoming.send(&bytes).await?;
-        Ok(success.keys)
-    }
-
-    /// The next message, which must be a password or a SASL response.
-    async fn password_message(&mut self) -> Result<Vec<u8>, Refusal> {
-        loop {
-            let header =
-                frame::header(self.incoming.buffer.filled()).map_err(|error| malformed(&error))?;
-            if let Some(header) = header {
-                if header.tag != tag::PASSWORD || header.size > MAX_LOGIN_MESSAGE {
-                    let text = "expected password response";
-                    return Err(Refusal::new(LoginResult::Protocol, replies::bad_login(text)));
-                }
-                if let Some(message) = self.incoming.buffer.filled().get(..header.size) {
-                    let message = message.to_vec();
-                    self.incoming.buffer.consume(header.size);
-                    return Ok(message);
-                }
-            }
-            if self.incoming.stream.recv(&mut self.incoming.buffer).await? == 0 {
-                let text = "the client closed the connection during authentication";
-                return Err(Refusal::new(LoginResult::Protocol, replies::bad_login(text)));
-            }
-        }
-    }
-
-    async fn enter_console(
-        mut self,
-        request: Request,
-        rights: ConsoleRights,
-    ) -> Result<Pass, Refusal> {
+    async fn enter_console(mut self, request: Request) -> Result<Pass, Refusal> {
         self.negotiate(&request).await?;
         self.authenticate(&request).await?;
+        let rights = self.console_rights(&request.user)?;
         Ok(Pass::Console { user: request.user, rights })
     }
 
@@ -475,21 +318,4 @@ fn name_application(
         return Arc::clone(&welcome.params);
     }
     sets.with(&welcome.params, "application_name", Some(application_name.as_bytes()))
-}
-
-fn malformed(error: &dyn std::fmt::Display) -> Refusal {
-    Refusal::new(LoginResult::Protocol, replies::bad_login(&error.to_string()))
-}
-
-fn read_options(value: &[u8], values: &mut Values) -> Result<(), String> {
-    for (name, value) in crate::session::options::parse(value).map_err(|error| error.to_string())? {
-        let name = String::from_utf8_lossy(&name).to_ascii_lowercase();
-        values.insert(name.into(), value.into());
-    }
-    Ok(())
-}
-
-/// PostgreSQL's spellings of false for `replication`.
-fn is_off(value: &[u8]) -> bool {
-    [&b"0"[..], b"off", b"false", b"no"].iter().any(|off| value.eq_ignore_ascii_case(off))
 }

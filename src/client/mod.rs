@@ -1,5 +1,6 @@
 //! Clients: how they come in ([`Gate`]), and how they are served ([`serve`]).
 
+mod authenticate;
 mod checkout;
 mod disconnect;
 mod gate;
@@ -8,7 +9,9 @@ mod hold;
 mod identity;
 mod limits;
 mod login;
+mod refusal;
 pub mod replies;
+mod request;
 mod serve;
 mod worker;
 

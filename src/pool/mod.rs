@@ -11,6 +11,7 @@ mod departed;
 mod dial;
 mod directory;
 mod error;
+mod farewell;
 mod keeper;
 mod lease;
 mod pauses;

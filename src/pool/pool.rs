@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
@@ -17,11 +17,9 @@ use super::welcome::Welcomes;
 use super::{CloseReason, Lease, PoolError, PoolKey, PoolsContext, Ticket, Waiting};
 use crate::auth::ServerCredential;
 use crate::config::PoolSettings;
-use crate::net::{Buffer, Stream};
 use crate::server::{Blueprint, Server, ServerId, drain_news};
 use crate::stats::{ErrorCounts, PoolStats, ServerRecord, ServerState};
 use crate::types::{PoolMode, WorkerId};
-use crate::wire::frontend;
 
 /// The servers of one database and user, and the clients that wait for them.
 pub struct Pool {
@@ -335,39 +333,6 @@ impl Pool {
         self.pump_later();
     }
 
-    /// Closes a server that the schedule does not count any more. Where a limit is shared its place is free once the
-    /// server has gone: until then it is one of PostgreSQL's connections.
-    pub(super) fn close(&self, pooled: Pooled, reason: CloseReason) {
-        self.closes.count(reason);
-        let record = &pooled.server.record;
-        self.servers.lock().remove(&record.id);
-        tracing::debug!(pool = %self.key, server = record.id, pid = record.pid, reason = reason.as_str(), "server closed");
-        pooled.server.stream.farewell(&frontend::TERMINATE);
-        let Pooled { server, mut permit, .. } = pooled;
-        if permit.is_limited() {
-            permit.leave();
-            self.context.control.spawn(see_off(server.stream, permit));
-        }
-    }
-
-    /// Closes idle servers for which `unfit` says so.
-    pub(super) fn close_idle(
-        &self,
-        reason: CloseReason,
-        mut unfit: impl FnMut(&Server) -> bool,
-    ) -> usize {
-        let removed = self.core.lock().remove_idle(Instant::now(), |pooled| unfit(&pooled.server));
-        let count = removed.len();
-        removed.into_iter().for_each(|pooled| self.close(pooled, reason));
-        count
-    }
-
-    /// Closes one idle server to make room for another pool's.
-    pub(super) fn evict_idle(&self) -> bool {
-        let evicted = self.core.lock().evict_idle();
-        evicted.map(|pooled| self.close(pooled, CloseReason::Evicted)).is_some()
-    }
-
     /// Everybody in the queue gets this error.
     pub fn dismiss_waiters(&self, error: &PoolError) {
         let dismissed = self.core.lock().dismiss_all(Instant::now());
@@ -391,23 +356,6 @@ impl fmt::Debug for Pool {
         f.debug_struct("Pool").field("key", &self.key).finish_non_exhaustive()
     }
 }
-
-/// Waits until a server that was told goodbye has closed, within reason.
-async fn see_off(stream: Stream, permit: Permit) {
-    let gone = async {
-        let Ok(mut stream) = stream.rehome() else { return };
-        let mut buffer = Buffer::new();
-        while let Ok(1..) = stream.recv(&mut buffer).await {
-            buffer.consume(buffer.filled().len());
-        }
-    };
-    // A server that does not close in time has most likely gone without a word.
-    let _ = tokio::time::timeout(SEEN_OFF, gone).await;
-    drop(permit);
-}
-
-/// PostgreSQL takes milliseconds to end a session.
-const SEEN_OFF: Duration = Duration::from_secs(1);
 
 fn limits(settings: &PoolSettings) -> Limits {
     Limits {

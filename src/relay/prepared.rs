@@ -97,7 +97,10 @@ impl Conversation<'_> {
 
     /// True when what this name means depends on a batch that is under way.
     pub(super) fn must_wait(&self, name: &[u8]) -> bool {
-        self.session.statement(name).is_some_and(|statement| self.is_doubtful(statement))
+        match self.session.statement(name) {
+            Some(statement) => self.is_doubtful(statement),
+            None => !name.is_empty() && self.server.progress.may_keep(name),
+        }
     }
 
     /// True when the server holds a shared statement under this very name.

@@ -112,10 +112,26 @@ impl Relay {
             return Err(Outcome::ClientLeft);
         }
         moved |= self.receive_requests(cx, client, talk)?;
+        moved |= self.resolve_doubt(talk);
         if moved {
             self.check_settled(talk, None)?;
         }
         Ok(moved)
+    }
+
+    /// Asks an empty query where only its answer shows whether the server has said its last word.
+    fn resolve_doubt(&mut self, talk: &mut Conversation<'_>) -> bool {
+        let wanted = talk.server.progress.wants_probe()
+            && talk.release != Release::Never
+            && self.requests.at_boundary();
+        if wanted {
+            let mut bytes = Vec::new();
+            frontend::put_query(&mut bytes, "");
+            talk.server.progress.sent(Entry::new(Request::Query, Origin::Injected));
+            talk.server.unnamed = 0;
+            self.requests.insert(&bytes);
+        }
+        wanted
     }
 
     /// Lets the server go when nothing is outstanding, nothing is half sent in either direction, and nothing pins it.
@@ -255,9 +271,7 @@ impl Relay {
     ) -> Poll<io::Result<usize>> {
         self.requests.release(client.pool);
         let received = client.stream.poll_recv(cx, &mut self.requests.buffer, client.pool);
-        if let Poll::Ready(Ok(_)) = received
-            && self.requests.buffer.is_full()
-        {
+        if matches!(received, Poll::Ready(Ok(_))) && self.requests.buffer.is_full() {
             self.requests.buffer.enlarge(client.pool);
         }
         received

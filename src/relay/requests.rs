@@ -201,7 +201,7 @@ impl Requests {
     }
 
     /// Puts bytes in front of the message that is looked at.
-    fn insert(&mut self, bytes: &[u8]) {
+    pub(super) fn insert(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.buffer.replace(self.ready..self.ready, bytes);
             self.ready += bytes.len();

@@ -49,6 +49,9 @@ pub async fn clean(server: &mut Server, reset_query: &str) -> Result<(), CleanEr
     }
     let mut drain = Drain::default();
     drain.end_requests(server).await?;
+    if server.progress.wants_probe() {
+        drain.run(server, "").await?;
+    }
     // The last client's parameters were being set when its query was cancelled: it is not known which of them hold.
     drain.refusal()?;
     if server.progress.status() != TransactionStatus::Idle {

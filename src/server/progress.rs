@@ -136,6 +136,8 @@ pub struct Progress {
     /// A Sync was taken for one that the server ignores since it reads COPY data. That is certain when the COPY
     /// succeeds; when it fails the server may have failed before it came to that Sync, and honours it.
     ignored_sync: bool,
+    /// That COPY has failed: one more ReadyForQuery may come, until something later is answered.
+    uncertain: bool,
     /// A reply came that nothing asked for.
     out_of_sync: bool,
 }
@@ -173,7 +175,13 @@ impl Progress {
 
     /// True when the server may be handed to another client.
     pub fn is_settled(&self) -> bool {
-        self.is_quiet() && self.status == TransactionStatus::Idle && !self.lost
+        self.is_quiet() && self.status == TransactionStatus::Idle && !self.lost && !self.uncertain
+    }
+
+    /// True when all that keeps the server from being settled is that one more ReadyForQuery may come. The answer to
+    /// any query shows whether it does.
+    pub fn wants_probe(&self) -> bool {
+        self.uncertain && self.is_quiet() && self.status == TransactionStatus::Idle && !self.lost
     }
 
     /// True when the server owes nothing: it waits for the client.
@@ -199,6 +207,15 @@ impl Progress {
     /// True when a batch was sent whole, and what became of it is not known yet.
     pub fn is_open(&self, batch: u64) -> bool {
         batch < self.begun && batch >= self.ended
+    }
+
+    /// True when a name was given up in a batch that may yet fail before that. Looks at every outstanding request: only
+    /// for names that mean nothing now, which are errors in the end.
+    pub fn may_keep(&self, name: &[u8]) -> bool {
+        let gives_up =
+            |entry: &&Entry| entry.request == Request::Close && entry.name.as_deref() == Some(name);
+        self.awaits_ready()
+            && self.queue.iter().filter(gives_up).any(|entry| self.is_open(entry.batch))
     }
 
     /// True when the server owes a ReadyForQuery, for which it needs nothing more from the client.
@@ -295,6 +312,7 @@ impl Progress {
         if !fits {
             return self.misfit();
         }
+        self.uncertain = false;
         match tag {
             tag::COPY_IN_RESPONSE => self.copy_in_begins(),
             tag::COMMAND_COMPLETE => (self.copy, self.ignored_sync) = (Copy::None, false),
@@ -306,11 +324,16 @@ impl Progress {
         verdict(origin)
     }
 
-    /// Judges ReadyForQuery. `None`: nobody asked for it.
+    /// Judges ReadyForQuery. `None`: it answers nothing that is outstanding.
     pub fn ready(&mut self, status: TransactionStatus) -> Option<Entry> {
         self.status = status;
         self.copy = Copy::None;
         match self.queue.front().map(|head| head.request) {
+            // Nothing ends without an answer of its own: this one belongs to the Sync taken for ignored.
+            head if self.uncertain && head != Some(Request::Sync) => {
+                (self.open_batch, self.skipping) = (self.open_batch && !self.skipping, false);
+                None
+            }
             Some(Request::Query | Request::FunctionCall | Request::Sync) => self.pop(),
             _ => {
                 self.misfit();
@@ -322,7 +345,7 @@ impl Progress {
     /// Judges ErrorResponse. `undo` is called for each request that failed or will never be executed, the last first.
     pub fn error(&mut self, undo: &mut dyn FnMut(Entry)) -> Verdict {
         self.copy = Copy::None;
-        self.lost |= std::mem::take(&mut self.ignored_sync);
+        self.uncertain = std::mem::take(&mut self.ignored_sync);
         let Some(head) = self.queue.front() else {
             // Nobody asked: the server is ending the connection.
             self.lost = true;

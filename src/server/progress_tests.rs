@@ -109,6 +109,20 @@ fn an_error_at_sync_does_not_skip() {
 }
 
 #[test]
+fn a_batch_is_open_from_its_sync_to_its_ready_for_query() {
+    let mut progress = Progress::default();
+    send(&mut progress, "PBE");
+    assert!(progress.batch() == 0 && !progress.is_open(0), "its own requests may count on it");
+    send(&mut progress, "SQP");
+    assert_eq!(progress.batch(), 2);
+    assert_eq!([0, 1, 2].map(|batch| progress.is_open(batch)), [true, true, false]);
+    receive(&mut progress, "12Ci");
+    assert_eq!([0, 1, 2].map(|batch| progress.is_open(batch)), [false, true, false]);
+    receive(&mut progress, "Ci");
+    assert!(!progress.awaits_ready());
+}
+
+#[test]
 fn undo_names_what_never_happened_last_first() {
     let mut progress = Progress::default();
     send(&mut progress, "PBES");
@@ -162,7 +176,41 @@ fn copy_in_extended_ignores_the_sync_before_its_data() {
 fn copy_in_extended_all_at_once() {
     assert!(settled_after("PBESddcS", "12GCi"));
     assert!(settled_after("PBEddcS", "12GCi"));
-    assert!(settled_after("PBESddcS", "12GEi"), "bad data: the first Sync was ignored");
+}
+
+#[test]
+fn a_copy_that_fails_may_have_honoured_the_sync_before_its_data() {
+    // Bad data: the first Sync was ignored. An empty query tells.
+    let mut progress = Progress::default();
+    send(&mut progress, "PBESddcS");
+    receive(&mut progress, "12GEi");
+    assert!(progress.wants_probe() && !progress.is_settled());
+    send(&mut progress, "iQ");
+    assert_eq!(receive(&mut progress, "Ii"), "");
+    assert!(progress.is_settled());
+    // It failed before it read that Sync: two answers come, the second one before, or instead of, the probe's.
+    for extra_first in [true, false] {
+        let mut progress = Progress::default();
+        send(&mut progress, "PBESddcS");
+        receive(&mut progress, if extra_first { "12GEii" } else { "12GEi" });
+        send(&mut progress, "iQ");
+        let expected = if extra_first { "" } else { "i" };
+        assert_eq!(receive(&mut progress, if extra_first { "Ii" } else { "iIi" }), expected);
+        assert!(progress.is_settled() && !progress.is_lost());
+    }
+    // The same while the client has not sent its second Sync: the server does not skip.
+    let mut progress = Progress::default();
+    send(&mut progress, "PBES");
+    receive(&mut progress, "12G");
+    send(&mut progress, "d");
+    receive(&mut progress, "E");
+    assert!(progress.is_skipping());
+    receive(&mut progress, "i");
+    assert!(!progress.is_skipping() && progress.wants_probe());
+    // Whatever is asked next tells as well.
+    send(&mut progress, "Q");
+    assert_eq!(receive(&mut progress, "Ci"), "Ci");
+    assert!(progress.is_settled());
 }
 
 #[test]

@@ -43,7 +43,7 @@ async fn a_skipped_request_does_not_open_anothers_unnamed_statement() {
         let secret = [f::parse("", "select 'secret'", &[]), f::sync()];
         assert_eq!(tags(&ask(&mut owner, &secret).await), "1Z");
         let mut other = login(&stage).await;
-        let failed = [&[bad.clone()], &skipped[..], &[f::sync()]].concat();
+        let failed = [std::slice::from_ref(&bad), &skipped[..], &[f::sync()]].concat();
         assert_eq!(tags(&ask(&mut other, &failed).await), "EZ", "{skipped:?}");
         let answer = ask(&mut other, &run_unnamed()).await;
         assert_eq!(tags(&answer), "EZ", "{skipped:?}: {answer:?}");

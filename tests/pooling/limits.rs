@@ -209,3 +209,22 @@ async fn the_warmest_server_is_reused() {
         assert_eq!(backend_pid(&mut clients[0]).await, last, "last in, first out");
     }
 }
+
+#[tokio::test]
+async fn pools_that_keep_a_minimum_do_not_evict_each_other() {
+    let cluster = Cluster::shared();
+    cluster.psql("create role min_a login; create role min_b login");
+    let stage = Stage::new("limit_min_cap", "min_pool_size = 2\nmax_db_connections = 2");
+    let mut eye = stage.eye().await;
+    for user in ["min_a", "min_b"] {
+        let mut client = login_as(&stage.pgusher, &stage.database, user).await;
+        assert_eq!(client.query("select current_user").await.value(), user);
+    }
+    eye.expect(2).await;
+    let pids = "select string_agg(pid::text, ' ' order by pid) from pg_stat_activity \
+                where datname = 'limit_min_cap'";
+    let before = cluster.psql(pids);
+    // Several rounds of the keeper, who would dial for the minimum.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(cluster.psql(pids), before);
+}

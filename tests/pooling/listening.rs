@@ -2,6 +2,7 @@
 
 use std::net::Ipv6Addr;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use pgusher_testkit::{Cluster, Pgusher, RawClient, Signal, free_port, wait_for};
 
@@ -49,7 +50,7 @@ async fn a_unix_socket_left_by_a_crash_is_replaced() {
     let path = leftover.join("again.toml");
     let config = trusting_config(&own, &sections).replace("{port}", &dead.port().to_string());
     std::fs::write(&path, config).unwrap();
-    let mut child = std::process::Command::new(BINARY).arg(&path).spawn().unwrap();
+    let mut child = Command::new(BINARY).arg(&path).stderr(Stdio::null()).spawn().unwrap();
     let came = wait_for(LIMIT, || std::os::unix::net::UnixStream::connect(&stale).is_ok()).await;
     if came {
         one_plus_one(RawClient::connect_unix(&leftover, dead.port()).await).await;

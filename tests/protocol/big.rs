@@ -21,7 +21,7 @@ struct Gauge {
 impl Gauge {
     fn start(site: &Site) -> Self {
         let pid = site.pgusher.pid();
-        let before = rss_kib(pid).unwrap();
+        let before = rss_kib(pid).expect("pgusher runs");
         let seen = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(before));
         let shared = std::sync::Arc::clone(&seen);
         let peak = tokio::spawn(async move {

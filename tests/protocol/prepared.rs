@@ -182,7 +182,7 @@ async fn errors_name_the_clients_name() {
     assert_eq!(unknown.unwrap_error().code(), "26000");
     assert_eq!(unknown.unwrap_error().message(), "prepared statement \"my-name\" does not exist");
     let one = parse("my-name", "select 1", &[]);
-    assert!(batch(&mut client, &[one.clone()]).await.error.is_none());
+    assert!(batch(&mut client, std::slice::from_ref(&one)).await.error.is_none());
     let taken = batch(&mut client, &[one]).await;
     assert_eq!(taken.unwrap_error().code(), "42P05");
     assert_eq!(taken.unwrap_error().message(), "prepared statement \"my-name\" already exists");
@@ -292,4 +292,27 @@ async fn flushed_statements_are_answered_at_once() {
             ask(&[run("a", &[]), sync()]),
         ])
         .await;
+}
+
+#[tokio::test]
+async fn a_batch_does_not_count_on_one_that_failed() {
+    let site = site_with(1, "max_prepared_statements = 2");
+    let (fail, one) = (run("nobody", &[]), || run("one", &[]));
+    site.same(&[
+        ask(&[parse("one", "select 1", &[]), sync()]),
+        ask(&[parse("two", "select 2", &[]), parse("three", "select 3", &[]), sync()]),
+        // The server has lost the first: the Parse that brings it back is skipped in one batch, and due in the next.
+        asks(&[fail.clone(), one(), sync(), one(), sync()], 2),
+        ask(&[run("two", &[]), run("three", &[]), sync()]),
+        asks(
+            &[fail.clone(), run("one", &[]), run("two", &[]), sync(), run("three", &[]), sync()],
+            2,
+        ),
+        ask(&[one(), run("two", &[]), run("three", &[]), sync()]),
+        // A name that a failed batch did not take is free, and one that it did not free is taken.
+        asks(&[parse("bad", "selec", &[]), sync(), parse("bad", "select 'good'", &[]), sync()], 2),
+        ask(&[run("bad", &[]), sync()]),
+        asks(&[fail, close(b'S', "one"), sync(), one(), sync()], 2),
+    ])
+    .await;
 }

@@ -117,7 +117,7 @@ async fn functions_are_called() {
     let version: u32 = site.psql("select 'version()'::regprocedure::oid").parse().unwrap();
     let call = frontend::function_call(plus, &[Some("40"), Some("2")]);
     site.same(&[
-        ask(&[call.clone()]),
+        ask(std::slice::from_ref(&call)),
         ask(&[frontend::function_call(version, &[])]),
         ask(&[frontend::function_call(1, &[])]),
         asks(&[call.clone(), frontend::query("select 1"), call, frontend::sync()], 4),

@@ -19,7 +19,7 @@ async fn login(
 }
 
 async fn pooled(site: &Site, params: &[(&str, &str)]) -> RawClient {
-    login(site, site.pgusher.port(), 0, params).await.unwrap()
+    login(site, site.pgusher.port(), 0, params).await.expect("a login")
 }
 
 #[tokio::test]
@@ -128,8 +128,8 @@ async fn bad_parameters_are_refused_in_the_servers_words() {
 async fn versions_are_negotiated() {
     let site = site(1);
     let unknown = ("_pq_.teleport", "1");
-    let cases: [(u16, &[(&str, &str)], Option<u32>, usize); 5] = [
-        (0, &[], None, 4),
+    let cases = [
+        (0, &[][..], None, 4),
         (2, &[], None, 32),
         (9999, &[], Some(2), 32),
         (0, &[unknown], Some(0), 4),

@@ -42,7 +42,7 @@ fn fake(config: &str) -> PgusherBuilder {
 fn starts_talks_and_ends() {
     let mut pgusher = fake("{port} {http_port} first").file("users.txt", "dir={dir}").start();
     pgusher.wait_log("listening for first", LIMIT);
-    assert!(pgusher.log().contains(&format!("users: dir={}", pgusher.dir().display())));
+    pgusher.wait_log(&format!("users: dir={}", pgusher.dir().display()), LIMIT);
     assert_eq!(
         pgusher.url("db", "me", "pw"),
         format!("postgres://me:pw@127.0.0.1:{}/db", pgusher.port())
