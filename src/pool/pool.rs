@@ -322,8 +322,9 @@ impl Pool {
 
     /// Closes a server that was in use.
     pub(super) fn retire(self: &Arc<Self>, pooled: Pooled, reason: CloseReason) {
-        self.core.lock().lost(Instant::now());
+        // In this order: until its connection is closed it counts, or another thread dials one too many.
         self.close(pooled, reason);
+        self.core.lock().lost(Instant::now());
         self.pump_later();
     }
 
