@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Options after the dashes, as in: make bench ARGS="--quick --only pgusher,pgbouncer"
 ARGS ?=
 
-.PHONY: help demo test bench lint setup
+.PHONY: help demo test bench lint fuzz setup
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -19,6 +19,9 @@ test: setup ## Runs all tests, against a real PostgreSQL of their own
 bench: ## Compares with PgBouncer, haproxy and no pooler at all
 	.ci/setup bench
 	$(CARGO) bench --locked --bench compare -- $(ARGS)
+
+fuzz: setup ## Throws random bytes at everything that reads bytes from outside
+	tests/fuzz/run $(ARGS)
 
 lint: ## Checks formatting and lints
 	$(CARGO) fmt --all --check
