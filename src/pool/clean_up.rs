@@ -39,11 +39,7 @@ impl Pool {
         if lease.progress.is_lost() || lease.backend.is_doubtful() {
             return;
         }
-        let reset = if lease.needs_reset {
-            self.settings().server_reset_query.clone()
-        } else {
-            String::new()
-        };
+        let reset = self.reset_query(&lease);
         match tokio::time::timeout(CLEAN_LIMIT, clean(&mut lease, &reset)).await {
             Ok(Ok(())) => {
                 lease.needs_reset = false;
@@ -55,6 +51,16 @@ impl Pool {
             Err(_) => {
                 tracing::debug!(pool = %self.key, server = lease.record.id, "server did not come to rest")
             }
+        }
+    }
+
+    /// What the next client must not find is discarded. In session mode the operator says how; elsewhere a client that
+    /// was pinned leaves what nobody can list.
+    fn reset_query(&self, lease: &Lease) -> String {
+        match (lease.needs_reset, self.is_session_mode()) {
+            (false, _) => String::new(),
+            (true, true) => self.settings().server_reset_query.clone(),
+            (true, false) => "DISCARD ALL".to_owned(),
         }
     }
 }
