@@ -190,7 +190,6 @@ impl Client {
         self.record.client.enter(ClientState::Idle, 0);
         let named = u32::try_from(self.session.named_statements()).unwrap_or(u32::MAX);
         self.record.client.prepared.store(named, Ordering::Relaxed);
-        self.note_name();
     }
 
     /// Enters the application_name, if the client has SET anything.
