@@ -103,6 +103,23 @@ impl Replies {
             let verdict = self.look(header, talk, now)?;
             self.swallowing = verdict == Verdict::Swallow;
             self.passing = header.size;
+            if matches!(header.tag, tag::DATA_ROW | tag::COPY_DATA) && !self.swallowing {
+                self.pass_alike(header.tag);
+            }
+        }
+    }
+
+    /// Passes rows that stand whole in the buffer. A row changes nothing in the conversation, so what was judged of one
+    /// holds for those of its type that follow it.
+    fn pass_alike(&mut self, tag: u8) {
+        self.pass();
+        while self.passing == 0 {
+            match frame::header(self.unseen()) {
+                Ok(Some(next)) if next.tag == tag && next.size <= self.unseen().len() => {
+                    self.ready += next.size;
+                }
+                _ => return,
+            }
         }
     }
 
