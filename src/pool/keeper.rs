@@ -27,8 +27,8 @@ impl Pool {
     pub(super) fn look_after(self: &Arc<Self>) {
         self.hear_idle();
         let now = Instant::now();
-        let idle_timeout = self.settings().server_idle_timeout;
-        let minimum = self.settings().min_pool_size;
+        let settings = self.settings();
+        let (idle_timeout, minimum) = (settings.server_idle_timeout, settings.min_pool_size);
         self.close_idle(CloseReason::Lifetime, |server| self.is_too_old(server, now));
         let mut spare = self.total_servers().saturating_sub(minimum);
         self.close_idle(CloseReason::Idle, |server| {

@@ -64,14 +64,19 @@ impl Relay {
         let Some(sql) = params::replay_sql(&talk.server.applied, &talk.session.params) else {
             return;
         };
-        let mut bytes = Vec::new();
-        frontend::put_query(&mut bytes, &sql);
-        talk.server.progress.sent(Entry::new(Request::Query, Origin::Injected));
-        talk.server.unnamed = 0;
+        self.inject_query(talk, &sql);
         talk.server.applied = std::sync::Arc::clone(&talk.session.params);
         talk.cells.replays.add(1);
-        self.requests.buffer.replace(0..0, &bytes);
-        self.requests.ready = bytes.len();
+    }
+
+    /// Asks the server something on pgusher's own account, in front of what the client asks next.
+    fn inject_query(&mut self, talk: &mut Conversation<'_>, sql: &str) {
+        let mut bytes = Vec::new();
+        frontend::put_query(&mut bytes, sql);
+        talk.server.progress.sent(Entry::new(Request::Query, Origin::Injected));
+        // A simple query drops the unnamed statement.
+        talk.server.unnamed = 0;
+        self.requests.insert(&bytes);
     }
 
     /// Moves bytes until nothing moves any more, or the server is not needed any more.
@@ -125,11 +130,7 @@ impl Relay {
             && talk.release != Release::Never
             && self.requests.at_boundary();
         if wanted {
-            let mut bytes = Vec::new();
-            frontend::put_query(&mut bytes, "");
-            talk.server.progress.sent(Entry::new(Request::Query, Origin::Injected));
-            talk.server.unnamed = 0;
-            self.requests.insert(&bytes);
+            self.inject_query(talk, "");
         }
         wanted
     }
