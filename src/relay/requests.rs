@@ -218,6 +218,20 @@ impl Requests {
         size
     }
 
+    /// Sends the message that is looked at behind `before`, with another name for the `old` bytes at `at` if there is one.
+    fn send_renamed(
+        &mut self,
+        header: Header,
+        before: &[u8],
+        renamed: Option<Vec<u8>>,
+        at: usize,
+        old: usize,
+    ) {
+        self.insert(before);
+        let size = renamed.map_or(header.size, |name| self.rename(header, at, old, &name));
+        self.pass_on(size);
+    }
+
     fn sync(&mut self, header: Header, talk: &mut Conversation<'_>) {
         self.last_bound = None;
         self.forward(header, talk, Entry::client(Request::Sync));
@@ -277,18 +291,15 @@ impl Requests {
             ParseFate::Wait => return Ok(self.postpone()),
             ParseFate::Answer => self.drop_message(header.size),
             ParseFate::Send(renamed) => {
-                self.insert(&before);
-                let size =
-                    renamed.map_or(header.size, |name| self.rename(header, HEADER, old, &name));
-                self.pass_on(size);
+                self.send_renamed(header, &before, renamed, HEADER, old);
             }
         }
         Ok(Look::Next)
     }
 
     fn bind(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
-        talk.cells.binds.add(1);
         let Names::Virtual { limit } = talk.names else {
+            talk.cells.binds.add(1);
             self.forward(header, talk, Entry::client(Request::Bind));
             return Ok(Look::Next);
         };
@@ -303,6 +314,8 @@ impl Requests {
         if talk.must_wait(names.statement) {
             return Ok(self.postpone());
         }
+        // Counted when it is sent: one that waits is looked at more than once.
+        talk.cells.binds.add(1);
         talk.requests_began();
         let (at, old, mut before) = (names.statement_at, names.statement.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, names.statement, &mut before);
@@ -310,9 +323,7 @@ impl Requests {
             .progress
             .sent(Entry { statement: statement.clone(), ..Entry::client(Request::Bind) });
         self.last_bound = statement;
-        self.insert(&before);
-        let size = renamed.map_or(header.size, |name| self.rename(header, at, old, &name));
-        self.pass_on(size);
+        self.send_renamed(header, &before, renamed, at, old);
         Ok(Look::Next)
     }
 
@@ -357,10 +368,7 @@ impl Requests {
         let (old, mut before) = (target.name.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, target.name, &mut before);
         talk.server.progress.sent(Entry { statement, ..Entry::client(request) });
-        self.insert(&before);
-        let size =
-            renamed.map_or(header.size, |name| self.rename(header, TARGET_NAME_AT, old, &name));
-        self.pass_on(size);
+        self.send_renamed(header, &before, renamed, TARGET_NAME_AT, old);
         Ok(Look::Next)
     }
 
