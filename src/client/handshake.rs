@@ -1,9 +1,10 @@
 //! The first packets of a connection: what does the visitor want?
 
 use std::io;
+use std::sync::Arc;
 
 use super::replies;
-use crate::net::{Buffer, Peer, Stream};
+use crate::net::{Buffer, Peer, Stream, TlsFacts};
 use crate::wire::ErrorFields;
 use crate::wire::startup::{self, Packet, Startup, StartupError};
 
@@ -16,6 +17,8 @@ pub struct Incoming {
     pub peer: Peer,
     /// Bytes that have arrived and were not looked at.
     pub buffer: Buffer,
+    /// What its TLS handshake settled; `None` without encryption.
+    pub tls: Option<Arc<TlsFacts>>,
 }
 
 /// What a visitor wants.
@@ -42,7 +45,7 @@ const MAX_REQUESTS: usize = 4;
 impl Incoming {
     /// A connection just accepted.
     pub fn new(stream: Stream, peer: Peer) -> Self {
-        Incoming { stream, peer, buffer: Buffer::new() }
+        Incoming { stream, peer, buffer: Buffer::new(), tls: None }
     }
 
     /// The next packet of the start-up phase.

@@ -115,7 +115,7 @@ enum Pass {
 
 impl Pass {
     fn admit(self, incoming: Incoming) -> Option<Entry> {
-        let Incoming { stream, buffer, peer } = incoming;
+        let Incoming { stream, buffer, peer, .. } = incoming;
         Some(match self {
             Pass::Client { session, pool, record, key, counted } => {
                 Entry::Client(Box::new(Admitted {

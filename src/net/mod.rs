@@ -5,9 +5,11 @@ mod deadline;
 mod dial;
 mod listen;
 mod stream;
+mod tls_facts;
 
 pub use buffer::{Buffer, BufferPool};
 pub use deadline::{Deadline, Deadlines, TICK};
 pub use dial::connect;
 pub use listen::{Listener, Peer, bind_all};
 pub use stream::Stream;
+pub use tls_facts::{ClientCertificate, TlsFacts};
