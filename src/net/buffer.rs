@@ -149,12 +149,39 @@ impl Buffer {
 /// The spare memory of one thread.
 #[derive(Debug, Default)]
 pub struct BufferPool {
-    small: RefCell<Vec<Vec<u8>>>,
-    large: RefCell<Vec<Vec<u8>>>,
+    small: RefCell<Shelf>,
+    large: RefCell<Shelf>,
+}
+
+/// Spare pieces of one size.
+#[derive(Debug, Default)]
+struct Shelf {
+    pieces: Vec<Vec<u8>>,
+    /// The fewest that were here since the last [trim](Shelf::trim): so many nobody needed.
+    fewest: usize,
+}
+
+impl Shelf {
+    fn take(&mut self) -> Option<Vec<u8>> {
+        let piece = self.pieces.pop();
+        self.fewest = self.fewest.min(self.pieces.len());
+        piece
+    }
+
+    fn put(&mut self, piece: Vec<u8>) {
+        if self.pieces.len() < KEPT {
+            self.pieces.push(piece);
+        }
+    }
+
+    fn trim(&mut self) {
+        self.pieces.truncate(self.pieces.len() - self.fewest);
+        self.fewest = self.pieces.len();
+    }
 }
 
 impl BufferPool {
-    fn shelf(&self, size: usize) -> Option<&RefCell<Vec<Vec<u8>>>> {
+    fn shelf(&self, size: usize) -> Option<&RefCell<Shelf>> {
         match size {
             SMALL => Some(&self.small),
             LARGE => Some(&self.large),
@@ -163,17 +190,20 @@ impl BufferPool {
     }
 
     fn take(&self, size: usize) -> Vec<u8> {
-        let kept = self.shelf(size).and_then(|shelf| shelf.borrow_mut().pop());
+        let kept = self.shelf(size).and_then(|shelf| shelf.borrow_mut().take());
         kept.unwrap_or_else(|| vec![0; size])
     }
 
     fn put(&self, bytes: Vec<u8>) {
         if let Some(shelf) = self.shelf(bytes.len()) {
-            let mut shelf = shelf.borrow_mut();
-            if shelf.len() < KEPT {
-                shelf.push(bytes);
-            }
+            shelf.borrow_mut().put(bytes);
         }
+    }
+
+    /// Gives back what was not needed since the last time.
+    pub fn trim(&self) {
+        self.small.borrow_mut().trim();
+        self.large.borrow_mut().trim();
     }
 }
 
@@ -201,7 +231,24 @@ mod tests {
         buffer.consume(3);
         buffer.release(&pool);
         assert_eq!(buffer.capacity(), 0);
-        assert_eq!(pool.small.borrow().len(), 1);
+        assert_eq!(pool.small.borrow().pieces.len(), 1);
+    }
+
+    #[test]
+    fn only_memory_that_is_needed_is_kept() {
+        let pool = BufferPool::default();
+        let spare = || pool.small.borrow().pieces.len();
+        for piece in [pool.take(SMALL), pool.take(SMALL), pool.take(SMALL)] {
+            pool.put(piece);
+        }
+        pool.trim();
+        assert_eq!(spare(), 3, "all of it was in use");
+        let needed = pool.take(SMALL);
+        pool.put(needed);
+        pool.trim();
+        assert_eq!(spare(), 1);
+        pool.trim();
+        assert_eq!(spare(), 0);
     }
 
     #[test]

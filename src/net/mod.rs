@@ -6,10 +6,12 @@ mod dial;
 mod listen;
 mod stream;
 mod tls_facts;
+mod watchlist;
 
 pub use buffer::{Buffer, BufferPool};
 pub use deadline::{Deadline, Deadlines, TICK};
 pub use dial::connect;
 pub use listen::{Listener, Peer, bind_all};
-pub use stream::Stream;
+pub use stream::{Stream, Suspended};
 pub use tls_facts::{ClientCertificate, TlsFacts};
+pub use watchlist::Watchlist;

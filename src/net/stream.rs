@@ -1,6 +1,7 @@
 //! A connected socket, polled by the one task that owns it.
 
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 
 use socket2::Socket;
@@ -35,6 +36,17 @@ impl Stream {
     /// When the registration fails; the socket is closed then.
     pub fn rehome(self) -> io::Result<Self> {
         Stream::new(self.io.into_inner())
+    }
+
+    /// True when nothing but the socket itself would tell that there is something to read.
+    #[allow(clippy::unused_self, reason = "only a plain socket never holds bytes back")]
+    pub fn can_suspend(&self) -> bool {
+        true
+    }
+
+    /// Takes the socket off its runtime, until [`Suspended::resume`].
+    pub fn suspend(self) -> Suspended {
+        Suspended { socket: self.io.into_inner() }
     }
 
     /// Takes the socket off its runtime.
@@ -163,11 +175,39 @@ impl Stream {
     }
 }
 
+/// A connection that no runtime watches.
+#[derive(Debug)]
+pub struct Suspended {
+    socket: Socket,
+}
+
+impl Suspended {
+    /// Registers the connection with the current runtime. What arrived meanwhile is seen by the first receive.
+    ///
+    /// # Errors
+    /// When the registration fails; the socket is closed then.
+    pub fn resume(self) -> io::Result<Stream> {
+        Ok(Stream { io: register(self.socket)?, primed: true })
+    }
+}
+
+impl AsFd for Suspended {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// What owns its descriptor and neither closes nor replaces it before it is dropped.
+pub(super) trait Owner: AsRawFd {}
+
+impl Owner for Socket {}
+impl Owner for OwnedFd {}
+
 #[allow(unsafe_code, reason = "tokio cannot check that a descriptor stays open; see below")]
-fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
-    // SAFETY: `AsyncFd` owns the socket until `into_inner`, and nothing here takes or replaces its descriptor, so it
-    // is valid and open for as long as it is registered.
-    Ok(unsafe { AsyncFd::register(socket) }?)
+pub(super) fn register<T: Owner>(owner: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: `AsyncFd` keeps the owner until `into_inner`, and an `Owner`'s descriptor is valid and open, and the
+    // same, for as long as the owner is there.
+    Ok(unsafe { AsyncFd::register(owner) }?)
 }
 
 #[cfg(test)]
@@ -205,6 +245,18 @@ mod tests {
         assert_eq!(ours.recv(&mut buffer).await.expect("recv"), 5);
         drop(theirs);
         std::future::poll_fn(|cx| ours.poll_peer_closed(cx)).await.expect("closed");
+    }
+
+    #[tokio::test]
+    async fn what_arrives_while_suspended_is_read() {
+        let (ours, mut theirs) = pair();
+        let suspended = ours.suspend();
+        theirs.write_all(b"meanwhile").expect("write");
+        let mut ours = suspended.resume().expect("resume");
+        let mut buffer = Buffer::new();
+        assert_eq!(ours.recv(&mut buffer).await.expect("recv"), 9);
+        theirs.write_all(b"later").expect("write");
+        assert_eq!(ours.recv(&mut buffer).await.expect("recv"), 5);
     }
 
     #[tokio::test]

@@ -75,6 +75,11 @@ impl Requests {
         self.ready == 0
     }
 
+    /// True when there are no bytes, and none are expected that belong to what was there.
+    pub(super) fn is_blank(&self) -> bool {
+        self.buffer.is_empty() && self.at_boundary() && self.dropping == 0 && !self.leaving
+    }
+
     /// Bytes that nobody has looked at.
     pub(super) fn unseen(&self) -> &[u8] {
         self.buffer.filled().get(self.ready..).unwrap_or_default()
