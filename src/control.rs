@@ -99,12 +99,12 @@ impl Control {
         }
     }
 
-    /// From now on this task is woken. Who wakes the client before that has been seen by [`Control::order`] after it.
+    /// From now on this task is woken. An order given before is seen by [`Control::order`] after this.
     pub fn watch(&self, cx: &Context<'_>) {
         *self.keeper.lock() = Keeper::Task(cx.waker().clone());
     }
 
-    /// From now on the bell is rung for this place.
+    /// From now on the bell is rung for this place. An order given before is seen by [`Control::order`] after this.
     pub fn park(&self, bell: &Arc<Bell>, place: u32) {
         *self.keeper.lock() = Keeper::Lot(Arc::clone(bell), place);
     }

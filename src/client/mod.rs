@@ -1,4 +1,4 @@
-//! Clients: how they come in ([`Gate`]), and how they are served ([`serve`]).
+//! Clients: how they come in ([`Gate`]), how they are served ([`serve`]), and where they rest ([`parking`]).
 
 mod authenticate;
 mod checkout;

@@ -1,10 +1,12 @@
 //! Where clients wait that have been idle for a while: without a task, without buffers, in one compact list.
 //!
 //! A task, its registration with the runtime and its deadline cost far more memory than what they look after. So a
-//! client that asks for nothing is [parked](Lot::park) when it arrives and whenever it has rested for [`PARK_AFTER`]:
-//! its task ends, its socket goes onto the lot's [`Watchlist`], and what makes it a client stays behind as [`Parked`].
-//! Bytes, the end of the connection, an order or a timeout give it a task again ([`serve`](super::serve::serve)).
-//! A busy client never gets here, so nothing of this costs a transaction anything.
+//! client that asks for nothing is [parked](Lot::park): its task ends, its socket goes onto the lot's [`Watchlist`], and
+//! what makes it a client stays behind as [`Parked`]. Bytes, the end of the connection, an order or a timeout give it a
+//! task again ([`serve`](super::serve::serve)).
+//!
+//! Clients are parked when they arrive, and when they have rested for as long as their [patience](Parked::patience)
+//! lasts. A busy client never gets here, so nothing of this costs its transactions anything.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -19,13 +21,13 @@ use super::serve::serve;
 use super::worker::Worker;
 use crate::cancel::Issued;
 use crate::control::{Bell, Order};
-use crate::net::{Suspended, Watchlist};
+use crate::net::{Suspended, TICK, Watchlist};
 use crate::session::VirtualSession;
 use crate::stats::Entered;
 
-/// How long a client rests before it is parked. Being parked and fetched costs some six system calls, more than a
-/// transaction; once a second and client that is nothing, while whoever pauses less keeps its task.
-pub(super) const PARK_AFTER: Duration = Duration::from_secs(1);
+/// How long a client that is busy now and then may rest before it is parked. Being parked and fetched costs some six
+/// system calls, more than a transaction: nothing if it happens once a second, too much if it happens ten times.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A client without a task: what it is, and nothing that it only needs while it asks for something.
 #[derive(Debug)]
@@ -39,14 +41,30 @@ pub(super) struct Parked {
     pub(super) present: Present,
     /// Since when it has asked for nothing, by the clock of the worker's deadlines.
     pub(super) resting_since: Duration,
+    /// When its last task ended, by the same clock; `None` for one that has just come.
+    pub(super) had_task: Option<Duration>,
 }
 
 impl Parked {
+    /// How long it may rest with the task that it is given `now`. One request alone does not make a client busy: it
+    /// is parked again right behind the reply, so that thousands that ask once in a while do not all have tasks.
+    /// Who is back before a second has passed keeps its task for that long.
+    pub(super) fn patience(&self, now: Duration) -> Duration {
+        let is_back_soon = self.had_task.is_some_and(|ended| now.saturating_sub(ended) < PATIENCE);
+        if is_back_soon { PATIENCE } else { Duration::ZERO }
+    }
+
     /// When `client_idle_timeout` is over.
     fn due(&self) -> Option<Duration> {
         let timeout = self.pool.settings().client_idle_timeout?;
-        Some(self.resting_since.saturating_add(timeout))
+        Some(idle_at(self.resting_since, timeout))
     }
+}
+
+/// When a rest has lasted for `timeout`. One tick more, since the clock may have been one tick behind when it began: a
+/// timeout is never early.
+pub(super) fn idle_at(resting_since: Duration, timeout: Duration) -> Duration {
+    resting_since.saturating_add(timeout).saturating_add(TICK)
 }
 
 /// The parked clients of one worker.

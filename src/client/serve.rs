@@ -11,7 +11,7 @@ use super::disconnect::{Goodbye, linger};
 use super::limits::{Counted, Guest, Present};
 use super::log;
 use super::login::Admitted;
-use super::parking::{PARK_AFTER, Parked};
+use super::parking::{Parked, idle_at};
 use super::replies;
 use super::worker::Worker;
 use crate::cancel::Issued;
@@ -42,8 +42,10 @@ pub(super) struct Client {
     pub(super) deadline: Deadline,
     /// Since when it has asked for nothing; `None` while it asks for something.
     resting_since: Option<Duration>,
-    /// When it was given this task: nobody is parked right after being woken.
+    /// When it was given this task.
     woken_at: Duration,
+    /// How long it may rest with this task.
+    patience: Duration,
     pub(super) worker: Rc<Worker>,
     counted: [Counted; 3],
     present: Present,
@@ -66,7 +68,17 @@ pub(super) fn arrive(worker: &Rc<Worker>, admitted: Admitted, present: Present) 
         log::arrival(&record.client);
     }
     let resting_since = worker.deadlines.elapsed();
-    let client = Parked { socket, session, pool, record, key, counted, present, resting_since };
+    let client = Parked {
+        socket,
+        session,
+        pool,
+        record,
+        key,
+        counted,
+        present,
+        resting_since,
+        had_task: None,
+    };
     if buffer.is_empty() { rest(worker, client) } else { serve(worker, client, buffer.filled()) }
 }
 
@@ -86,20 +98,26 @@ pub(super) fn serve(worker: &Rc<Worker>, client: Parked, early: &[u8]) {
 }
 
 /// Serves a client until it leaves, or rests for long.
-async fn live(mut client: Client) {
-    match client.converse().await {
-        Ok(()) => client.park(),
-        Err(goodbye) => {
-            client.log_departure(&goodbye);
-            // Boxed, so that the task of a client that stays does not carry the room for parting.
-            Box::pin(client.part(goodbye)).await;
+#[allow(clippy::manual_async_fn, reason = "an async fn would have room for its argument twice")]
+fn live(mut client: Client) -> impl Future<Output = ()> {
+    async move {
+        match client.converse().await {
+            Ok(()) => client.park(),
+            Err(goodbye) => {
+                client.log_departure(&goodbye);
+                // Boxed, so that the task of a client that stays does not carry the room for parting.
+                Box::pin(client.part(goodbye)).await;
+            }
         }
     }
 }
 
 impl Client {
     fn new(worker: &Rc<Worker>, client: Parked, early: &[u8]) -> std::io::Result<Self> {
-        let Parked { socket, session, pool, record, key, counted, present, resting_since } = client;
+        let now = worker.deadlines.elapsed();
+        let patience = client.patience(now);
+        let Parked { socket, session, pool, record, key, counted, present, resting_since, .. } =
+            client;
         let mut relay = Relay::default();
         relay.preload(early);
         Ok(Client {
@@ -115,7 +133,8 @@ impl Client {
             waiting: None,
             deadline: worker.deadlines.register(),
             resting_since: Some(resting_since),
-            woken_at: worker.deadlines.elapsed(),
+            patience,
+            woken_at: now,
             worker: Rc::clone(worker),
             counted,
             present,
@@ -125,11 +144,23 @@ impl Client {
     /// Gives the task up until the client wants something.
     fn park(self) {
         let Client { stream, session, pool, record, key, counted, present, worker, .. } = self;
-        let resting_since = self.resting_since.unwrap_or_else(|| worker.deadlines.elapsed());
+        let now = worker.deadlines.elapsed();
+        let resting_since = self.resting_since.unwrap_or(now);
         let socket = stream.suspend();
+        let had_task = Some(now);
         rest(
             &worker,
-            Parked { socket, session, pool, record, key, counted, present, resting_since },
+            Parked {
+                socket,
+                session,
+                pool,
+                record,
+                key,
+                counted,
+                present,
+                resting_since,
+                had_task,
+            },
         );
     }
 
@@ -146,11 +177,12 @@ impl Client {
                 Rest::Wanting => {}
                 Rest::Long => return Ok(()),
             }
-            match self.checkout().await {
-                Waited::Served(lease) => self.hold(lease).await?,
-                Waited::Refused => {}
+            let lease = match self.checkout().await {
+                Waited::Served(lease) => lease,
+                Waited::Refused => continue,
                 Waited::Left(goodbye) => return Err(goodbye),
-            }
+            };
+            self.hold(lease).await?;
         }
     }
 
@@ -195,16 +227,16 @@ impl Client {
         }
         let now = self.worker.deadlines.elapsed();
         let since = *self.resting_since.get_or_insert(now);
-        let idle_at = self.settings.client_idle_timeout.map(|timeout| since + timeout);
-        if idle_at.is_some_and(|at| now >= at) {
+        let due = self.settings.client_idle_timeout.map(|timeout| idle_at(since, timeout));
+        if due.is_some_and(|at| now >= at) {
             return Poll::Ready(Err(Goodbye::Told(replies::idle_timeout())));
         }
         let can_park = self.relay.is_blank() && self.stream.can_suspend();
-        let park_at = can_park.then(|| since.max(self.woken_at) + PARK_AFTER);
+        let park_at = can_park.then(|| since.max(self.woken_at) + self.patience);
         if park_at.is_some_and(|at| now >= at) {
             return Poll::Ready(Ok(Rest::Long));
         }
-        let next = idle_at.into_iter().chain(park_at).min();
+        let next = due.into_iter().chain(park_at).min();
         self.deadline.arm(next.map(|at| at - now));
         Poll::Pending
     }

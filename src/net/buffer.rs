@@ -5,6 +5,8 @@ use std::ops::Range;
 
 /// What a buffer starts with: several small transactions, or a piece of a large one.
 pub(super) const SMALL: usize = 16 * 1024;
+/// What suffices for most messages of a login.
+const TINY: usize = 1024;
 /// What it grows to when reads keep filling it. Larger ones cost more cache than they save in system calls.
 pub(super) const LARGE: usize = 64 * 1024;
 /// Buffers of either size that a thread keeps for the next borrower.
@@ -67,6 +69,16 @@ impl Buffer {
         }
         if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
             self.compact();
+        }
+    }
+
+    /// Makes room to receive into off the hot path, with memory of its own: a little, and more when that is full.
+    pub(super) fn prepare_alone(&mut self) {
+        if self.start > 0 {
+            self.compact();
+        }
+        if self.end == self.bytes.len() && self.end < SMALL {
+            self.bytes.resize((2 * self.end).clamp(TINY, SMALL), 0);
         }
     }
 
@@ -249,6 +261,25 @@ mod tests {
         assert_eq!(spare(), 1);
         pool.trim();
         assert_eq!(spare(), 0);
+    }
+
+    #[test]
+    fn a_buffer_alone_grows_as_it_fills() {
+        let mut buffer = Buffer::new();
+        for size in [TINY, 2 * TINY, 4 * TINY] {
+            buffer.prepare_alone();
+            assert_eq!(buffer.capacity(), size);
+            let space = buffer.space().len();
+            buffer.fill(space);
+        }
+        buffer.consume(1);
+        buffer.prepare_alone();
+        assert_eq!((buffer.capacity(), buffer.space().len()), (4 * TINY, 1));
+        buffer.reserve(SMALL);
+        let space = buffer.space().len();
+        buffer.fill(space);
+        buffer.prepare_alone();
+        assert_eq!(buffer.capacity(), SMALL, "what asks for more has to say so");
     }
 
     #[test]

@@ -148,7 +148,15 @@ impl Stream {
     /// # Errors
     /// The socket's.
     pub async fn recv(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
-        std::future::poll_fn(|cx| self.poll_recv(cx, buffer, &BufferPool::default())).await
+        std::future::poll_fn(|cx| {
+            if !self.primed {
+                // Whoever waits needs no memory.
+                drop(ready!(self.io.poll_read_ready(cx))?);
+            }
+            buffer.prepare_alone();
+            self.poll_recv(cx, buffer, &BufferPool::default())
+        })
+        .await
     }
 
     /// Sends all of `bytes`.
