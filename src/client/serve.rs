@@ -286,7 +286,8 @@ impl Client {
         if !Arc::ptr_eq(&self.named_by, &self.session.params) {
             self.named_by = Arc::clone(&self.session.params);
             let name = self.named_by.get("application_name").unwrap_or_default();
-            *self.record.client.application_name.lock() = String::from_utf8_lossy(name).into();
+            let name = self.record.intern(&String::from_utf8_lossy(name));
+            *self.record.client.application_name.lock() = name;
         }
     }
 

@@ -7,25 +7,40 @@ use std::ops::Range;
 pub(super) const SMALL: usize = 16 * 1024;
 /// What suffices for most messages of a login.
 const TINY: usize = 1024;
+/// What suffices for most requests. Thousands may wait in a queue with theirs.
+pub(super) const MODEST: usize = 4 * 1024;
 /// What it grows to when reads keep filling it. Larger ones cost more cache than they save in system calls.
 pub(super) const LARGE: usize = 64 * 1024;
-/// Buffers of either size that a thread keeps for the next borrower.
+/// Buffers of each size that a thread keeps for the next borrower.
 const KEPT: usize = 64;
 
 /// Bytes in flight between two sockets: filled at the end, consumed at the front, edited in between.
 ///
 /// An empty buffer owns no memory once it is [released](Buffer::release).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// How much it borrows first.
+    first: usize,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Buffer::new()
+    }
 }
 
 impl Buffer {
     /// A buffer without memory.
     pub const fn new() -> Self {
-        Buffer { bytes: Vec::new(), start: 0, end: 0 }
+        Buffer { bytes: Vec::new(), start: 0, end: 0, first: SMALL }
+    }
+
+    /// A buffer without memory, for what is mostly short.
+    pub const fn for_requests() -> Self {
+        Buffer { first: MODEST, ..Buffer::new() }
     }
 
     /// The bytes that are there.
@@ -65,7 +80,7 @@ impl Buffer {
     /// the memory is too short to be worth a system call.
     pub fn prepare(&mut self, pool: &BufferPool) {
         if self.bytes.is_empty() {
-            self.bytes = pool.take(SMALL);
+            self.bytes = pool.take(self.first);
         }
         if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
             self.compact();
@@ -82,12 +97,13 @@ impl Buffer {
         }
     }
 
-    /// Trades the memory for a large piece; bytes stay.
+    /// Trades the memory for a larger piece; bytes stay.
     pub fn enlarge(&mut self, pool: &BufferPool) {
-        if self.bytes.len() >= LARGE {
+        let size = if self.bytes.len() < SMALL { SMALL } else { LARGE };
+        if self.bytes.len() >= size {
             return;
         }
-        let mut larger = pool.take(LARGE);
+        let mut larger = pool.take(size);
         let length = self.len();
         if let Some(front) = larger.get_mut(..length) {
             front.copy_from_slice(self.filled());
@@ -161,6 +177,7 @@ impl Buffer {
 /// The spare memory of one thread.
 #[derive(Debug, Default)]
 pub struct BufferPool {
+    modest: RefCell<Shelf>,
     small: RefCell<Shelf>,
     large: RefCell<Shelf>,
 }
@@ -195,6 +212,7 @@ impl Shelf {
 impl BufferPool {
     fn shelf(&self, size: usize) -> Option<&RefCell<Shelf>> {
         match size {
+            MODEST => Some(&self.modest),
             SMALL => Some(&self.small),
             LARGE => Some(&self.large),
             _ => None,
@@ -214,6 +232,7 @@ impl BufferPool {
 
     /// Gives back what was not needed since the last time.
     pub fn trim(&self) {
+        self.modest.borrow_mut().trim();
         self.small.borrow_mut().trim();
         self.large.borrow_mut().trim();
     }
@@ -291,6 +310,23 @@ mod tests {
         buffer.consume(1);
         buffer.enlarge(&pool);
         assert_eq!((buffer.filled(), buffer.capacity()), (&b"ello"[..], LARGE));
+    }
+
+    #[test]
+    fn requests_start_modestly_and_grow_in_steps() {
+        let pool = BufferPool::default();
+        let mut buffer = Buffer::for_requests();
+        buffer.prepare(&pool);
+        for larger in [SMALL, LARGE, LARGE] {
+            let space = buffer.space().len();
+            buffer.fill(space);
+            buffer.enlarge(&pool);
+            assert_eq!(buffer.capacity(), larger);
+        }
+        buffer.consume(buffer.len());
+        buffer.release(&pool);
+        buffer.prepare(&pool);
+        assert_eq!(buffer.capacity(), MODEST);
     }
 
     proptest! {

@@ -37,7 +37,7 @@ pub enum RequestError {
 }
 
 /// The client's bytes: those ready to be sent, then those not yet looked at.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Requests {
     pub(super) buffer: Buffer,
     /// Bytes at the front that are ready to be sent.
@@ -62,6 +62,21 @@ enum Look {
     Next,
     /// More bytes have to come.
     More,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Requests {
+            buffer: Buffer::for_requests(),
+            ready: 0,
+            passing: 0,
+            dropping: 0,
+            postponed: false,
+            leaving: false,
+            discarding: false,
+            last_bound: None,
+        }
+    }
 }
 
 impl Requests {
