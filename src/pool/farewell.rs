@@ -16,6 +16,7 @@ impl Pool {
         let record = &pooled.server.record;
         self.servers.lock().remove(&record.id);
         tracing::debug!(pool = %self.key, server = record.id, pid = record.pid, reason = reason.as_str(), "server closed");
+        let mut pooled = pooled;
         pooled.server.stream.farewell(&frontend::TERMINATE);
         let Pooled { server, mut permit, .. } = pooled;
         if permit.is_limited() {
@@ -46,7 +47,7 @@ impl Pool {
 /// Waits until a server that was told goodbye has closed, within reason.
 async fn see_off(stream: Stream, permit: Permit) {
     let gone = async {
-        let Ok(mut stream) = stream.rehome() else { return };
+        let Ok(mut stream) = stream.rehome(None) else { return };
         let mut buffer = Buffer::new();
         while let Ok(1..) = stream.recv(&mut buffer).await {
             buffer.consume(buffer.filled().len());
