@@ -121,7 +121,7 @@ impl Client {
         let mut relay = Relay::default();
         relay.preload(early);
         Ok(Client {
-            stream: socket.resume()?,
+            stream: socket.resume(Some(&worker.sends))?,
             relay,
             named_by: Arc::clone(&session.params),
             session,
@@ -198,7 +198,7 @@ impl Client {
                 Poll::Ready(Ok(true)) => continue,
                 Poll::Ready(Ok(false)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Goodbye::Failed(error.kind()))),
-                Poll::Pending => return self.rest(),
+                Poll::Pending => return self.rest(cx),
             }
             match self.relay.next_wish(&mut self.session) {
                 Ok(Wish::Server) => return Poll::Ready(Ok(Rest::Wanting)),
@@ -214,13 +214,13 @@ impl Client {
                     self.cells().client_received.add(count as u64);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Goodbye::Failed(error.kind()))),
-                Poll::Pending => return self.rest(),
+                Poll::Pending => return self.rest(cx),
             }
         }
     }
 
     /// Nothing to do: gives memory back and watches the clock.
-    fn rest(&mut self) -> Poll<Result<Rest, Goodbye>> {
+    fn rest(&mut self, cx: &Context<'_>) -> Poll<Result<Rest, Goodbye>> {
         self.relay.release(&self.worker.buffers);
         if self.deadline.is_armed() && !self.deadline.is_over() {
             return Poll::Pending;
@@ -231,10 +231,15 @@ impl Client {
         if due.is_some_and(|at| now >= at) {
             return Poll::Ready(Err(Goodbye::Told(replies::idle_timeout())));
         }
-        let can_park = self.relay.is_blank() && self.stream.can_suspend();
+        let can_park = self.relay.is_blank() && self.stream.is_sent();
         let park_at = can_park.then(|| since.max(self.woken_at) + self.patience);
         if park_at.is_some_and(|at| now >= at) {
-            return Poll::Ready(Ok(Rest::Long));
+            if self.stream.can_suspend() {
+                return Poll::Ready(Ok(Rest::Long));
+            }
+            // Its last reply goes out with those of the others; it is looked at again behind them.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let next = due.into_iter().chain(park_at).min();
         self.deadline.arm(next.map(|at| at - now));
@@ -347,11 +352,12 @@ mod tests {
     }
 
     /// Thousands of clients are parked, and thousands may ask for something within a second: what each takes counts.
-    /// Measured 1 and 2 when this was written.
+    /// Measured 208 and TASK when this was written.
     #[test]
     fn a_client_stays_small() {
         let (parked, task) = (std::mem::size_of::<Parked>(), size_of_output(live));
-        assert!(parked <= 1, "a parked client has grown to {parked} bytes");
-        assert!(task <= 2, "a client's task has grown to {task} bytes");
+        println!("SIZES {parked} {task}");
+        assert!(parked <= 208, "a parked client has grown to {parked} bytes");
+        assert!(task <= 928, "a client's task has grown to {task} bytes");
     }
 }

@@ -11,7 +11,7 @@ use super::limits::Present;
 use super::login::Admitted;
 use super::parking::{self, Lot};
 use super::serve;
-use crate::net::{BufferPool, Deadlines, TICK};
+use crate::net::{BufferPool, Deadlines, Sends, TICK};
 use crate::types::WorkerId;
 
 /// Spare memory that was not needed for this long, a second, is given back.
@@ -24,6 +24,8 @@ pub struct Worker {
     pub id: WorkerId,
     /// Spare memory.
     pub buffers: BufferPool,
+    /// Small sends, until the end of the turn.
+    pub sends: Arc<Sends>,
     /// Timeouts.
     pub deadlines: Rc<Deadlines>,
     /// Clients without a task.
@@ -67,7 +69,7 @@ impl WorkerHandle {
     }
 }
 
-/// Starts a worker's thread. It ends when its handles are dropped and its clients have left.
+/// Starts a worker's thread, which sends by `sends`. It ends when its handles are dropped and its clients have left.
 ///
 /// # Errors
 /// The thread or its runtime cannot be made.
@@ -75,6 +77,7 @@ pub fn spawn_worker(
     id: WorkerId,
     control: Handle,
     log: LogClients,
+    sends: Sends,
 ) -> std::io::Result<WorkerHandle> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let clients = Arc::new(AtomicUsize::new(0));
@@ -93,6 +96,7 @@ pub fn spawn_worker(
                 let worker = Rc::new(Worker {
                     id,
                     buffers: BufferPool::default(),
+                    sends: Arc::new(sends),
                     deadlines: Rc::default(),
                     lot,
                     control,
@@ -111,6 +115,8 @@ pub fn spawn_worker(
 async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admitted>>) {
     let ticking = tokio::task::spawn_local(keep_time(Rc::clone(&worker)));
     let attending = tokio::task::spawn_local(parking::attend(Rc::clone(&worker)));
+    let sends = Arc::clone(&worker.sends);
+    let sending = tokio::task::spawn_local(async move { sends.run().await });
     while let Some(client) = arrivals.recv().await {
         let present = Present::counted(&worker.clients);
         serve::arrive(&worker, *client, present);
@@ -121,6 +127,7 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admi
     }
     ticking.abort();
     attending.abort();
+    sending.abort();
 }
 
 /// Looks at all timeouts at every tick, and gives spare memory back every now and then.

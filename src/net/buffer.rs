@@ -40,7 +40,7 @@ impl Buffer {
 
     /// A buffer without memory, for what is mostly short.
     pub const fn for_requests() -> Self {
-        Buffer { first: MODEST, ..Buffer::new() }
+        Buffer { bytes: Vec::new(), start: 0, end: 0, first: MODEST }
     }
 
     /// The bytes that are there.
