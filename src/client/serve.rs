@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::checkout::Waited;
-use super::disconnect::{Goodbye, linger};
+use super::disconnect::Goodbye;
 use super::limits::{Counted, Guest, Present};
 use super::log;
 use super::login::Admitted;
@@ -302,44 +302,10 @@ impl Client {
         }
     }
 
-    /// Says goodbye, if there is something to say and somebody to hear it.
-    async fn part(mut self, goodbye: Goodbye) {
-        match goodbye {
-            Goodbye::Terminated | Goodbye::Closed | Goodbye::Failed(_) => return,
-            Goodbye::Told(fields) => {
-                self.pool.errors.from_pgusher(&fields.code);
-                if self.relay.can_speak() {
-                    self.say_error(&fields);
-                }
-            }
-            Goodbye::ByServer => {}
-        }
-        self.deadline.arm(Some(super::disconnect::LINGER));
-        let flushed = std::future::poll_fn(|cx| self.poll_last_words(cx)).await;
-        if flushed {
-            linger(self.stream).await;
-        }
-    }
-
     pub(super) fn say_error(&mut self, fields: &ErrorFields) {
         let mut bytes = Vec::new();
         fields.put_error(&mut bytes);
         self.relay.say(&bytes);
-    }
-
-    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        loop {
-            if self.deadline.is_over() {
-                return Poll::Ready(false);
-            }
-            let mut side = ClientSide { stream: &mut self.stream, pool: &self.worker.buffers };
-            match self.relay.poll_flush(cx, &mut side) {
-                Poll::Ready(Ok(true)) => {}
-                Poll::Ready(Ok(false)) => return Poll::Ready(true),
-                Poll::Ready(Err(_)) => return Poll::Ready(false),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
     }
 }
 
@@ -352,12 +318,11 @@ mod tests {
     }
 
     /// Thousands of clients are parked, and thousands may ask for something within a second: what each takes counts.
-    /// Measured 208 and TASK when this was written.
+    /// Measured 208 and 904 when this was written.
     #[test]
     fn a_client_stays_small() {
         let (parked, task) = (std::mem::size_of::<Parked>(), size_of_output(live));
-        println!("SIZES {parked} {task}");
         assert!(parked <= 208, "a parked client has grown to {parked} bytes");
-        assert!(task <= 928, "a client's task has grown to {task} bytes");
+        assert!(task <= 904, "a client's task has grown to {task} bytes");
     }
 }
