@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::serve::Client;
 use crate::net::{Buffer, Stream};
-use crate::relay::ClientSide;
 use crate::wire::ErrorFields;
 
 /// How long a client that was told goodbye may take to hear it.
@@ -77,7 +76,7 @@ impl Client {
             if self.deadline.is_over() {
                 return Poll::Ready(false);
             }
-            let mut side = ClientSide { stream: &mut self.stream, pool: &self.worker.buffers };
+            let mut side = self.worker.side(&mut self.stream);
             match self.relay.poll_flush(cx, &mut side) {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(Ok(false)) => return Poll::Ready(true),

@@ -19,7 +19,7 @@ use crate::config::PoolSettings;
 use crate::control::Order;
 use crate::net::{Deadline, Stream};
 use crate::pool::Waiting;
-use crate::relay::{ClientSide, Relay, Wish};
+use crate::relay::{Relay, Wish};
 use crate::session::VirtualSession;
 use crate::session::params::ParamSet;
 use crate::stats::{ClientState, Entered, PoolCells};
@@ -192,7 +192,7 @@ impl Client {
             if let Some(goodbye) = self.ordered(true) {
                 return Poll::Ready(Err(goodbye));
             }
-            let mut side = ClientSide { stream: &mut self.stream, pool: &self.worker.buffers };
+            let mut side = self.worker.side(&mut self.stream);
             // Replies first: a client that does not read gets no server.
             match self.relay.poll_flush(cx, &mut side) {
                 Poll::Ready(Ok(true)) => continue,

@@ -11,7 +11,8 @@ use super::limits::Present;
 use super::login::Admitted;
 use super::parking::{self, Lot};
 use super::serve;
-use crate::net::{BufferPool, Deadlines, Sends, TICK};
+use crate::net::{BufferPool, Deadlines, Nudges, Sends, Stream, TICK};
+use crate::relay::ClientSide;
 use crate::types::WorkerId;
 
 /// Spare memory that was not needed for this long, a second, is given back.
@@ -24,6 +25,8 @@ pub struct Worker {
     pub id: WorkerId,
     /// Spare memory.
     pub buffers: BufferPool,
+    /// Second looks at sockets that fill.
+    pub nudges: Nudges,
     /// Small sends, until the end of the turn.
     pub sends: Arc<Sends>,
     /// Timeouts.
@@ -35,6 +38,13 @@ pub struct Worker {
     /// Whether a line is logged for clients that come and go.
     pub log: LogClients,
     clients: Arc<AtomicUsize>,
+}
+
+impl Worker {
+    /// A client's socket, with what its relay needs of the thread.
+    pub(super) fn side<'a>(&'a self, stream: &'a mut Stream) -> ClientSide<'a> {
+        ClientSide { stream, pool: &self.buffers, nudges: &self.nudges }
+    }
 }
 
 /// Which lines are logged; may change while running.
@@ -96,6 +106,7 @@ pub fn spawn_worker(
                 let worker = Rc::new(Worker {
                     id,
                     buffers: BufferPool::default(),
+                    nudges: Nudges::default(),
                     sends: Arc::new(sends),
                     deadlines: Rc::default(),
                     lot,
@@ -116,6 +127,8 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admi
     let ticking = tokio::task::spawn_local(keep_time(Rc::clone(&worker)));
     let attending = tokio::task::spawn_local(parking::attend(Rc::clone(&worker)));
     let sends = Arc::clone(&worker.sends);
+    let nudging = Rc::clone(&worker);
+    let nudging = tokio::task::spawn_local(async move { nudging.nudges.run().await });
     let sending = tokio::task::spawn_local(async move { sends.run().await });
     while let Some(client) = arrivals.recv().await {
         let present = Present::counted(&worker.clients);
@@ -127,6 +140,7 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admi
     }
     ticking.abort();
     attending.abort();
+    nudging.abort();
     sending.abort();
 }
 
