@@ -35,7 +35,7 @@
 //! | [`app`] | the composition root: the only place that knows every room |
 //! | [`cli`], [`telemetry`] | the command line, the log |
 //!
-//! Vocabulary that imports nothing of ours: [`types`], [`secret`], [`sqlstate`], [`control`].
+//! Vocabulary that imports nothing of ours: [`types`], [`secret`], [`sqlstate`], [`control`], [`date`].
 //!
 //! # What must always hold
 //!
@@ -62,6 +62,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod control;
+mod date;
 pub mod http;
 pub mod metrics;
 pub mod net;

@@ -38,7 +38,7 @@ fn run(path: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match app::run(path, loaded) {
+    match app::run(path, loaded, false) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("pgusher: {error}");

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use tokio::runtime::Builder;
 
 use crate::auth::Userlist;
-use crate::config::{self, Loaded};
+use crate::config::{self, Compat, Loaded};
+use crate::telemetry::{self, LogStart};
 use process::Process;
 
 /// Threads for logins, dials and the console.
@@ -34,15 +35,20 @@ pub fn check(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Serves clients until a signal ends it.
+/// Serves clients until a signal ends it. `quiet`: nothing is logged to standard error.
 ///
 /// # Errors
 /// Something that is needed cannot be had: a port, a thread, a readable userlist.
-pub fn run(path: &Path, loaded: Loaded) -> Result<(), String> {
-    let log = crate::telemetry::start(
-        loaded.config.process.log_format,
-        &loaded.config.process.log_level,
-    )?;
+pub fn run(path: &Path, loaded: Loaded, quiet: bool) -> Result<(), String> {
+    let settings = &loaded.config.process;
+    let log = telemetry::start(LogStart {
+        format: settings.log_format,
+        level: &settings.log_level,
+        file: settings.logfile.as_deref(),
+        both: settings.compat == Compat::PgBouncer,
+        quiet,
+    })?;
+    loaded.notes.iter().for_each(|note| tracing::warn!("{note}"));
     raise_descriptor_limit(&loaded.config);
     let control = Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)

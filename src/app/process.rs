@@ -106,6 +106,9 @@ impl Process {
         self.log_clients.connections.store(config.process.log_connections, Ordering::Relaxed);
         self.log_clients.disconnections.store(config.process.log_disconnections, Ordering::Relaxed);
         *self.gate.pools.context.cancel_wait_timeout.write() = config.process.cancel_wait_timeout;
+        if let Err(error) = self.log.set_file(config.process.logfile.as_deref()) {
+            tracing::warn!(%error, "logfile not opened: the log stays where it is");
+        }
         if let Err(error) = self.log.set_level(&config.process.log_level) {
             tracing::warn!(%error, "log level not changed");
         }

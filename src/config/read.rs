@@ -8,7 +8,7 @@ use super::check;
 use super::files::Raw;
 use super::kinds::Reading;
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{Config, Database, Http, PoolOverrides, PoolSettings, Process, User};
+use super::resolved::{Compat, Config, Database, Http, PoolOverrides, PoolSettings, Process, User};
 use super::setting::{Section, Setting};
 use super::settings::{homes, settings};
 use super::suggest::closest;
@@ -24,10 +24,12 @@ const LONGEST_SECRET: u64 = 64 * 1024;
 
 /// Makes the configuration of the sections. Where something is wrong, the default stands in.
 pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf>) {
-    let mut reader = Reader { report, files: std::mem::take(&mut raw.files) };
+    let files = std::mem::take(&mut raw.files);
+    let mut reader = Reader { report, files, compat: Compat::Off };
     let start = Table::empty(Place { file: raw.main, line: 1, column: 1 });
     let mut process_table = raw.sections.remove(&Section::Process).unwrap_or(start);
     let process = reader.process(&mut process_table);
+    reader.compat = process.compat;
     let http = raw.sections.remove(&Section::Http).map(|mut table| reader.http(&mut table));
     let defaults = match raw.sections.remove(&Section::Defaults) {
         Some(mut table) => reader.defaults(&mut table),
@@ -47,6 +49,8 @@ pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf
 struct Reader<'a> {
     report: &'a mut Report,
     files: Vec<PathBuf>,
+    /// Whose rules bind between values that are right alone.
+    compat: Compat,
 }
 
 impl Reader<'_> {
@@ -107,8 +111,14 @@ impl Reader<'_> {
         let mut defaults = PoolSettings::default();
         self.take(table, DEFAULTS, &mut defaults);
         self.leftovers(table, Section::Defaults, "[defaults]");
-        check::pool(&defaults, table, self.report);
+        self.check_pool(&defaults, table);
         defaults
+    }
+
+    fn check_pool(&mut self, effective: &PoolSettings, table: &Table) {
+        if self.compat == Compat::Off {
+            check::pool(effective, table, self.report);
+        }
     }
 
     fn overrides(&mut self, table: &mut Table, section: Section, header: &str) -> PoolOverrides {
@@ -138,7 +148,7 @@ impl Reader<'_> {
         let header = format!("[databases.{}]", quoted(name));
         let overrides = self.overrides(table, Section::Database, &header);
         check::database(&keys, table, self.report);
-        check::pool(&defaults.overridden_by(&overrides), table, self.report);
+        self.check_pool(&defaults.overridden_by(&overrides), table);
         let password = self.password(keys.password, keys.password_file.as_deref(), table);
         Database {
             name: name.into(),
@@ -171,7 +181,7 @@ impl Reader<'_> {
         let mut keys = UserKeys::default();
         self.take(table, USER, &mut keys);
         let overrides = self.overrides(table, Section::User, &format!("[users.{}]", quoted(name)));
-        check::pool(&defaults.overridden_by(&overrides), table, self.report);
+        self.check_pool(&defaults.overridden_by(&overrides), table);
         let password = self.password(keys.password, keys.password_file.as_deref(), table);
         User {
             name: name.into(),

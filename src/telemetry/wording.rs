@@ -1,0 +1,82 @@
+//! PgBouncer's words for what happens, which operators and their tools search for.
+
+use super::pgbouncer::Facts;
+
+/// What is said here, and how PgBouncer says it. `{field}` is the field of the event.
+const WORDINGS: &[(&str, &str)] = &[
+    ("client connected", "login attempt: db={database} user={user} tls={tls} replication=no"),
+    ("console connected", "login attempt: db={database} user={user} tls={tls} replication=no"),
+    ("client disconnected", "closing because: {reason} (age={age_seconds}s)"),
+    ("login failed", "closing because: {reason} (age={age_seconds}s)"),
+    ("error told to a client", "pooler error: {reason}"),
+    ("server connected", "new connection to server (from {local})"),
+    ("server closed", "closing because: {reason} (age={age_seconds}s)"),
+    ("server login failed", "server login failed: {severity} {reason}"),
+    ("taking a server of the reserve", "taking connection from reserve_pool"),
+    ("listening", "listening on {address}"),
+    ("pgusher is ready", "process up: pgusher {version}"),
+    ("asked to reload", "got {signal}, re-reading config"),
+    ("database removed", "database removed: {database}"),
+    (
+        "stats",
+        "stats: {xacts} xacts/s, {queries} queries/s, {client_parses} client parses/s, \
+         {server_parses} server parses/s, {binds} binds/s, in {received} B/s, out {sent} B/s, \
+         xact {xact_time} us, query {query_time} us, wait {wait_time} us",
+    ),
+];
+
+/// Reasons that have other words there. Found by how ours begin.
+const REASONS: &[(&str, &str)] = &[
+    ("no such database", "no such database: {database}"),
+    ("database \"", "no such database: {database}"),
+    ("client closed the connection", "client unexpected eof"),
+];
+
+/// Fields that the socket's name has said.
+const SAID: [&str; 7] = ["client", "database", "user", "peer", "server", "pool", "address"];
+
+/// The message of an event.
+pub(super) fn text(facts: &Facts) -> String {
+    match WORDINGS.iter().find(|(ours, _)| *ours == facts.message) {
+        Some((_, theirs)) => filled(theirs, facts),
+        None => plain(facts),
+    }
+}
+
+/// The event's own words, with its other fields after them.
+fn plain(facts: &Facts) -> String {
+    let is_about_socket = facts.get("client").or(facts.get("server")).or(facts.get("peer"));
+    let mut out = facts.message.clone();
+    for (name, value) in facts.fields() {
+        if is_about_socket.is_none() || !SAID.contains(&name) {
+            out.push_str(&format!(" {name}={value}"));
+        }
+    }
+    out
+}
+
+fn filled(template: &str, facts: &Facts) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, behind) = after.split_once('}').unwrap_or((after, ""));
+        out.push_str(before);
+        out.push_str(&value(name, facts));
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn value(name: &str, facts: &Facts) -> String {
+    let text = facts.get(name).unwrap_or(match name {
+        "tls" => "no",
+        "age_seconds" => "0",
+        _ => "",
+    });
+    let theirs = REASONS.iter().find(|(ours, _)| name == "reason" && text.starts_with(ours));
+    match theirs {
+        Some((_, theirs)) => filled(theirs, facts),
+        None => text.to_owned(),
+    }
+}
