@@ -3,6 +3,7 @@
 //! [`run`] builds what is needed and serves until a signal ends it. Logins, dials, the console and everything else that
 //! is not relaying runs on the control runtime; workers have runtimes of their own.
 
+mod certificates;
 mod drain;
 mod host;
 mod process;
@@ -17,12 +18,13 @@ use tokio::runtime::Builder;
 
 use crate::auth::Userlist;
 use crate::config::{self, Loaded};
+use crate::tls::Keys;
 use process::Process;
 
 /// Threads for logins, dials and the console.
 const CONTROL_THREADS: usize = 2;
 
-/// Checks a configuration file, and the userlist it names.
+/// Checks a configuration file, and the userlist, certificates and keys it names.
 ///
 /// # Errors
 /// Every mistake, one per line.
@@ -31,6 +33,7 @@ pub fn check(path: &Path) -> Result<(), String> {
     if let Some(auth_file) = &loaded.config.process.auth_file {
         Userlist::load(auth_file).map_err(|error| error.to_string())?;
     }
+    Keys::load(&loaded.config).map_err(|error| error.to_string())?;
     Ok(())
 }
 

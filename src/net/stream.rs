@@ -3,18 +3,20 @@
 use std::io::{self, Read, Write};
 use std::task::{Context, Poll, ready};
 
+use openssl::ssl::{Ssl, SslRef};
 use socket2::Socket;
 use tokio::io::unix::AsyncFd;
 
+use super::channel::{Channel, Step, TlsChannel};
 use super::{Buffer, BufferPool};
 
-/// A connected TCP or unix socket.
+/// A connected TCP or unix socket, with TLS over it once it was [secured](Stream::secure).
 ///
 /// It is registered once, edge-triggered, with the runtime it was made in. A receive that did not fill its buffer
 /// has emptied the socket, so readiness is dropped right away and no second receive is spent on hearing `EAGAIN`.
 #[derive(Debug)]
 pub struct Stream {
-    io: AsyncFd<Socket>,
+    io: AsyncFd<Channel>,
     /// Readiness was consumed without reading: try once before waiting for an edge that has already passed.
     primed: bool,
 }
@@ -26,7 +28,32 @@ impl Stream {
     /// When the socket cannot be made non-blocking or registered.
     pub fn new(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Stream { io: register(socket)?, primed: false })
+        Ok(Stream { io: register(Channel::Plain(socket))?, primed: false })
+    }
+
+    /// Puts TLS over the connection. `received` was read from the socket already and belongs to the handshake.
+    ///
+    /// # Errors
+    /// Why the handshake failed; the connection is closed then.
+    pub async fn secure(self, ssl: Ssl, received: Buffer) -> Result<Self, String> {
+        let Channel::Plain(socket) = self.io.into_inner() else {
+            return Err("there is TLS already".to_owned());
+        };
+        let attempt = || -> io::Result<Self> {
+            let tls = TlsChannel::new(ssl, socket, received)?;
+            Ok(Stream { io: register(Channel::Tls(Box::new(tls)))?, primed: true })
+        };
+        let mut stream = attempt().map_err(|error| error.to_string())?;
+        std::future::poll_fn(|cx| stream.poll_handshake(cx)).await?;
+        Ok(stream)
+    }
+
+    /// What TLS has settled; `None` without it.
+    pub fn tls(&self) -> Option<&SslRef> {
+        match self.io.get_ref() {
+            Channel::Plain(_) => None,
+            Channel::Tls(tls) => Some(tls.ssl()),
+        }
     }
 
     /// Moves the registration to the current runtime.
@@ -34,17 +61,25 @@ impl Stream {
     /// # Errors
     /// When the registration fails; the socket is closed then.
     pub fn rehome(self) -> io::Result<Self> {
-        Stream::new(self.io.into_inner())
+        self.suspend().resume()
     }
 
-    /// Takes the socket off its runtime.
-    pub fn into_socket(self) -> Socket {
-        self.io.into_inner()
+    /// True when nothing but the socket itself would tell that there is something to read.
+    pub fn can_suspend(&self) -> bool {
+        match self.io.get_ref() {
+            Channel::Plain(_) => true,
+            Channel::Tls(tls) => !tls.holds_bytes(),
+        }
+    }
+
+    /// Takes the connection off its runtime, until [`Suspended::resume`].
+    pub fn suspend(self) -> Suspended {
+        Suspended { channel: self.io.into_inner() }
     }
 
     /// The socket, to ask it for addresses.
     pub fn socket(&self) -> &Socket {
-        self.io.get_ref()
+        self.io.get_ref().socket()
     }
 
     /// Receives what is there into the end of `buffer`, whose memory is borrowed only once there is something.
@@ -58,11 +93,69 @@ impl Stream {
         buffer: &mut Buffer,
         pool: &BufferPool,
     ) -> Poll<io::Result<usize>> {
+        match self.io.get_ref() {
+            Channel::Plain(_) => self.poll_socket(cx, buffer, pool),
+            Channel::Tls(_) => self.poll_decrypted(cx, buffer, pool),
+        }
+    }
+
+    fn poll_decrypted(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+        pool: &BufferPool,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            if let Channel::Tls(tls) = self.io.get_mut()
+                && let Step::Done(count) = tls.decrypt(buffer, pool)?
+            {
+                return Poll::Ready(Ok(count));
+            }
+            ready!(self.poll_encrypted(cx, pool))?;
+        }
+    }
+
+    /// Receives for TLS what it will decrypt.
+    fn poll_encrypted(&mut self, cx: &mut Context<'_>, pool: &BufferPool) -> Poll<io::Result<()>> {
+        let Channel::Tls(tls) = self.io.get_mut() else { return Poll::Ready(Ok(())) };
+        let mut buffer = tls.to_receive();
+        let received = self.poll_socket(cx, &mut buffer, pool);
+        if received.is_pending() {
+            buffer.release(pool);
+        }
+        let Channel::Tls(tls) = self.io.get_mut() else { return Poll::Ready(Ok(())) };
+        tls.received(buffer, matches!(received, Poll::Ready(Ok(0))));
+        received.map_ok(drop)
+    }
+
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        let lost = |error: io::Error| error.to_string();
+        loop {
+            let Channel::Tls(tls) = self.io.get_mut() else { return Poll::Ready(Ok(())) };
+            match tls.handshake() {
+                Ok(Step::Done(())) => return Poll::Ready(Ok(())),
+                Ok(Step::WantsBytes) => {
+                    ready!(self.poll_encrypted(cx, &BufferPool::default())).map_err(lost)?;
+                }
+                Ok(Step::WantsRoom) => {
+                    ready!(self.io.poll_write_ready(cx)).map_err(lost)?.clear_ready();
+                }
+                Err(why) => return Poll::Ready(Err(why)),
+            }
+        }
+    }
+
+    fn poll_socket(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+        pool: &BufferPool,
+    ) -> Poll<io::Result<usize>> {
         if std::mem::take(&mut self.primed) {
             buffer.prepare(pool);
             let space = buffer.space();
             let asked = space.len();
-            match self.io.get_ref().read(space) {
+            match self.io.get_ref().socket().read(space) {
                 Ok(count) => {
                     // A full read may have left something whose edge has already passed.
                     self.primed = count == asked;
@@ -78,7 +171,7 @@ impl Stream {
             buffer.prepare(pool);
             let space = buffer.space();
             let asked = space.len();
-            match guard.get_inner().read(space) {
+            match guard.get_inner().socket().read(space) {
                 Ok(count) => {
                     if count < asked {
                         guard.clear_ready();
@@ -99,7 +192,7 @@ impl Stream {
     /// The socket's.
     pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            match self.io.get_ref().write(bytes) {
+            match self.try_send(bytes) {
                 // Readiness may be older than the refusal: only after clearing it does a second refusal count.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.io.poll_write_ready(cx))?.clear_ready();
@@ -107,6 +200,13 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return Poll::Ready(other),
             }
+        }
+    }
+
+    fn try_send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.io.get_mut() {
+            Channel::Plain(socket) => socket.write(bytes),
+            Channel::Tls(tls) => tls.send(bytes),
         }
     }
 
@@ -127,6 +227,9 @@ impl Stream {
 
     /// True when the runtime has seen bytes or an end on the socket that nobody has read. Costs no system call.
     pub fn has_news(&self) -> bool {
+        if !self.can_suspend() {
+            return true;
+        }
         let mut cx = Context::from_waker(std::task::Waker::noop());
         self.io.poll_read_ready(&mut cx).is_ready()
     }
@@ -156,18 +259,42 @@ impl Stream {
     }
 
     /// Says goodbye: sends `bytes` if the kernel takes them now, and closes the sending side.
-    pub fn farewell(&self, bytes: &[u8]) {
+    pub fn farewell(&mut self, bytes: &[u8]) {
         // A peer that does not read loses the message, and nobody waits for it.
-        let _ = self.io.get_ref().write(bytes);
-        let _ = self.io.get_ref().shutdown(std::net::Shutdown::Write);
+        let _ = self.try_send(bytes);
+        self.close_sending();
+    }
+
+    /// Closes the sending side.
+    pub fn close_sending(&mut self) {
+        if let Channel::Tls(tls) = self.io.get_mut() {
+            tls.close();
+        }
+        let _ = self.socket().shutdown(std::net::Shutdown::Write);
+    }
+}
+
+/// A connection that no runtime watches.
+#[derive(Debug)]
+pub struct Suspended {
+    channel: Channel,
+}
+
+impl Suspended {
+    /// Registers the connection with the current runtime. What arrived meanwhile is seen by the first receive.
+    ///
+    /// # Errors
+    /// When the registration fails; the connection is closed then.
+    pub fn resume(self) -> io::Result<Stream> {
+        Ok(Stream { io: register(self.channel)?, primed: false })
     }
 }
 
 #[allow(unsafe_code, reason = "tokio cannot check that a descriptor stays open; see below")]
-fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
-    // SAFETY: `AsyncFd` owns the socket until `into_inner`, and nothing here takes or replaces its descriptor, so it
-    // is valid and open for as long as it is registered.
-    Ok(unsafe { AsyncFd::register(socket) }?)
+fn register(channel: Channel) -> io::Result<AsyncFd<Channel>> {
+    // SAFETY: `AsyncFd` owns the channel until `into_inner`, and neither a bare socket nor the one under TLS is taken
+    // out or replaced before that, so the descriptor is valid and open for as long as it is registered.
+    Ok(unsafe { AsyncFd::register(channel) }?)
 }
 
 #[cfg(test)]

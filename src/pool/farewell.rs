@@ -16,8 +16,8 @@ impl Pool {
         let record = &pooled.server.record;
         self.servers.lock().remove(&record.id);
         tracing::debug!(pool = %self.key, server = record.id, pid = record.pid, reason = reason.as_str(), "server closed");
-        pooled.server.stream.farewell(&frontend::TERMINATE);
-        let Pooled { server, mut permit, .. } = pooled;
+        let Pooled { mut server, mut permit, .. } = pooled;
+        server.stream.farewell(&frontend::TERMINATE);
         if permit.is_limited() {
             permit.leave();
             self.context.control.spawn(see_off(server.stream, permit));

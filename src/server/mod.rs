@@ -4,12 +4,14 @@ mod backend;
 mod clean;
 mod conn;
 mod connect;
+mod hop;
+mod login;
 mod prepared;
 pub mod progress;
 
 pub use backend::{Backend, CancelGuard, deliver_cancel};
 pub use clean::{CleanError, clean, drain_news, probe, run_sql};
 pub use conn::{Reported, Server, ServerId, UNNAMED_UNKNOWN};
-pub use connect::{Blueprint, ConnectError, Credential, connect};
+pub use connect::{Blueprint, ConnectError, Credential, Means, connect};
 pub use prepared::{Holding, Prepared};
 pub use progress::Progress;

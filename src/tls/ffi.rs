@@ -1,0 +1,14 @@
+//! The one function of the library that its Rust crate leaves out.
+#![allow(unsafe_code, reason = "a C function is called")]
+
+use std::ffi::CString;
+
+use openssl::ssl::SslContextBuilder;
+
+/// Sets the cipher suites of TLS 1.3; false when the library does not understand the list.
+pub(super) fn set_tls13_ciphers(context: &SslContextBuilder, list: &str) -> bool {
+    let Ok(list) = CString::new(list) else { return false };
+    // SAFETY: the context is alive for as long as it is borrowed, the list is a C string that outlives the call, and
+    // the function keeps neither.
+    unsafe { openssl_sys::SSL_CTX_set_ciphersuites(context.as_ptr(), list.as_ptr()) == 1 }
+}
