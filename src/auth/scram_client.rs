@@ -221,7 +221,7 @@ mod tests {
         credential: ScramCredential,
         verifier: &ScramVerifier,
     ) -> Result<ScramKeys, AuthError> {
-        let client = ScramClient::new(credential)?;
+        let client = ScramClient::new(credential, ClientBinding::Unable)?;
         let (server, server_first) = server(verifier).client_first(&client.client_first())?;
         let (client, client_final) = client.server_first(&server_first)?;
         let success = server.client_final(&client_final)?;
@@ -239,6 +239,34 @@ mod tests {
         let resalted = ScramVerifier::from_password("pässword", 10, b"another salt");
         let refused = login(ScramCredential::Keys(keys), &resalted).unwrap_err();
         assert_eq!(refused, AuthError::Refused(Refusal::WrongPassword));
+    }
+
+    /// A login whose sides believe in these channels.
+    fn bound_login(ours: &[u8], theirs: &[u8]) -> Result<(), AuthError> {
+        let verifier = Arc::new(ScramVerifier::from_password("x", 1, b"salt"));
+        let binding = ClientBinding::EndPoint(ours.into());
+        let chosen = ChannelBinding::chosen(Some(theirs), binding.mechanism().as_bytes());
+        let server = ScramServer::new(ScramSubject::real(verifier), chosen.unwrap())?;
+        let client = ScramClient::new(ScramCredential::Password(Secret::new("x")), binding)?;
+        let (server, first) = server.client_first(&client.client_first())?;
+        let (client, last) = client.server_first(&first)?;
+        client.server_final(&server.client_final(&last)?.server_final)
+    }
+
+    #[test]
+    fn a_channel_with_somebody_in_between_is_found_out() {
+        assert_eq!(bound_login(b"hash", b"hash"), Ok(()));
+        assert!(matches!(bound_login(b"hash", b"else"), Err(AuthError::Malformed { .. })));
+    }
+
+    #[test]
+    fn an_offer_that_was_taken_away_is_found_out() {
+        let verifier = Arc::new(ScramVerifier::from_password("x", 1, b"salt"));
+        let server = ScramServer::new(ScramSubject::real(verifier), ChannelBinding::Declined);
+        let password = ScramCredential::Password(Secret::new("x"));
+        let client = ScramClient::new(password, ClientBinding::NotOffered).unwrap();
+        let error = server.unwrap().client_first(&client.client_first()).unwrap_err();
+        assert!(error.to_string().contains("took the offer away"), "{error}");
     }
 
     #[test]

@@ -152,9 +152,9 @@ fn the_examples_of_the_sample_are_right() {
         "`cert_file`: cannot read",
         "`key_file`: cannot read",
         "`ca_file`: cannot read",
+        "`ca_file`: cannot read",
         "`cert_file`: cannot read",
         "`key_file`: cannot read",
-        "`ca_file`: cannot read",
         "`password_file` and `password` exclude",
         "`password_file` and `password` exclude",
     ];

@@ -118,13 +118,13 @@ impl TlsChannel {
         }
     }
 
-    /// Lends the buffer to receive into; it comes back by [`TlsChannel::received`].
-    pub(super) fn to_receive(&mut self) -> Buffer {
+    /// Lends the buffer to receive into; it comes back by [`TlsChannel::take_back`].
+    pub(super) fn lend_buffer(&mut self) -> Buffer {
         std::mem::take(&mut self.ssl.get_mut().received)
     }
 
     /// Takes back what was received; `ended`: nothing will come behind it.
-    pub(super) fn received(&mut self, received: Buffer, ended: bool) {
+    pub(super) fn take_back(&mut self, received: Buffer, ended: bool) {
         let wire = self.ssl.get_mut();
         wire.received = received;
         wire.ended |= ended;

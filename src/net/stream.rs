@@ -118,13 +118,13 @@ impl Stream {
     /// Receives for TLS what it will decrypt.
     fn poll_encrypted(&mut self, cx: &mut Context<'_>, pool: &BufferPool) -> Poll<io::Result<()>> {
         let Channel::Tls(tls) = self.io.get_mut() else { return Poll::Ready(Ok(())) };
-        let mut buffer = tls.to_receive();
+        let mut buffer = tls.lend_buffer();
         let received = self.poll_socket(cx, &mut buffer, pool);
         if received.is_pending() {
             buffer.release(pool);
         }
         let Channel::Tls(tls) = self.io.get_mut() else { return Poll::Ready(Ok(())) };
-        tls.received(buffer, matches!(received, Poll::Ready(Ok(0))));
+        tls.take_back(buffer, matches!(received, Poll::Ready(Ok(0))));
         received.map_ok(drop)
     }
 

@@ -80,8 +80,12 @@ mod tests {
         if !dns.is_empty() || !ip.is_empty() {
             builder.set_version(2).unwrap();
             let mut names = SubjectAlternativeName::new();
-            dns.iter().for_each(|name| drop(names.dns(name)));
-            ip.iter().for_each(|address| drop(names.ip(address)));
+            for name in dns {
+                names.dns(name);
+            }
+            for address in ip {
+                names.ip(address);
+            }
             let names = names.build(&builder.x509v3_context(None, None)).unwrap();
             builder.append_extension(names).unwrap();
         }
