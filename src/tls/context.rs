@@ -8,6 +8,11 @@ use super::error::{TlsError, reason};
 use super::ffi;
 use crate::config::{Protocols, TlsVersion};
 
+/// By what a peer may prove that its certificate is its own (RFC 8446, section 4.2.3): ECDSA, RSA-PSS, RSA and Ed25519.
+/// As the library has it, without SHA-1, and with Ed25519, which OpenSSL's clients and servers have as well.
+const VERIFY_ALGORITHMS: [u16; 10] =
+    [0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0603, 0x0806, 0x0601, 0x0807];
+
 /// Settings that both sides have, and their names.
 pub(super) struct Common<'a> {
     pub(super) protocols: Protocols,
@@ -30,6 +35,9 @@ impl Common<'_> {
         // As PostgreSQL has it: libpq resumes no sessions, so that keeping them or handing out tickets only costs.
         context.set_options(SslOptions::NO_TICKET);
         context.set_session_cache_mode(SslSessionCacheMode::OFF);
+        if !ffi::set_verify_algorithms(&context, &VERIFY_ALGORITHMS) {
+            return Err(TlsError::Library("signature algorithms are not known".to_owned()));
+        }
         let (key, list) = self.ciphers;
         if list != "default" {
             context.set_cipher_list(list).map_err(|stack| {

@@ -3,7 +3,7 @@
 use pgusher_testkit::{FakeServer, RawClient, backend, frontend};
 
 use crate::keys::{Pair, self_signed};
-use crate::stage::{ON, alice, cluster, own, pgusher, psql};
+use crate::stage::{LIMIT, ON, alice, cluster, own, pgusher, psql};
 use crate::tunnel::Tunnel;
 
 #[test]
@@ -145,5 +145,5 @@ async fn a_client_whose_offer_was_taken_away_gets_no_further() {
         client.send(&frontend::sasl_initial("SCRAM-SHA-256", first.as_bytes())).await;
         assert_eq!(client.recv().await.tag == b'R', expected, "{header}");
     }
-    assert!(pgusher.log().contains("took the offer away"), "{}", pgusher.log());
+    pgusher.wait_log("took the offer away", LIMIT);
 }

@@ -46,6 +46,19 @@ fn clients_may_begin_with_tls_if_they_say_what_they_speak() {
     assert!(direct(&off, Some(ALPN)).is_err(), "no TLS here");
 }
 
+/// A client that closes without TLS's goodbye is a client that has left, and nothing that TLS has to say more about.
+#[test]
+fn an_abrupt_end_is_an_end() {
+    let pgusher = pgusher(cluster().port(), "sslmode = \"require\"", "").start();
+    let mut stream = direct(&pgusher, Some(ALPN)).unwrap();
+    let startup = frontend::startup(0, &[("user", "alice"), ("database", "postgres")]);
+    stream.write_all(&startup).unwrap();
+    stream.read_exact(&mut [0]).unwrap();
+    drop(stream);
+    pgusher.wait_log("the client closed the connection during authentication", LIMIT);
+    assert!(!pgusher.log().contains("eof"), "{}", pgusher.log());
+}
+
 /// A server that understands only TLS from the first byte on, and knows ALPN or does not; tells what it heard then.
 fn direct_server(alpn: bool) -> (u16, JoinHandle<Option<[u8; 8]>>) {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

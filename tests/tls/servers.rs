@@ -1,6 +1,8 @@
 //! pgusher's sslmodes against servers that must have, may have and have no TLS.
 
-use pgusher_testkit::{Cluster, FakeServer, Pgusher, PgusherBuilder, RawClient, frontend};
+use pgusher_testkit::{
+    Cluster, FakeServer, Pgusher, PgusherBuilder, RawClient, frontend, wait_for_blocking,
+};
 
 use crate::keys::{Authority, Pair, self_signed};
 use crate::stage::{IS_TLS, LIMIT, cluster, config, configured, own, pgusher, psql};
@@ -232,7 +234,7 @@ async fn passwords_are_not_sent_in_clear_where_others_can_read_them() {
 }
 
 /// The way to this server is TLS or nothing, for requests to cancel as well.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn cancel_requests_have_the_same_tls() {
     let server = FakeServer::echo().await;
     let tunnel = Tunnel::before(server.port(), own()).await;
@@ -247,7 +249,8 @@ async fn cancel_requests_have_the_same_tls() {
         let console =
             format!("host=localhost port={} user=postgres dbname=pgusher", pgusher.port());
         let busy = || psql(&console, "show pools").is_ok_and(|pools| pools.contains("|alice|1|"));
-        assert!(pgusher_testkit::wait_for_blocking(LIMIT, busy), "{}", pgusher.log());
+        let is_busy = tokio::task::block_in_place(|| wait_for_blocking(LIMIT, busy));
+        assert!(is_busy, "{}", pgusher.log());
         RawClient::cancel(port, pid, &key).await;
         let result = client.read_result().await;
         assert_eq!(result.unwrap_error().code(), "57014");

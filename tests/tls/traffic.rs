@@ -119,13 +119,3 @@ async fn servers_move_between_threads_with_their_tls() {
         client.await.unwrap();
     }
 }
-
-/// A client that closes without TLS's goodbye is a client that has left, and no failure.
-#[tokio::test]
-async fn an_abrupt_end_is_no_failure() {
-    let (pgusher, tunnel, client) = stage("secure").await;
-    drop(client);
-    drop(tunnel);
-    pgusher.wait_log("client disconnected", LIMIT);
-    assert!(!pgusher.log().contains("unexpected eof"), "{}", pgusher.log());
-}
