@@ -52,7 +52,7 @@ impl fmt::Display for Goodbye {
 /// Closes a connection so that the peer reads our last words: closing with unread bytes in the socket would discard
 /// them. Bounded in time.
 pub(super) async fn linger(mut stream: Stream) {
-    stream.close_sending();
+    stream.end_sending();
     let drain = async {
         let mut buffer = Buffer::new();
         while let Ok(count) = stream.recv(&mut buffer).await {

@@ -31,8 +31,9 @@ impl AsRawFd for Channel {
     }
 }
 
-/// TLS over a socket. It never reads the socket itself: what is received is put in, and taken out decrypted. So one
-/// receive serves many records, and nothing is held back that readiness would not tell of.
+/// TLS over a socket that it never touches: what was received is put in and taken out opened, what is to be sent is put
+/// in and taken out sealed. So one system call carries many records, nothing is held back that readiness would not
+/// tell of, and a send that the kernel refuses is no concern of TLS.
 #[derive(Debug)]
 pub(super) struct TlsChannel {
     ssl: SslStream<Wire>,
@@ -46,43 +47,36 @@ enum End {
     /// The peer has said its last word, or just closed.
     Closed,
     /// What it sent is no TLS, or not ours.
-    Failed(String),
+    Failed(Box<str>),
 }
 
 /// What TLS takes for its transport.
 #[derive(Debug)]
 struct Wire {
     socket: Socket,
-    /// Received, and not decrypted yet.
+    /// Received, and not opened yet.
     received: Buffer,
     /// Nothing comes behind `received`.
     ended: bool,
+    /// Sealed, and not taken yet.
+    sealed: Vec<u8>,
 }
 
 impl Read for Wire {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = self.received.filled().len().min(into.len());
-        if count == 0 {
-            return if self.ended { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
-        }
-        if let (Some(into), Some(from)) =
-            (into.get_mut(..count), self.received.filled().get(..count))
-        {
-            into.copy_from_slice(from);
-        }
+        let count = self.received.filled().read(into)?;
         self.received.consume(count);
-        Ok(count)
+        match count {
+            0 if !self.ended => Err(io::ErrorKind::WouldBlock.into()),
+            count => Ok(count),
+        }
     }
 }
 
 impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            match (&self.socket).write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return other,
-            }
-        }
+        self.sealed.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -90,30 +84,25 @@ impl Write for Wire {
     }
 }
 
-/// How a step went that may have to wait for the socket.
-pub(super) enum Step<T> {
-    Done(T),
-    WantsBytes,
-    WantsRoom,
-}
+/// The most that is sealed for one send: as much as the largest buffer holds.
+const MOST_SEALED: usize = 64 * 1024;
 
 impl TlsChannel {
     /// TLS to be, over a socket from which `received` was read already.
     pub(super) fn new(ssl: Ssl, socket: Socket, received: Buffer) -> io::Result<Self> {
-        let ssl = SslStream::new(ssl, Wire { socket, received, ended: false })?;
-        Ok(TlsChannel { ssl, end: End::Open })
+        let wire = Wire { socket, received, ended: false, sealed: Vec::new() };
+        Ok(TlsChannel { ssl: SslStream::new(ssl, wire)?, end: End::Open })
     }
 
     pub(super) fn ssl(&self) -> &SslRef {
         self.ssl.ssl()
     }
 
-    /// Takes the handshake as far as it goes.
-    pub(super) fn handshake(&mut self) -> Result<Step<()>, String> {
+    /// Takes the handshake as far as it goes; false when it needs bytes of the peer. What it has to say is sealed.
+    pub(super) fn handshake(&mut self) -> Result<bool, String> {
         match self.ssl.do_handshake() {
-            Ok(()) => Ok(Step::Done(())),
-            Err(error) if error.code() == ErrorCode::WANT_READ => Ok(Step::WantsBytes),
-            Err(error) if error.code() == ErrorCode::WANT_WRITE => Ok(Step::WantsRoom),
+            Ok(()) => Ok(true),
+            Err(error) if error.code() == ErrorCode::WANT_READ => Ok(false),
             Err(error) => Err(crate::tls::explain(&error, self.ssl.ssl())),
         }
     }
@@ -139,14 +128,15 @@ impl TlsChannel {
             || !matches!(self.end, End::Open)
     }
 
-    /// Takes out what was received, decrypted, up to the room there is in `buffer`. `Done(0)` is the end.
-    pub(super) fn decrypt(
+    /// Takes out what was received, opened, up to the room there is in `buffer`. `Some(0)` is the end; `None`: more
+    /// has to be received.
+    pub(super) fn open(
         &mut self,
         buffer: &mut Buffer,
         pool: &BufferPool,
-    ) -> io::Result<Step<usize>> {
+    ) -> io::Result<Option<usize>> {
         if !self.holds_bytes() {
-            return Ok(Step::WantsBytes);
+            return Ok(None);
         }
         buffer.prepare(pool);
         let mut count = 0;
@@ -162,41 +152,37 @@ impl TlsChannel {
         }
         self.ssl.get_mut().received.release(pool);
         match &self.end {
-            _ if count > 0 => Ok(Step::Done(count)),
-            End::Open => Ok(Step::WantsBytes),
-            End::Closed => Ok(Step::Done(0)),
-            End::Failed(why) => Err(io::Error::new(io::ErrorKind::InvalidData, why.clone())),
+            _ if count > 0 => Ok(Some(count)),
+            End::Open => Ok(None),
+            End::Closed => Ok(Some(0)),
+            End::Failed(why) => Err(io::Error::new(io::ErrorKind::InvalidData, why.to_string())),
         }
     }
 
-    /// Encrypts and sends as much as the kernel takes. What it did not take must be offered again, with more behind it
-    /// if there is more: a part of it is encrypted already. The error is `WouldBlock` when it took nothing.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    /// Seals as much of `bytes` as is worth one send, and says how much that is.
+    pub(super) fn seal(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let part = bytes.get(..MOST_SEALED).unwrap_or(bytes);
         let mut count = 0;
-        while let Some(rest) = bytes.get(count..).filter(|rest| !rest.is_empty()) {
-            match self.ssl.ssl_write(rest) {
-                Ok(more) => count += more,
-                Err(_) if count > 0 => break,
-                Err(error) if error.code() == ErrorCode::WANT_WRITE => {
-                    return Err(io::ErrorKind::WouldBlock.into());
-                }
-                Err(error) => return Err(failure(error)),
-            }
+        while let Some(rest) = part.get(count..).filter(|rest| !rest.is_empty()) {
+            count += self.ssl.ssl_write(rest).map_err(failure)?;
         }
         Ok(count)
     }
 
-    /// Says that nothing follows, if the kernel takes it now.
-    pub(super) fn close(&mut self) {
-        // Nobody waits for the peer's answer, and one that is gone misses nothing.
-        let _ = self.ssl.shutdown();
+    /// What was sealed and must go out next. Nothing keeps its memory.
+    pub(super) fn take_sealed(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.ssl.get_mut().sealed)
     }
-}
 
-impl Drop for TlsChannel {
-    fn drop(&mut self) {
-        // Without this the peer's library would speak of a truncated stream.
-        self.close();
+    /// Sends `bytes` and TLS's own goodbye, if the kernel takes them now. To be called when nothing else is to be sent.
+    pub(super) fn send_last(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !bytes.is_empty() {
+            self.seal(bytes)?;
+        }
+        // The peer's own goodbye is not waited for.
+        let _ = self.ssl.shutdown();
+        let sealed = self.take_sealed();
+        (&self.ssl.get_ref().socket).write(&sealed).map(drop)
     }
 }
 
@@ -204,7 +190,7 @@ impl Drop for TlsChannel {
 fn end(error: &Error) -> End {
     let closed = error.code() == ErrorCode::ZERO_RETURN
         || (error.code() == ErrorCode::SYSCALL && error.ssl_error().is_none());
-    if closed { End::Closed } else { End::Failed(error.to_string()) }
+    if closed { End::Closed } else { End::Failed(error.to_string().into()) }
 }
 
 fn failure(error: Error) -> io::Error {

@@ -4,13 +4,22 @@ mod buffer;
 mod channel;
 mod deadline;
 mod dial;
+mod engine;
 mod listen;
+mod nudge;
+mod outgoing;
+mod secure;
+mod sends;
+#[cfg(test)]
+mod sends_tests;
 mod stream;
 
 pub use buffer::{Buffer, BufferPool};
 pub use deadline::{Deadline, Deadlines, TICK};
 pub use dial::connect;
 pub use listen::{Listener, Peer, bind_all};
-pub use stream::{Stream, Suspended};
+pub use nudge::Nudges;
+pub use sends::Sends;
+pub use stream::Stream;
 
 pub use crate::tls::{ClientCertificate, TlsFacts};

@@ -1,24 +1,30 @@
 //! A connected socket, polled by the one task that owns it.
 
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use openssl::ssl::{Ssl, SslRef};
-use socket2::Socket;
+use socket2::{Domain, Socket};
 use tokio::io::unix::AsyncFd;
 
-use super::channel::{Channel, Step, TlsChannel};
-use super::{Buffer, BufferPool};
+use super::channel::Channel;
+use super::outgoing::Outgoing;
+use super::sends::Rest;
+use super::{Buffer, BufferPool, Sends};
 
 /// A connected TCP or unix socket, with TLS over it once it was [secured](Stream::secure).
 ///
 /// It is registered once, edge-triggered, with the runtime it was made in. A receive that did not fill its buffer
 /// has emptied the socket, so readiness is dropped right away and no second receive is spent on hearing `EAGAIN`.
+/// On a worker its small sends go out together with those of the other sockets ([`Sends`]).
 #[derive(Debug)]
 pub struct Stream {
-    io: AsyncFd<Channel>,
+    // In front of the socket: what is planned goes out before it is closed.
+    pub(super) out: Outgoing,
+    pub(super) io: AsyncFd<Channel>,
     /// Readiness was consumed without reading: try once before waiting for an edge that has already passed.
-    primed: bool,
+    pub(super) primed: bool,
 }
 
 impl Stream {
@@ -28,53 +34,22 @@ impl Stream {
     /// When the socket cannot be made non-blocking or registered.
     pub fn new(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Stream { io: register(Channel::Plain(socket))?, primed: false })
+        let out = Outgoing::alone(socket.as_raw_fd());
+        Ok(Stream { out, io: register(Channel::Plain(socket))?, primed: false })
     }
 
-    /// Puts TLS over the connection. `received` was read from the socket already and belongs to the handshake.
-    ///
-    /// # Errors
-    /// Why the handshake failed; the connection is closed then.
-    pub async fn secure(self, ssl: Ssl, received: Buffer) -> Result<Self, String> {
-        let Channel::Plain(socket) = self.io.into_inner() else {
-            return Err("there is TLS already".to_owned());
-        };
-        let attempt = || -> io::Result<Self> {
-            let tls = TlsChannel::new(ssl, socket, received)?;
-            Ok(Stream { io: register(Channel::Tls(Box::new(tls)))?, primed: true })
-        };
-        let mut stream = attempt().map_err(|error| error.to_string())?;
-        std::future::poll_fn(|cx| stream.poll_handshake(cx)).await?;
-        Ok(stream)
-    }
-
-    /// What TLS has settled; `None` without it.
-    pub fn tls(&self) -> Option<&SslRef> {
-        match self.io.get_ref() {
-            Channel::Plain(_) => None,
-            Channel::Tls(tls) => Some(tls.ssl()),
-        }
-    }
-
-    /// Moves the registration to the current runtime.
+    /// Moves the registration to the current runtime, and its sends to those of the current thread, if it has any.
     ///
     /// # Errors
     /// When the registration fails; the socket is closed then.
-    pub fn rehome(self) -> io::Result<Self> {
-        self.suspend().resume()
-    }
-
-    /// True when nothing but the socket itself would tell that there is something to read.
-    pub fn can_suspend(&self) -> bool {
-        match self.io.get_ref() {
-            Channel::Plain(_) => true,
-            Channel::Tls(tls) => !tls.holds_bytes(),
-        }
-    }
-
-    /// Takes the connection off its runtime, until [`Suspended::resume`].
-    pub fn suspend(self) -> Suspended {
-        Suspended { channel: self.io.into_inner() }
+    pub fn rehome(mut self, sends: Option<&Arc<Sends>>) -> io::Result<Self> {
+        self.out.settle();
+        let rest = self.out.rest().take();
+        let Stream { out, io, .. } = self;
+        drop(out);
+        let channel = io.into_inner();
+        let out = Outgoing::with(sends, channel.as_raw_fd(), rest);
+        Ok(Stream { out, io: register(channel)?, primed: false })
     }
 
     /// The socket, to ask it for addresses.
@@ -95,57 +70,12 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self.io.get_ref() {
             Channel::Plain(_) => self.poll_socket(cx, buffer, pool),
-            Channel::Tls(_) => self.poll_decrypted(cx, buffer, pool),
+            Channel::Tls(_) => self.poll_opened(cx, buffer, pool),
         }
     }
 
-    fn poll_decrypted(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut Buffer,
-        pool: &BufferPool,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            if let Channel::Tls(tls) = self.io.get_mut()
-                && let Step::Done(count) = tls.decrypt(buffer, pool)?
-            {
-                return Poll::Ready(Ok(count));
-            }
-            ready!(self.poll_encrypted(cx, pool))?;
-        }
-    }
-
-    /// Receives for TLS what it will decrypt.
-    fn poll_encrypted(&mut self, cx: &mut Context<'_>, pool: &BufferPool) -> Poll<io::Result<()>> {
-        let Channel::Tls(tls) = self.io.get_mut() else { return Poll::Ready(Ok(())) };
-        let mut buffer = tls.lend_buffer();
-        let received = self.poll_socket(cx, &mut buffer, pool);
-        if received.is_pending() {
-            buffer.release(pool);
-        }
-        let Channel::Tls(tls) = self.io.get_mut() else { return Poll::Ready(Ok(())) };
-        tls.take_back(buffer, matches!(received, Poll::Ready(Ok(0))));
-        received.map_ok(drop)
-    }
-
-    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
-        let lost = |error: io::Error| error.to_string();
-        loop {
-            let Channel::Tls(tls) = self.io.get_mut() else { return Poll::Ready(Ok(())) };
-            match tls.handshake() {
-                Ok(Step::Done(())) => return Poll::Ready(Ok(())),
-                Ok(Step::WantsBytes) => {
-                    ready!(self.poll_encrypted(cx, &BufferPool::default())).map_err(lost)?;
-                }
-                Ok(Step::WantsRoom) => {
-                    ready!(self.io.poll_write_ready(cx)).map_err(lost)?.clear_ready();
-                }
-                Err(why) => return Poll::Ready(Err(why)),
-            }
-        }
-    }
-
-    fn poll_socket(
+    /// Receives what is on the socket itself.
+    pub(super) fn poll_socket(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut Buffer,
@@ -186,13 +116,59 @@ impl Stream {
         }
     }
 
-    /// Sends from `bytes`; at once if the kernel takes them, else when it has room.
+    /// Sends from `bytes`; at once if the kernel takes them, else when it has room. Bytes that are to go out at the end
+    /// of the turn count as sent: what the kernel then does not take is sent before any others, and the task is woken
+    /// to see to it by [`poll_sent`](Stream::poll_sent).
+    ///
+    /// # Errors
+    /// The socket's, of earlier bytes too.
+    pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_sent(cx))?;
+            if let Channel::Tls(_) = self.io.get_ref() {
+                return Poll::Ready(self.send_sealed(cx, bytes));
+            }
+            if self.out.plan(cx, bytes) {
+                return Poll::Ready(Ok(bytes.len()));
+            }
+            if self.is_sent() {
+                return self.poll_send_now(cx, bytes);
+            }
+        }
+    }
+
+    /// Sends what was left of bytes that counted as sent; ready when there is nothing left.
     ///
     /// # Errors
     /// The socket's.
-    pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(mut rest) = self.out.rest().take() else { return Poll::Ready(Ok(())) };
+        let result = self.poll_rest(cx, &mut rest);
+        if result.is_pending() {
+            *self.out.rest() = Some(rest);
+        }
+        result
+    }
+
+    fn poll_rest(&mut self, cx: &mut Context<'_>, rest: &mut Rest) -> Poll<io::Result<()>> {
+        if let Some(error) = rest.error.take() {
+            return Poll::Ready(Err(error));
+        }
+        while !rest.bytes.is_empty() {
+            let count = ready!(self.poll_send_now(cx, &rest.bytes))?;
+            rest.bytes.drain(..count);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// True when the kernel has refused none of the bytes that counted as sent.
+    pub fn is_sent(&mut self) -> bool {
+        self.out.rest().is_none()
+    }
+
+    fn poll_send_now(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            match self.try_send(bytes) {
+            match self.io.get_ref().socket().write(bytes) {
                 // Readiness may be older than the refusal: only after clearing it does a second refusal count.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.io.poll_write_ready(cx))?.clear_ready();
@@ -200,13 +176,6 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return Poll::Ready(other),
             }
-        }
-    }
-
-    fn try_send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.io.get_mut() {
-            Channel::Plain(socket) => socket.write(bytes),
-            Channel::Tls(tls) => tls.send(bytes),
         }
     }
 
@@ -225,9 +194,27 @@ impl Stream {
         }
     }
 
+    /// Asks the kernel to report bytes only when there are `least` of them; the end of the stream is reported in any
+    /// case. 1 is what a socket begins with. False: this kind of socket cannot (only TCP can).
+    pub fn fill_first(&mut self, least: i32) -> bool {
+        let socket = self.socket();
+        let is_tcp = matches!(socket.domain(), Ok(Domain::IPV4 | Domain::IPV6));
+        let done = is_tcp && set_low_water(socket, least).is_ok();
+        // Fewer may be there, of which no edge will tell.
+        self.look();
+        done
+    }
+
+    /// Has the next receive look at the socket whatever was reported.
+    pub fn look(&mut self) {
+        self.primed = true;
+    }
+
     /// True when the runtime has seen bytes or an end on the socket that nobody has read. Costs no system call.
     pub fn has_news(&self) -> bool {
-        if !self.can_suspend() {
+        if let Channel::Tls(tls) = self.io.get_ref()
+            && tls.holds_bytes()
+        {
             return true;
         }
         let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -242,14 +229,19 @@ impl Stream {
         std::future::poll_fn(|cx| self.poll_recv(cx, buffer, &BufferPool::default())).await
     }
 
-    /// Sends all of `bytes`.
+    /// Sends all of `bytes`, with nobody else's.
     ///
     /// # Errors
     /// The socket's; `WriteZero` when it takes no more.
     pub async fn send_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.settle();
+        std::future::poll_fn(|cx| self.poll_sent(cx)).await?;
+        if let Channel::Tls(_) = self.io.get_ref() {
+            return self.send_all_sealed(bytes).await;
+        }
         let mut rest = bytes;
         while !rest.is_empty() {
-            let sent = std::future::poll_fn(|cx| self.poll_send(cx, rest)).await?;
+            let sent = std::future::poll_fn(|cx| self.poll_send_now(cx, rest)).await?;
             if sent == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -260,41 +252,44 @@ impl Stream {
 
     /// Says goodbye: sends `bytes` if the kernel takes them now, and closes the sending side.
     pub fn farewell(&mut self, bytes: &[u8]) {
+        self.out.settle();
         // A peer that does not read loses the message, and nobody waits for it.
-        let _ = self.try_send(bytes);
-        self.close_sending();
-    }
-
-    /// Closes the sending side.
-    pub fn close_sending(&mut self) {
-        if let Channel::Tls(tls) = self.io.get_mut() {
-            tls.close();
+        if self.is_sent() {
+            let _ = match self.io.get_mut() {
+                Channel::Plain(socket) => socket.write(bytes).map(drop),
+                Channel::Tls(tls) => tls.send_last(bytes),
+            };
         }
         let _ = self.socket().shutdown(std::net::Shutdown::Write);
     }
-}
 
-/// A connection that no runtime watches.
-#[derive(Debug)]
-pub struct Suspended {
-    channel: Channel,
-}
-
-impl Suspended {
-    /// Registers the connection with the current runtime. What arrived meanwhile is seen by the first receive.
-    ///
-    /// # Errors
-    /// When the registration fails; the connection is closed then.
-    pub fn resume(self) -> io::Result<Stream> {
-        Ok(Stream { io: register(self.channel)?, primed: false })
+    /// Closes the sending side behind everything that was sent.
+    pub fn end_sending(&mut self) {
+        self.farewell(b"");
     }
 }
 
 #[allow(unsafe_code, reason = "tokio cannot check that a descriptor stays open; see below")]
-fn register(channel: Channel) -> io::Result<AsyncFd<Channel>> {
+pub(super) fn register(channel: Channel) -> io::Result<AsyncFd<Channel>> {
     // SAFETY: `AsyncFd` owns the channel until `into_inner`, and neither a bare socket nor the one under TLS is taken
     // out or replaced before that, so the descriptor is valid and open for as long as it is registered.
     Ok(unsafe { AsyncFd::register(channel) }?)
+}
+
+#[allow(unsafe_code, reason = "SO_RCVLOWAT has no safe wrapper; see below")]
+fn set_low_water(socket: &Socket, least: libc::c_int) -> io::Result<()> {
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the option's value is one integer, which is alive during the call, and its size is given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            std::ptr::from_ref(&least).cast(),
+            size,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

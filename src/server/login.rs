@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::connect::{Blueprint, ConnectError, Means, lost, unsupported, violation};
 use super::hop::Hop;
-use super::{Backend, Prepared, Progress, Reported, Server, ServerId};
+use super::{Backend, Bulk, Prepared, Progress, Reported, Server, ServerId};
 use crate::auth::{ClientBinding, MECHANISM_PLUS, ScramClient, ScramClientFinal};
 use crate::config::{BindingPolicy, ServerTlsSettings};
 use crate::net::{Buffer, Stream};
@@ -298,6 +298,7 @@ impl<'a> Login<'a> {
         Ok(Box::new(Server {
             backend: Arc::new(backend),
             stream: self.stream,
+            bulk: Bulk::default(),
             progress: Progress::default(),
             applied: means.param_sets.intern(Values::new()),
             reported: Arc::new(self.reported),
