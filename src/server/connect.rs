@@ -42,8 +42,32 @@ pub struct ConnectError {
     pub address: Option<ServerAddress>,
     /// The server's own error, or pgusher's about the server.
     pub fields: Box<ErrorFields>,
+    /// How far it came.
+    pub stage: Stage,
     /// The server said it itself.
     pub by_server: bool,
+}
+
+/// How far an attempt came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Finding the address and connecting.
+    Connect,
+    /// TLS.
+    Tls,
+    /// The login itself.
+    Login,
+}
+
+impl Stage {
+    /// A word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Connect => "connecting",
+            Stage::Tls => "TLS",
+            Stage::Login => "login",
+        }
+    }
 }
 
 impl ConnectError {
@@ -51,6 +75,7 @@ impl ConnectError {
         ConnectError {
             address: None,
             fields: Box::new(ErrorFields::new(Severity::Fatal, code, message)),
+            stage: Stage::Login,
             by_server: false,
         }
     }
@@ -89,7 +114,10 @@ pub async fn connect(
                 let text = format!(
                     "server {address} did not answer within {limit:?} (server_connect_timeout)"
                 );
-                Err(ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text))
+                Err(ConnectError {
+                    stage: Stage::Connect,
+                    ..ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text)
+                })
             }),
             None => attempt.await,
         };
@@ -148,13 +176,14 @@ async fn attempt(
 
 impl Failure {
     fn of_hop(address: &ServerAddress, error: &HopError) -> Self {
-        let (by_encryption, text) = match error {
+        let (stage, text) = match error {
             HopError::Connect(why) => {
-                (false, format!("could not connect to server {address}: {why}"))
+                (Stage::Connect, format!("could not connect to server {address}: {why}"))
             }
-            HopError::Tls(why) => (true, format!("no TLS with server {address}: {why}")),
+            HopError::Tls(why) => (Stage::Tls, format!("no TLS with server {address}: {why}")),
         };
-        Failure { error: ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text), by_encryption }
+        let error = ConnectError { stage, ..ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text) };
+        Failure { error, by_encryption: stage == Stage::Tls }
     }
 }
 

@@ -6,7 +6,7 @@ mod certificates;
 mod channel_binding;
 mod clients;
 mod direct;
-
+mod hostile;
 mod keys;
 mod reload;
 mod servers;
