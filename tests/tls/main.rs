@@ -12,4 +12,5 @@ mod reload;
 mod servers;
 mod stage;
 mod traffic;
+mod trials;
 mod tunnel;
