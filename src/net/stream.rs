@@ -60,11 +60,7 @@ impl Stream {
     /// True when nothing but the socket itself would tell that there is something to be done: no bytes are held back
     /// in either direction.
     pub fn can_suspend(&mut self) -> bool {
-        let holds_bytes = match self.io.get_ref() {
-            Channel::Plain(_) => false,
-            Channel::Tls(tls) => tls.holds_bytes(),
-        };
-        !holds_bytes && self.has_submitted() && self.is_sent()
+        !self.io.get_ref().holds_bytes() && self.has_submitted() && self.is_sent()
     }
 
     /// Takes the socket off its runtime, until [`Suspended::resume`]. Only when it [can be](Stream::can_suspend).
@@ -234,9 +230,7 @@ impl Stream {
 
     /// True when the runtime has seen bytes or an end on the socket that nobody has read. Costs no system call.
     pub fn has_news(&self) -> bool {
-        if let Channel::Tls(tls) = self.io.get_ref()
-            && tls.holds_bytes()
-        {
+        if self.io.get_ref().holds_bytes() {
             return true;
         }
         let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -306,6 +300,11 @@ pub struct Suspended {
 }
 
 impl Suspended {
+    /// True when there are bytes that the socket would not tell of: they were received, and are inside of TLS.
+    pub fn holds_bytes(&self) -> bool {
+        self.channel.holds_bytes()
+    }
+
     /// Registers the connection with the current runtime, and its sends with those of the current thread. What arrived
     /// meanwhile is seen by the first receive.
     ///
