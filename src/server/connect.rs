@@ -167,9 +167,13 @@ async fn attempt(
 ) -> Result<Box<Server>, Failure> {
     let hop = hop::open(address, &address.host(), &means.connector, encryption).await;
     let hop = hop.map_err(|error| Failure::of_hop(address, &error))?;
+    // Where the server has no TLS, the next attempt would be this one again.
+    let has_choice = encryption != Encryption::IfOffered || hop.tls.is_some();
     Login::run(blueprint, address, means, hop, id).await.map_err(|error| Failure {
         // Such as: no entry in pg_hba.conf for a connection with, or without, encryption.
-        by_encryption: error.by_server && error.fields.code == sqlstate::INVALID_AUTHORIZATION.0,
+        by_encryption: has_choice
+            && error.by_server
+            && error.fields.code == sqlstate::INVALID_AUTHORIZATION.0,
         error,
     })
 }
