@@ -243,7 +243,7 @@ impl Stream {
     /// The socket's.
     pub async fn recv(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
         std::future::poll_fn(|cx| {
-            if !self.primed {
+            if !self.primed && !self.io.get_ref().holds_bytes() {
                 // Whoever waits needs no memory.
                 drop(ready!(self.io.poll_read_ready(cx))?);
             }
