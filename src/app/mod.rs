@@ -3,12 +3,15 @@
 //! [`run`] builds what is needed and serves until a signal ends it. Logins, dials, the console and everything else that
 //! is not relaying runs on the control runtime; workers have runtimes of their own.
 
+mod certificates;
 mod drain;
 mod host;
+mod launch;
 mod process;
 mod reload;
 mod serve;
 mod signals;
+mod trials;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,12 +21,16 @@ use tokio::runtime::Builder;
 use crate::auth::Userlist;
 use crate::config::{self, Compat, Loaded};
 use crate::telemetry::{self, LogStart};
+use crate::tls::Keys;
 use process::Process;
+
+pub use launch::Launch;
+pub use trials::{try_login, try_servers};
 
 /// Threads for logins, dials and the console.
 const CONTROL_THREADS: usize = 2;
 
-/// Checks a configuration file, and the userlist it names.
+/// Checks a configuration file, and the userlist, certificates and keys it names.
 ///
 /// # Errors
 /// Every mistake, one per line.
@@ -32,22 +39,31 @@ pub fn check(path: &Path) -> Result<(), String> {
     if let Some(auth_file) = &loaded.config.process.auth_file {
         Userlist::load(auth_file).map_err(|error| error.to_string())?;
     }
+    Keys::load(&loaded.config).map_err(|error| error.to_string())?;
     Ok(())
 }
 
-/// Serves clients until a signal ends it. `quiet`: nothing is logged to standard error.
+/// Serves clients until a signal ends it.
 ///
 /// # Errors
 /// Something that is needed cannot be had: a port, a thread, a readable userlist.
-pub fn run(path: &Path, loaded: Loaded, quiet: bool) -> Result<(), String> {
+pub fn run(path: &Path, loaded: Loaded, launch: &Launch) -> Result<(), String> {
+    let path = &std::path::absolute(path).map_err(|error| error.to_string())?;
+    let _pidfile = launch.prepare(&loaded.config.process)?;
     let settings = &loaded.config.process;
     let log = telemetry::start(LogStart {
         format: settings.log_format,
         level: &settings.log_level,
+        verbosity: launch.verbosity,
         file: settings.logfile.as_deref(),
         both: settings.compat == Compat::PgBouncer,
-        quiet,
+        quiet: launch.quiet || launch.daemon,
     })?;
+    if launch.reboot {
+        tracing::warn!(
+            "-R: taking over from a running process is not supported yet, starting normally"
+        );
+    }
     loaded.notes.iter().for_each(|note| tracing::warn!("{note}"));
     raise_descriptor_limit(&loaded.config);
     let control = Builder::new_multi_thread()

@@ -10,6 +10,7 @@ use crate::client::Identities;
 use crate::config::{self, Changes, Config};
 use crate::control::Order;
 use crate::pool::PoolError;
+use crate::tls::Keys;
 use crate::types::Name;
 
 /// How often files are looked at when `reload_on_change` is set.
@@ -36,10 +37,15 @@ impl Process {
         let verifiers = Arc::clone(&self.gate.identities().verifiers);
         let identities =
             Identities::load(&loaded.config, &verifiers).map_err(|error| error.to_string())?;
+        let keys = Keys::load(&loaded.config).map_err(|error| error.to_string())?;
         let (old, new) = (self.gate.config(), Arc::new(loaded.config));
         let changes = config::diff(&old, &new);
         *self.files.write() = loaded.files;
+        self.keyring.replace(keys);
         self.apply(&changes, &new, identities);
+        if let Err(error) = self.log.set_file(new.process.logfile.as_deref()) {
+            tracing::warn!(%error, "logfile not opened: the log stays where it is");
+        }
         tracing::info!(
             added = ?changes.databases_added,
             removed = ?changes.databases_removed,
@@ -100,17 +106,20 @@ pub(super) async fn reload_and_log(process: &Process) {
     }
 }
 
-/// Reloads when a file of the configuration changes and `reload_on_change` is set.
-pub(super) async fn watch_files(process: Arc<Process>) {
+/// Reloads when a file of the configuration changes and `reload_on_change` is set. What counts as a change begins with
+/// this call, not with the first poll of what it returns.
+pub(super) fn watch_files(process: Arc<Process>) -> impl Future<Output = ()> {
     let mut seen = stamps(&process);
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let now = stamps(&process);
-        if now != seen && process.gate.config().process.reload_on_change {
-            tracing::info!("configuration files changed");
-            reload_and_log(&process).await;
+    async move {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = stamps(&process);
+            if now != seen && process.gate.config().process.reload_on_change {
+                tracing::info!("configuration files changed");
+                reload_and_log(&process).await;
+            }
+            seen = now;
         }
-        seen = now;
     }
 }
 

@@ -94,7 +94,7 @@ impl Converter<'_> {
             }
         }
         for (section, key, value, _) in DROP_IN {
-            let node = Node { at: self.default_at, value: text(value) };
+            let node = Node { at: self.default_at, value: word(value) };
             let at = self.default_at;
             insert(self.section(*section), key, at, node);
         }
@@ -220,6 +220,10 @@ impl Converter<'_> {
 
 fn text(text: &str) -> Value {
     Value::Text { text: text.to_owned(), loose: false }
+}
+
+fn word(word: &str) -> Value {
+    if word == "true" { Value::Bool(true) } else { text(word) }
 }
 
 fn insert(table: &mut Table, key: &str, at: Place, node: Node) {

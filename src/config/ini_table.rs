@@ -62,6 +62,14 @@ const fn pool(name: &'static str, default: &'static str, form: Form) -> Paramete
     setting(name, default, Section::Defaults, form)
 }
 
+const fn client_tls(name: &'static str, default: &'static str, form: Form) -> Parameter {
+    setting(name, default, Section::TlsClient, form)
+}
+
+const fn server_tls(name: &'static str, default: &'static str, form: Form) -> Parameter {
+    setting(name, default, Section::TlsServer, form)
+}
+
 const fn inherited(name: &'static str, default: &'static str, section: Section) -> Parameter {
     Parameter { name, default: Some(default), fate: Fate::Inherited(section, name, Form::Integer) }
 }
@@ -102,15 +110,15 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     process("cancel_wait_timeout", "10", SECONDS),
     pool("client_idle_timeout", "0", SECONDS),
     process("client_login_timeout", "60", SECONDS),
-    missing("client_tls13_ciphers", "", "there is no TLS yet").without_default(),
-    missing("client_tls_ca_file", "", "there is no TLS yet"),
-    missing("client_tls_cert_file", "", "there is no TLS yet"),
-    missing("client_tls_ciphers", "default", "there is no TLS yet"),
+    client_tls("client_tls13_ciphers", "", Form::Text).called("tls13_ciphers").without_default(),
+    client_tls("client_tls_ca_file", "", Form::Path).called("ca_file"),
+    client_tls("client_tls_cert_file", "", Form::Path).called("cert_file"),
+    client_tls("client_tls_ciphers", "default", Form::Text).called("ciphers"),
     moot("client_tls_dheparams", "auto", "the key exchange uses elliptic curves"),
-    missing("client_tls_ecdhcurve", "auto", "there is no TLS yet"),
-    missing("client_tls_key_file", "", "there is no TLS yet"),
-    missing("client_tls_protocols", "secure", "there is no TLS yet"),
-    missing("client_tls_sslmode", "disable", "there is no TLS yet"),
+    client_tls("client_tls_ecdhcurve", "auto", Form::Text).called("ecdhcurve"),
+    client_tls("client_tls_key_file", "", Form::Path).called("key_file"),
+    client_tls("client_tls_protocols", "secure", Form::Word).called("protocols"),
+    client_tls("client_tls_sslmode", "disable", Form::Word).called("sslmode"),
     moot("conffile", "", "the file is the one of the command line").without_default(),
     pool("default_pool_size", "20", Form::Size),
     missing("disable_pqexec", "0", "simple queries are accepted"),
@@ -160,13 +168,13 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     pool("server_reset_query", "DISCARD ALL", Form::Text),
     missing("server_reset_query_always", "0", "server_reset_query is for session mode only"),
     missing("server_round_robin", "0", "the server that was used last is used next"),
-    missing("server_tls13_ciphers", "", "there is no TLS yet").without_default(),
-    missing("server_tls_ca_file", "", "there is no TLS yet"),
-    missing("server_tls_cert_file", "", "there is no TLS yet"),
-    missing("server_tls_ciphers", "default", "there is no TLS yet"),
-    missing("server_tls_key_file", "", "there is no TLS yet"),
-    missing("server_tls_protocols", "secure", "there is no TLS yet"),
-    missing("server_tls_sslmode", "prefer", "there is no TLS yet"),
+    server_tls("server_tls13_ciphers", "", Form::Text).called("tls13_ciphers").without_default(),
+    server_tls("server_tls_ca_file", "", Form::Path).called("ca_file"),
+    server_tls("server_tls_cert_file", "", Form::Path).called("cert_file"),
+    server_tls("server_tls_ciphers", "default", Form::Text).called("ciphers"),
+    server_tls("server_tls_key_file", "", Form::Path).called("key_file"),
+    server_tls("server_tls_protocols", "secure", Form::Word).called("protocols"),
+    server_tls("server_tls_sslmode", "prefer", Form::Word).called("sslmode"),
     moot("service_name", "", "it is the name of a Windows service").without_default(),
     missing("so_reuseport", "0", "the port is not shared with other processes"),
     process("stats_period", "60", RETRY),
@@ -258,6 +266,12 @@ pub(super) const DROP_IN: &[(Section, &str, &str, &str)] = &[
         "compat",
         "pgbouncer",
         "PgBouncer lets `trust` in from everywhere, and more.",
+    ),
+    (
+        Section::TlsServer,
+        "allow_cleartext_password",
+        "true",
+        "PgBouncer sends passwords as the server asks for them.",
     ),
     (Section::Process, "log_format", "pgbouncer", "Tools that read PgBouncer's log read this one."),
     (

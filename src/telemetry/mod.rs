@@ -22,6 +22,8 @@ pub struct LogStart<'a> {
     pub format: LogFormat,
     /// What is logged.
     pub level: &'a str,
+    /// How often the command line asks for more than the configuration does.
+    pub verbosity: u8,
     /// Where to, if not to standard error.
     pub file: Option<&'a Path>,
     /// Standard error hears it, too, when there is a file.
@@ -34,6 +36,8 @@ pub struct LogStart<'a> {
 #[derive(Clone, Debug)]
 pub struct LogControl {
     filter: reload::Handle<EnvFilter, Registry>,
+    /// The command line's level, which no configuration changes.
+    asked: Option<&'static str>,
     destination: Destination,
 }
 
@@ -43,6 +47,7 @@ impl LogControl {
     /// # Errors
     /// Text that is no filter.
     pub fn set_level(&self, level: &str) -> Result<(), String> {
+        let level = self.asked.unwrap_or(level);
         self.filter.reload(filter(level)?).map_err(|error| error.to_string())
     }
 
@@ -68,7 +73,12 @@ pub fn start(start: LogStart<'_>) -> Result<LogControl, String> {
         let name = start.file.unwrap_or(Path::new("")).display();
         format!("cannot open logfile {name}: {error}")
     })?;
-    let (filter, handle) = reload::Layer::new(filter(start.level)?);
+    let asked = match start.verbosity {
+        0 => None,
+        1 => Some("debug"),
+        _ => Some("trace"),
+    };
+    let (filter, handle) = reload::Layer::new(filter(asked.unwrap_or(start.level))?);
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_writer(destination.clone());
     let started = match start.format {
@@ -83,5 +93,5 @@ pub fn start(start: LogStart<'_>) -> Result<LogControl, String> {
         }
     };
     started.map_err(|error| error.to_string())?;
-    Ok(LogControl { filter: handle, destination })
+    Ok(LogControl { filter: handle, asked, destination })
 }

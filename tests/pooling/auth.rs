@@ -25,7 +25,7 @@ fn start(
     let config = format!(
         "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"{auth_type}\"\n\
          auth_file = \"userlist.txt\"\n[databases.postgres]\nhost = \"127.0.0.1\"\nport = {}\n\
-         {settings}\n{users}",
+         {settings}\n{users}\n[tls.server]\nallow_cleartext_password = true\n",
         cluster.port()
     );
     Pgusher::builder(BINARY, &config).file("userlist.txt", userlist).start()
@@ -83,6 +83,7 @@ async fn a_scram_entry_serves_both_sides() {
         // A server made later, long after the login, is logged in to by the same proof.
         cluster
             .psql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'alice'");
+        pgusher.wait_log("idle server lost", LIMIT);
         assert_eq!(whoami(&pgusher, "alice", PASSWORD).await, "alice");
     }
 }
