@@ -2,6 +2,7 @@
 
 use super::disconnect::Goodbye;
 use crate::stats::ClientRecord;
+use crate::wire::ErrorFields;
 
 /// A client has come (`log_connections`).
 pub(super) fn arrival(client: &ClientRecord) {
@@ -9,7 +10,7 @@ pub(super) fn arrival(client: &ClientRecord) {
         client = client.id,
         database = %client.database,
         user = %client.user,
-        peer = %client.peer.map_or_else(|| "unix".to_owned(), |peer| peer.to_string()),
+        peer = %peer(client),
         application_name = %client.application_name.lock(),
         "client connected"
     );
@@ -21,8 +22,26 @@ pub(super) fn departure(client: &ClientRecord, goodbye: &Goodbye) {
         client = client.id,
         database = %client.database,
         user = %client.user,
+        peer = %peer(client),
         age_seconds = client.since.elapsed().as_secs(),
         reason = %goodbye,
         "client disconnected"
     );
+}
+
+/// A client is told of an error by pgusher itself (`log_pooler_errors`).
+pub(super) fn error(client: &ClientRecord, fields: &ErrorFields) {
+    tracing::warn!(
+        client = client.id,
+        database = %client.database,
+        user = %client.user,
+        peer = %peer(client),
+        code = %fields.code,
+        reason = %fields.message,
+        "error told to the client"
+    );
+}
+
+fn peer(client: &ClientRecord) -> String {
+    client.peer.map_or_else(|| "unix".to_owned(), |peer| peer.to_string())
 }

@@ -54,6 +54,8 @@ pub struct LogClients {
     pub connections: Arc<std::sync::atomic::AtomicBool>,
     /// `log_disconnections`.
     pub disconnections: Arc<std::sync::atomic::AtomicBool>,
+    /// `log_pooler_errors`.
+    pub errors: Arc<std::sync::atomic::AtomicBool>,
 }
 
 /// The way to a worker.

@@ -73,7 +73,7 @@ impl Form {
             Form::Mode => plain(&mode(number(text)?)),
             Form::Seconds(zero) => plain(&seconds(text, zero)?),
             Form::Verbosity => plain(match number(text)? {
-                ..=0 => "info",
+                ..=0 => "info,pgusher::servers=debug",
                 1 => "debug",
                 _ => "trace",
             }),

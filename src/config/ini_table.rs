@@ -196,7 +196,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     missing("unix_socket_group", "", "the socket has the group of the process"),
     process("unix_socket_mode", "0777", Form::Mode),
     process("user", "", Form::Text).without_default(),
-    process("verbose", "", Form::Verbosity).called("log_level").without_default(),
+    process("verbose", "0", Form::Verbosity).called("log_level"),
 ];
 
 /// A key of a line in `[databases]`; none has a default.

@@ -130,11 +130,11 @@ fn trust_is_let_in_from_everywhere() {
 
 #[test]
 fn the_last_duplicate_wins_and_a_second_header_starts_over() {
-    let text = "[pgbouncer]\npool_mode = transaction\nverbose = 2\nlisten_port = 1\nlisten_port = 2\n\
+    let text = "[pgbouncer]\npool_mode = transaction\nuser = me\nlisten_port = 1\nlisten_port = 2\n\
                 [databases]\na = host=x\na = host=y\n[pgbouncer]\nlisten_port = 3\n";
     let config = load(text).config;
     assert_eq!((config.process.listen_port, config.defaults.pool_mode), (3, PoolMode::Session));
-    assert_eq!(config.process.log_level, "trace", "it has no default");
+    assert_eq!(config.process.user.as_deref(), Some("me"), "it has no default");
     assert_eq!(config.databases["a"].addresses[0].host(), "y");
 }
 

@@ -59,7 +59,7 @@ section_table! {
             "Log a line for every client that comes.";
         log_disconnections: Flag = "true", RELOAD,
             "Log a line for every client that leaves, with the reason.";
-        log_pooler_errors: Flag = "true", RELOAD,
+        log_pooler_errors: Flag = "false", RELOAD,
             "Log the errors that pgusher itself gives to clients.";
         log_stats: Flag = "true", RELOAD,
             "Log a line with sums and averages every `stats_period`.";

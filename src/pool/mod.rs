@@ -20,6 +20,9 @@ mod pool;
 mod waiting;
 mod welcome;
 
+/// Events about servers that come and go, so that they can be logged without the rest of the room.
+pub(crate) const SERVERS: &str = "pgusher::servers";
+
 pub use caps::{Cap, CapTable, Caps};
 pub use census::{CloseReason, PoolCensus};
 pub use directory::{Connects, PoolKey, Pools, PoolsContext};

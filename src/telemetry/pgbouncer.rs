@@ -11,6 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::wording;
 use crate::date;
+use crate::pool::SERVERS;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]
@@ -30,14 +31,15 @@ where
         let mut facts = Facts::default();
         event.record(&mut facts);
         let now = date::format_millis(SystemTime::now());
-        let (pid, level) = (std::process::id(), word(event.metadata().level()));
+        let (pid, level) = (std::process::id(), level(event));
         writeln!(out, "{now} [{pid}] {level} {}", line(&facts))
     }
 }
 
-/// PgBouncer's word for a level.
-fn word(level: &Level) -> &'static str {
-    match *level {
+/// PgBouncer's word for a level. Servers that come and go are as important to it as clients.
+fn level(event: &Event<'_>) -> &'static str {
+    match *event.metadata().level() {
+        Level::DEBUG if event.metadata().target() == SERVERS => "LOG",
         Level::ERROR => "ERROR",
         Level::WARN => "WARNING",
         Level::INFO => "LOG",

@@ -8,11 +8,10 @@ const WORDINGS: &[(&str, &str)] = &[
     ("console connected", "login attempt: db={database} user={user} tls={tls} replication=no"),
     ("client disconnected", "closing because: {reason} (age={age_seconds}s)"),
     ("login failed", "closing because: {reason} (age={age_seconds}s)"),
-    ("error told to a client", "pooler error: {reason}"),
+    ("error told to the client", "pooler error: {reason}"),
     ("server connected", "new connection to server (from {local})"),
     ("server closed", "closing because: {reason} (age={age_seconds}s)"),
     ("server login failed", "server login failed: {severity} {reason}"),
-    ("taking a server of the reserve", "taking connection from reserve_pool"),
     ("listening", "listening on {address}"),
     ("pgusher is ready", "process up: pgusher {version}"),
     ("asked to reload", "got {signal}, re-reading config"),
@@ -25,11 +24,37 @@ const WORDINGS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Reasons that have other words there. Found by how ours begin.
+/// Reasons that have other words there. Found by what ours contain.
 const REASONS: &[(&str, &str)] = &[
-    ("no such database", "no such database: {database}"),
-    ("database \"", "no such database: {database}"),
     ("client closed the connection", "client unexpected eof"),
+    ("password authentication failed for user", "password authentication failed"),
+    ("\" does not exist", "no such database: {database}"),
+    ("terminating connection due to administrator command", "server shutting down"),
+    ("the pooler is shutting down", "pooler is shutting down"),
+    ("may not use the console", "not allowed"),
+    ("the database was removed from the pooler", "database removed"),
+    ("server closed the connection unexpectedly", "server conn crashed?"),
+    ("transaction blocks not allowed", "transaction blocks not allowed in statement pooling mode"),
+    ("(query_wait_timeout)", "query_wait_timeout"),
+    ("(client_idle_timeout)", "client_idle_timeout"),
+    ("(client_login_timeout)", "client_login_timeout"),
+    ("(idle_transaction_timeout)", "idle transaction timeout"),
+    ("(transaction_timeout)", "transaction timeout"),
+    ("(query_timeout)", "query timeout"),
+    ("(max_db_client_connections)", "client connections exceeded (max_db_client_connections)"),
+    ("(max_user_client_connections)", "client connections exceeded (max_user_client_connections)"),
+];
+
+/// The same for servers, whose reasons are single words.
+const SERVER_REASONS: &[(&str, &str)] = &[
+    ("admin", "admin forced disconnect"),
+    ("error", "server conn crashed?"),
+    ("idle", "server idle timeout"),
+    ("lifetime", "server lifetime over"),
+    ("out_of_sync", "server out of sync"),
+    ("reload", "database configuration changed"),
+    ("surplus", "obsolete connection"),
+    ("unclean", "unclean server"),
 ];
 
 /// Fields that the socket's name has said.
@@ -74,7 +99,14 @@ fn value(name: &str, facts: &Facts) -> String {
         "age_seconds" => "0",
         _ => "",
     });
-    let theirs = REASONS.iter().find(|(ours, _)| name == "reason" && text.starts_with(ours));
+    let theirs = match (name, facts.message.as_str()) {
+        ("reason", "server closed") => SERVER_REASONS.iter().find(|(ours, _)| text == *ours),
+        ("reason", "client disconnected" | "login failed" | "error told to the client") => {
+            REASONS.iter().find(|(ours, _)| text.contains(ours))
+        }
+        ("severity", _) => return text.to_uppercase(),
+        _ => None,
+    };
     match theirs {
         Some((_, theirs)) => filled(theirs, facts),
         None => text.to_owned(),
