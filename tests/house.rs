@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["types", "secret", "sqlstate", "control"],
     &["wire", "config", "stats"],
-    &["metrics", "net", "auth", "session"],
-    &["server"],
+    &["metrics", "net", "auth", "hba", "session"],
+    &["server", "authority"],
     &["pool", "relay", "cancel", "http"],
     &["client", "admin"],
     &["cli", "telemetry"],

@@ -15,23 +15,21 @@ use std::sync::Arc;
 
 use tokio::runtime::Builder;
 
-use crate::auth::Userlist;
+use crate::client::{Identities, Kept};
 use crate::config::{self, Loaded};
 use process::Process;
 
 /// Threads for logins, dials and the console.
 const CONTROL_THREADS: usize = 2;
 
-/// Checks a configuration file, and the userlist it names.
+/// Checks a configuration file, and the files about users that it names.
 ///
 /// # Errors
 /// Every mistake, one per line.
 pub fn check(path: &Path) -> Result<(), String> {
     let loaded = config::load(path).map_err(|mistakes| mistakes.to_string())?;
-    if let Some(auth_file) = &loaded.config.process.auth_file {
-        Userlist::load(auth_file).map_err(|error| error.to_string())?;
-    }
-    Ok(())
+    let kept = Kept::new().map_err(|error| error.to_string())?;
+    Identities::load(&loaded.config, &kept).map(drop)
 }
 
 /// Serves clients until a signal ends it.

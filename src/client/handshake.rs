@@ -65,6 +65,11 @@ impl Incoming {
         }
     }
 
+    /// The TLS version for the log; `off` without encryption.
+    pub(super) fn tls_version(&self) -> &str {
+        self.tls.as_ref().map_or("off", |tls| &tls.version)
+    }
+
     /// Sends bytes.
     ///
     /// # Errors

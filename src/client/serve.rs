@@ -47,7 +47,6 @@ pub(super) async fn serve(worker: Rc<Worker>, admitted: Box<Admitted>) {
     let Some(mut client) = Client::new(worker, *admitted) else { return };
     client.pool.clients.fetch_add(1, Ordering::Relaxed);
     client.cells().logins.add(1);
-    client.log_arrival();
     let goodbye = client.live().await;
     client.pool.clients.fetch_sub(1, Ordering::Relaxed);
     client.log_departure(&goodbye);
@@ -198,20 +197,6 @@ impl Client {
             self.named_by = Arc::clone(&self.session.params);
             let name = self.named_by.get("application_name").unwrap_or_default();
             *self.record.client.application_name.lock() = String::from_utf8_lossy(name).into();
-        }
-    }
-
-    fn log_arrival(&self) {
-        if self.worker.log.connections.load(Ordering::Relaxed) {
-            let client = &self.record.client;
-            tracing::info!(
-                client = client.id,
-                database = %client.database,
-                user = %client.user,
-                peer = %client.peer.map_or_else(|| "unix".to_owned(), |peer| peer.to_string()),
-                application_name = %client.application_name.lock(),
-                "client connected"
-            );
         }
     }
 

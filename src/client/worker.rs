@@ -23,7 +23,7 @@ pub struct Worker {
     pub deadlines: Rc<Deadlines>,
     /// Where work goes that is not for this thread.
     pub control: Handle,
-    /// Whether a line is logged for clients that come and go.
+    /// Whether a line is logged for clients that go.
     pub log: LogClients,
     clients: Arc<AtomicUsize>,
 }
@@ -31,8 +31,6 @@ pub struct Worker {
 /// Which lines are logged; may change while running.
 #[derive(Clone, Debug, Default)]
 pub struct LogClients {
-    /// `log_connections`.
-    pub connections: Arc<std::sync::atomic::AtomicBool>,
     /// `log_disconnections`.
     pub disconnections: Arc<std::sync::atomic::AtomicBool>,
 }

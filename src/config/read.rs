@@ -8,7 +8,9 @@ use super::check;
 use super::files::Raw;
 use super::kinds::Reading;
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{Config, Database, Http, PoolOverrides, PoolSettings, Process, User};
+use super::resolved::{
+    AuthLookup, Config, Database, Http, PoolOverrides, PoolSettings, Process, User,
+};
 use super::setting::{Section, Setting};
 use super::settings::{homes, settings};
 use super::suggest::closest;
@@ -146,6 +148,11 @@ impl Reader<'_> {
             dbname: keys.dbname,
             user: keys.user,
             password,
+            auth_lookup: AuthLookup {
+                user: keys.auth_user,
+                query: keys.auth_query,
+                dbname: keys.auth_dbname,
+            },
             startup_parameters: keys.startup_parameters,
             max_db_connections: keys.max_db_connections,
             max_db_client_connections: keys.max_db_client_connections,

@@ -43,7 +43,14 @@ impl Choice for AuthType {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("scram-sha-256", AuthType::ScramSha256),
         ("md5", AuthType::Md5),
+        ("plain", AuthType::Plain),
         ("trust", AuthType::Trust),
+        ("any", AuthType::Any),
+        ("cert", AuthType::Cert),
+        ("peer", AuthType::Peer),
+        ("hba", AuthType::Hba),
+        ("ldap", AuthType::Ldap),
+        ("pam", AuthType::Pam),
     ];
 }
 

@@ -4,6 +4,7 @@ mod backend;
 mod clean;
 mod conn;
 mod connect;
+mod lookup;
 mod prepared;
 pub mod progress;
 
@@ -11,5 +12,6 @@ pub use backend::{Backend, CancelGuard, deliver_cancel};
 pub use clean::{CleanError, clean, drain_news, probe, run_sql};
 pub use conn::{Reported, Server, ServerId, UNNAMED_UNKNOWN};
 pub use connect::{Blueprint, ConnectError, Credential, connect};
+pub use lookup::{LookupError, Row, lookup};
 pub use prepared::{Holding, Prepared};
 pub use progress::Progress;
