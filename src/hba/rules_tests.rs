@@ -183,8 +183,7 @@ fn every_mistake_is_told_with_its_place() {
         "/hba:15:14: \"10.0.0.0/33\" has no valid length",
     ];
     for part in expected {
-        let part = part.replace("/hba:13:26", "/hba:13:26");
-        assert!(found.contains(&part), "{part}\nnot in\n{found}");
+        assert!(found.contains(part), "{part}\nnot in\n{found}");
     }
 }
 

@@ -146,6 +146,7 @@ impl AuthQueries {
 /// Everything about one place.
 struct Desk {
     permits: Semaphore,
+    #[allow(clippy::vec_box, reason = "servers are boxed when they are made, and large to move")]
     idle: Mutex<Vec<Box<Server>>>,
     answers: Mutex<HashMap<Name, Known>>,
     /// Users being looked up, each with the logins that came too late for the round under way.
