@@ -140,7 +140,7 @@ impl Proof<'_> {
 
     async fn password(&mut self, asked: Asked) -> Result<(), Rejected> {
         let found = self.find(true).await?;
-        let usual = self.claim.identities.usual();
+        let usual = self.claim.usual();
         match exchange_for(asked, found.secret.as_ref(), usual) {
             Exchange::Plain => {
                 let password = self.ask_password().await?;
@@ -178,7 +178,7 @@ impl Proof<'_> {
 
     async fn judge(&mut self, found: &Found, password: &Secret) -> Result<(), Rejected> {
         let Claim { gate, identities, user, .. } = *self.claim;
-        let (user, secret, usual) = (user.clone(), found.secret.clone(), identities.usual());
+        let (user, secret, usual) = (user.clone(), found.secret.clone(), self.claim.usual());
         let mock = std::sync::Arc::new(identities.kept.verifiers.mock(&user));
         let password = password.clone();
         let judged = gate.turns.hash(move || {

@@ -7,7 +7,7 @@ use super::identity::Identities;
 use super::login_counts::LoginResult;
 use super::refusal::Refusal;
 use super::replies;
-use crate::auth::{ServerCredential, StoredSecret};
+use crate::auth::{SecretKind, ServerCredential, StoredSecret};
 use crate::config::{AuthLookup, Config, Database};
 use crate::pool::{AuthPlace, AuthQueryError, AuthQuestion, DEFAULT_AUTH_QUERY};
 use crate::types::Name;
@@ -67,6 +67,15 @@ impl Claim<'_> {
         }
     }
 
+    /// The kind of secret that users who are not known seem to have.
+    pub(super) fn usual(&self) -> SecretKind {
+        if self.asks_servers() {
+            self.gate.pools.auth_queries.usual()
+        } else {
+            self.identities.usual()
+        }
+    }
+
     /// Whether users that no file knows are looked up.
     pub(super) fn asks_servers(&self) -> bool {
         self.asked().is_some_and(|(lookup, ..)| lookup.user.is_some())
@@ -99,7 +108,8 @@ impl Claim<'_> {
             credential,
             name: Name::clone(self.user),
             timeout: process.auth_query_timeout,
-            ttl: process.auth_query_cache_ttl.filter(|_| may_be_cached),
+            ttl: process.auth_query_cache_ttl,
+            is_fresh: !may_be_cached,
         })
     }
 

@@ -76,7 +76,8 @@ impl Throttle {
     pub(super) fn pace(&self, address: IpAddr, rule: &Rule, now: Instant) -> Pace {
         let records = self.records.lock();
         let Some(record) = records.get(&network(address)) else { return Pace::Go };
-        if record.level_at(now, rule) < rule.limit as f64 {
+        // A failure counts in full until it has faded in full.
+        if record.level_at(now, rule).ceil() < rule.limit as f64 {
             return Pace::Go;
         }
         let one_more = |held: usize| (held < HELD_UP).then_some(held + 1);

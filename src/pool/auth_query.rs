@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::PoolsContext;
-use crate::auth::{ServerCredential, StoredSecret};
+use crate::auth::{SecretKind, ServerCredential, StoredSecret};
 use crate::server::{self, Blueprint, LookupError, Row, Server};
 use crate::sqlstate;
 use crate::types::{Name, ServerAddress, Timeout};
@@ -54,8 +54,10 @@ pub struct AuthQuestion {
     pub name: Name,
     /// How long the answer may take.
     pub timeout: Duration,
-    /// How old an answer may be.
+    /// How long an answer may be used again.
     pub ttl: Timeout,
+    /// This one must be new.
+    pub is_fresh: bool,
 }
 
 /// What is known of a user: the secret, or that there is nobody who may log in.
@@ -91,11 +93,20 @@ type Outcome = Result<Option<StoredSecret>, AuthQueryError>;
 pub struct AuthQueries {
     context: Arc<PoolsContext>,
     desks: Mutex<HashMap<AuthPlace, Arc<Desk>>>,
+    /// The kind of secret that was found last.
+    usual: Arc<Mutex<SecretKind>>,
 }
 
 impl AuthQueries {
     pub(super) fn new(context: &Arc<PoolsContext>) -> Self {
-        AuthQueries { context: Arc::clone(context), desks: Mutex::default() }
+        // What PostgreSQL makes unless it is told otherwise.
+        let usual = Arc::new(Mutex::new(SecretKind::Scram));
+        AuthQueries { context: Arc::clone(context), desks: Mutex::default(), usual }
+    }
+
+    /// The kind of secret that users have who are looked up.
+    pub fn usual(&self) -> SecretKind {
+        *self.usual.lock()
     }
 
     /// Looks a user up. Logins that ask for the same user at the same time share an answer, but never one that was
@@ -105,15 +116,15 @@ impl AuthQueries {
     /// The server cannot be asked, or its answer is none.
     pub async fn ask(&self, question: AuthQuestion) -> Result<AuthAnswer, AuthQueryError> {
         let desk = self.desk(&question.place);
-        if let Some(ttl) = question.ttl
+        if let Some(ttl) = question.ttl.filter(|_| !question.is_fresh)
             && let Some(secret) = desk.cached(&question.name, ttl)
         {
             return Ok(AuthAnswer { secret, is_cached: true });
         }
         let (sender, answer) = oneshot::channel();
         if desk.enqueue(&question.name, sender) {
-            let context = Arc::clone(&self.context);
-            self.control().spawn(Rounds { desk, question, context }.run());
+            let (context, usual) = (Arc::clone(&self.context), Arc::clone(&self.usual));
+            self.control().spawn(Rounds { desk, question, context, usual }.run());
         }
         // The task answers everybody, or was dropped with the runtime.
         let outcome = answer.await.unwrap_or_else(|_| Err(AuthQueryError::new("shutting down")));
@@ -225,6 +236,7 @@ struct Rounds {
     desk: Arc<Desk>,
     question: AuthQuestion,
     context: Arc<PoolsContext>,
+    usual: Arc<Mutex<SecretKind>>,
 }
 
 impl Rounds {
@@ -236,6 +248,9 @@ impl Rounds {
                 let text = format!("no answer within {timeout:?} (auth_query_timeout)");
                 Err(AuthQueryError::new(text))
             });
+            if let Ok(Some(secret)) = &outcome {
+                *self.usual.lock() = secret.sort();
+            }
             if let (Some(ttl), Ok(secret)) = (ttl, &outcome) {
                 self.desk.keep(name, asked, *ttl, secret.clone());
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pgusher_testkit::{FakeServer, Pgusher, RawClient};
 
+use crate::credentials::drop_servers;
 use crate::stage::{
     LIMIT, database, guarded, pgusher, pooled, psql, refused, until, whoami, words, wrong_password,
 };
@@ -93,9 +94,7 @@ async fn a_new_password_counts_at_once() {
         guarded().psql("alter role r_user password 'second'");
         // The new one works here, and logs in to servers from now on.
         assert_eq!(whoami(&pgusher, "postgres", "r_user", "second").await, "r_user");
-        guarded().psql(
-            "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'r_user'",
-        );
+        drop_servers(&pgusher, "r_user").await;
         assert_eq!(whoami(&pgusher, "postgres", "r_user", "second").await, "r_user");
         assert_eq!(
             refused(&pgusher, "postgres", "r_user", "first").await,

@@ -15,11 +15,16 @@ fn start(users: &str, process: &str) -> Pgusher {
     pgusher(&process, &database("postgres", guarded().port(), "")).file("users", users).start()
 }
 
-async fn drop_servers(user: &str) {
+/// Ends the servers of a user, and waits until pgusher knows.
+pub(crate) async fn drop_servers(pgusher: &Pgusher, user: &str) {
+    let closed = || pgusher.log().matches("server closed").count();
+    let before = closed();
     let sql = format!(
-        "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = '{user}'"
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+         where usename = '{user}' and application_name = ''"
     );
-    guarded().psql(&sql);
+    let count: usize = guarded().psql(&sql).parse().unwrap();
+    until("the servers are gone", || closed() >= before + count).await;
 }
 
 async fn reload(pgusher: &Pgusher, times: usize) {
@@ -34,11 +39,11 @@ async fn keys_shown_by_a_client_outlive_servers_and_reloads() {
     let mut client = RawClient::login(pgusher.port(), "postgres", "k_user", "right").await;
     client.set_time_limit(LIMIT);
     for round in 1..=3 {
-        drop_servers("k_user").await;
+        drop_servers(&pgusher, "k_user").await;
         // The one that was killed may still be found out first.
         until_answered(&mut client).await;
         reload(&pgusher, round).await;
-        drop_servers("k_user").await;
+        drop_servers(&pgusher, "k_user").await;
         until_answered(&mut client).await;
     }
     assert_eq!(whoami(&pgusher, "postgres", "k_user", "right").await, "k_user");
@@ -65,7 +70,7 @@ async fn a_new_verifier_in_the_file_takes_over() {
     guarded().psql("alter role v_user password 'second'");
     pgusher.rewrite_file("users", &stored("v_user"));
     reload(&pgusher, 1).await;
-    drop_servers("v_user").await;
+    drop_servers(&pgusher, "v_user").await;
     assert_eq!(refused(&pgusher, "postgres", "v_user", "first").await, wrong_password("v_user"));
     assert_eq!(whoami(&pgusher, "postgres", "v_user", "second").await, "v_user");
 }
@@ -83,7 +88,7 @@ async fn a_password_in_plain_gets_into_any_server() {
             wrong_password("p_user")
         );
         assert_eq!(whoami(&pgusher, "postgres", "p_user", "right").await, "p_user");
-        drop_servers("p_user").await;
+        drop_servers(&pgusher, "p_user").await;
         assert_eq!(whoami(&pgusher, "postgres", "p_user", "right").await, "p_user");
     }
 }

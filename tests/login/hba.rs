@@ -116,7 +116,7 @@ fn check_tells_every_mistake() {
         "hba:1:18: the method gss is not supported",
         "more:1:10: the line ends before the address",
         "ident:1:3: a map's name",
-        "users: line 1",
+        "users:1:1: ",
         "`auth_ldap_options`: the method ldap needs `ldapbasedn`",
     ] {
         assert!(said.contains(part), "{part}\nnot in\n{said}");
