@@ -15,6 +15,33 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Debian keeps servers where only root's search path looks.
 const MORE_FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/sbin"];
 
+/// What clients have to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Door {
+    /// Nothing.
+    Trust,
+    /// Their password, by SCRAM; the pooler knows the verifier.
+    Scram,
+}
+
+impl Door {
+    /// All doors.
+    pub(crate) const ALL: [Door; 2] = [Door::Trust, Door::Scram];
+
+    fn auth_type(self) -> &'static str {
+        match self {
+            Door::Trust => "trust",
+            Door::Scram => "scram-sha-256",
+        }
+    }
+}
+
+impl std::fmt::Display for Door {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.auth_type())
+    }
+}
+
 /// One who takes part, running for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Contestant {
@@ -38,11 +65,16 @@ enum Body {
 impl Contestant {
     /// Starts it in front of the stage's server.
     pub(crate) fn start(kind: Kind, stage: &Stage) -> Self {
+        Self::start_behind(kind, stage, Door::Trust)
+    }
+
+    /// [`Contestant::start`] for clients that have to show something.
+    pub(crate) fn start_behind(kind: Kind, stage: &Stage, door: Door) -> Self {
         let (port, body) = match kind {
-            Kind::Pgbouncer => start_pgbouncer(stage),
+            Kind::Pgbouncer => start_pgbouncer(stage, door),
             Kind::Haproxy => start_haproxy(stage),
-            Kind::Pgusher => start_pgusher(stage, 1),
-            Kind::Pgusher2 => start_pgusher(stage, 2),
+            Kind::Pgusher => start_pgusher(stage, 1, door),
+            Kind::Pgusher2 => start_pgusher(stage, 2, door),
             Kind::Direct => (stage.port(), Body::Nobody),
         };
         Contestant { kind, port, body }
@@ -122,18 +154,19 @@ fn find(name: &str) -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-fn start_pgbouncer(stage: &Stage) -> (u16, Body) {
+fn start_pgbouncer(stage: &Stage, door: Door) -> (u16, Body) {
     let (port, server) = (stage.free_port(), stage.port());
     let folder = make_folder();
     let users = folder.path().join("userlist.txt");
-    write(&users, "\"postgres\" \"\"\n");
+    write(&users, &stage.userlist());
     let config = folder.path().join("pgbouncer.ini");
     let text = format!(
         "[databases]\n* = host=127.0.0.1 port={server}\n\
          [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-         auth_type = trust\nauth_file = {users}\npool_mode = transaction\ndefault_pool_size = 20\n\
+         auth_type = {auth_type}\nauth_file = {users}\npool_mode = transaction\ndefault_pool_size = 20\n\
          max_client_conn = 12000\nlisten_backlog = 1024\nlog_connections = 0\nlog_disconnections = 0\n",
         users = users.display(),
+        auth_type = door.auth_type(),
     );
     write(&config, &text);
     let mut command = Command::new(find("pgbouncer").expect("pgbouncer is installed"));
@@ -164,15 +197,17 @@ fn start_daemon(command: &mut Command, port: u16, folder: TempDir) -> (u16, Body
     (port, Body::Daemon { daemon, _folder: folder })
 }
 
-fn start_pgusher(stage: &Stage, workers: u32) -> (u16, Body) {
+fn start_pgusher(stage: &Stage, workers: u32, door: Door) -> (u16, Body) {
     let config = format!(
-        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
+        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"{auth_type}\"\nauth_file = \"users\"\n\
          max_client_conn = 12000\nworker_threads = {workers}\nlog_connections = false\nlog_disconnections = false\n\
          [defaults]\ndefault_pool_size = 20\nquery_wait_timeout = \"60s\"\n\
          [databases.\"*\"]\nhost = \"127.0.0.1\"\nport = {server}\n",
         server = stage.port(),
+        auth_type = door.auth_type(),
     );
-    let pgusher = Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config);
+    let builder = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config);
+    let pgusher = builder.file("users", &stage.userlist()).start();
     (pgusher.port(), Body::Pgusher(pgusher))
 }
 

@@ -62,6 +62,19 @@ pub(crate) fn run_for(
     }
 }
 
+/// Logs in for every single row for some seconds; gives the number of logins.
+pub(crate) fn run_logins(
+    stage: &Stage,
+    contestant: &Contestant,
+    clients: u32,
+    seconds: u32,
+) -> u64 {
+    let mut command = select_only(stage, contestant, Mode::Simple, clients);
+    command.args(["-C", "-T", &seconds.to_string(), DATABASE]);
+    let summary = finish(spawn(&mut command), contestant);
+    pgbench_text::transactions(&summary).expect("pgbench tells the number of transactions")
+}
+
 /// Selects single rows `each` times per client; gives the number of transactions.
 pub(crate) fn run_count(
     stage: &Stage,

@@ -5,6 +5,7 @@
 mod auth_query;
 mod credentials;
 mod hba;
+mod hostile;
 mod ldap;
 mod peer;
 mod secrets;
