@@ -64,7 +64,7 @@ impl Client {
 
     /// Moves the server's socket to this thread if it comes from another one.
     fn take_home(&mut self, mut lease: Lease) -> Waited {
-        match lease.rehome(self.worker.id) {
+        match lease.rehome(self.worker.id, &self.worker.sends) {
             Ok(()) => Waited::Served(lease),
             Err(_) => Waited::Left(Goodbye::Told(replies::server_gone())),
         }

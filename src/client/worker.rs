@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::login::Admitted;
 use super::serve;
-use crate::net::{BufferPool, Deadlines, TICK};
+use crate::net::{BufferPool, Deadlines, Sends, TICK};
 use crate::types::WorkerId;
 
 /// What a worker lends to its clients' tasks.
@@ -19,6 +19,8 @@ pub struct Worker {
     pub id: WorkerId,
     /// Spare memory.
     pub buffers: BufferPool,
+    /// Small sends, until the end of the turn.
+    pub sends: Arc<Sends>,
     /// Timeouts.
     pub deadlines: Rc<Deadlines>,
     /// Where work goes that is not for this thread.
@@ -58,7 +60,7 @@ impl WorkerHandle {
     }
 }
 
-/// Starts a worker's thread. It ends when its handles are dropped and its clients have left.
+/// Starts a worker's thread, which sends by `sends`. It ends when its handles are dropped and its clients have left.
 ///
 /// # Errors
 /// The thread or its runtime cannot be made.
@@ -66,6 +68,7 @@ pub fn spawn_worker(
     id: WorkerId,
     control: Handle,
     log: LogClients,
+    sends: Sends,
 ) -> std::io::Result<WorkerHandle> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let clients = Arc::new(AtomicUsize::new(0));
@@ -80,6 +83,7 @@ pub fn spawn_worker(
                 let worker = Rc::new(Worker {
                     id,
                     buffers: BufferPool::default(),
+                    sends: Arc::new(sends),
                     deadlines: Rc::default(),
                     control,
                     log,
@@ -104,6 +108,8 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admi
             deadlines.tick();
         }
     });
+    let sends = Arc::clone(&worker.sends);
+    let sending = tokio::task::spawn_local(async move { sends.run().await });
     while let Some(client) = arrivals.recv().await {
         let worker = Rc::clone(&worker);
         tokio::task::spawn_local(async move {
@@ -116,6 +122,7 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admi
         tokio::time::sleep(TICK).await;
     }
     ticking.abort();
+    sending.abort();
 }
 
 /// A client is counted as long as its task lives.

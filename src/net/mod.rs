@@ -3,7 +3,12 @@
 mod buffer;
 mod deadline;
 mod dial;
+mod engine;
 mod listen;
+mod outgoing;
+mod sends;
+#[cfg(test)]
+mod sends_tests;
 mod stream;
 mod tls_facts;
 
@@ -11,5 +16,6 @@ pub use buffer::{Buffer, BufferPool};
 pub use deadline::{Deadline, Deadlines, TICK};
 pub use dial::connect;
 pub use listen::{Listener, Peer, bind_all};
+pub use sends::Sends;
 pub use stream::Stream;
 pub use tls_facts::{ClientCertificate, TlsFacts};

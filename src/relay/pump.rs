@@ -136,10 +136,16 @@ impl Relay {
     }
 
     /// Lets the server go when nothing is outstanding, nothing is half sent in either direction, and nothing pins it.
-    fn check_settled(&self, talk: &Conversation<'_>, now: Option<Instant>) -> Result<(), Outcome> {
+    fn check_settled(
+        &self,
+        talk: &mut Conversation<'_>,
+        now: Option<Instant>,
+    ) -> Result<(), Outcome> {
+        let whole = self.requests.at_boundary()
+            && self.requests.is_drained()
+            && self.replies.is_clean()
+            && talk.server.stream.is_sent();
         let progress = &talk.server.progress;
-        let whole =
-            self.requests.at_boundary() && self.requests.is_drained() && self.replies.is_clean();
         // Elsewhere a postponed request would be postponed again, for ever.
         if !whole || !progress.is_quiet() || self.requests.postponed {
             return Ok(());
@@ -161,6 +167,8 @@ impl Relay {
     ) -> Result<bool, Outcome> {
         let ready = self.requests.buffer.filled().get(..self.requests.ready).unwrap_or_default();
         if ready.is_empty() {
+            // What the server did not take at once. An error shows when it is read from.
+            let _ = talk.server.stream.poll_sent(cx);
             return Ok(false);
         }
         match talk.server.stream.poll_send(cx, ready) {
@@ -229,7 +237,7 @@ impl Relay {
         let ready = self.replies.buffer.filled().get(..self.replies.ready).unwrap_or_default();
         if ready.is_empty() {
             self.replies.release(client.pool);
-            return Poll::Ready(Ok(false));
+            return client.stream.poll_sent(cx).map_ok(|()| false);
         }
         match client.stream.poll_send(cx, ready) {
             Poll::Pending => Poll::Pending,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Backend, Prepared, Progress};
-use crate::net::Stream;
+use crate::net::{Sends, Stream};
 use crate::session::params::{self, ParamSet, ParamSets};
 use crate::stats::ServerRecord;
 use crate::types::WorkerId;
@@ -82,13 +82,17 @@ impl Server {
         self.prepared.clear();
     }
 
-    /// Moves the socket to the current runtime, whose thread is `home`.
+    /// Moves the socket to the current runtime, whose thread is `home`, and its sends to that thread's.
     ///
     /// # Errors
     /// When it cannot be registered; the connection is lost then.
-    pub fn rehome(mut self: Box<Self>, home: WorkerId) -> std::io::Result<Box<Self>> {
+    pub fn rehome(
+        mut self: Box<Self>,
+        home: WorkerId,
+        sends: &Arc<Sends>,
+    ) -> std::io::Result<Box<Self>> {
         if self.home != home {
-            self.stream = self.stream.rehome()?;
+            self.stream = self.stream.rehome(Some(sends))?;
             self.home = home;
         }
         Ok(self)
