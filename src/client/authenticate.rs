@@ -13,7 +13,6 @@ use crate::auth::{
 use crate::authority::{self, Verdict};
 use crate::config::AuthType;
 use crate::hba::{ClientCert, Demand, Method};
-use crate::net::Peer;
 use crate::secret::Secret;
 use crate::wire::tag::frontend as tag;
 use crate::wire::{backend, frame, frontend};
@@ -75,13 +74,13 @@ impl Proof<'_> {
                     return Refusal::new(LoginResult::AuthFailed, fields);
                 }
                 Rejected::Unavailable(error) => {
-                    tracing::error!(%user, method, %error, "authentication is not possible");
+                    tracing::error!(?user, method, %error, "authentication is not possible");
                     return Refusal::new(LoginResult::Server, replies::no_lookup());
                 }
                 Rejected::Because(reason) => reason.to_owned(),
                 Rejected::Auth(error) => error.to_string(),
             };
-            tracing::info!(%user, method, reason, "authentication failed");
+            tracing::info!(?user, method, reason, "authentication failed");
             Refusal::new(LoginResult::AuthFailed, replies::auth_failed(&demand.method, user))
         })
     }
@@ -260,10 +259,7 @@ impl Proof<'_> {
             Method::Ldap(options) => authority::check_ldap(options, user, &password).await,
             Method::Pam(service) => {
                 let (service, user, password) = (service.clone(), user.clone(), password.clone());
-                let from = match &self.incoming.peer {
-                    Peer::Tcp(address) => Some(address.ip()),
-                    Peer::Unix => None,
-                };
+                let from = self.incoming.peer.ip();
                 let ask = move || authority::check_pam(&service, &user, &password, from);
                 let asked = tokio::task::spawn_blocking(ask).await;
                 asked.map_err(|_| Rejected::Because("the process is ending"))?

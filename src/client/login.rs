@@ -1,15 +1,16 @@
 //! From a start-up packet to an admitted client.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::authenticate::Proof;
+use super::entry::{ConsoleRights, Entry, Pass};
 use super::gate::Gate;
 use super::handshake::Incoming;
 use super::identity::Identities;
 use super::limits::Counted;
 use super::login_counts::LoginResult;
+use super::login_facts::Facts;
 use super::proof::Claim;
 use super::refusal::Refusal;
 use super::replies;
@@ -17,68 +18,22 @@ use super::request::Request;
 use super::throttle::{self, Pace};
 use super::turn::Turn;
 use super::vouch;
-use crate::cancel::{Issued, LONG_KEY, SHORT_KEY};
+use crate::cancel::{LONG_KEY, SHORT_KEY};
 use crate::config::{AuthType, Config, Database};
 use crate::hba::{Method, Visit};
-use crate::net::{Buffer, Peer, Stream};
 use crate::pool::{Pool, Welcome, WelcomeError};
 use crate::session::VirtualSession;
 use crate::session::params::ParamSet;
-use crate::stats::{ClientRecord, Entered};
+use crate::stats::ClientRecord;
 use crate::types::Name;
+use crate::wire::backend;
 use crate::wire::startup::{NEWEST_MINOR, Startup};
-use crate::wire::{ErrorFields, backend};
 
 /// Names of the console's database.
 const CONSOLE: [&str; 2] = ["pgusher", "pgbouncer"];
 
 /// Users who need no password at the console when they run as pgusher does, on its machine.
 const OPERATORS: [&str; 2] = CONSOLE;
-
-/// Who came in.
-#[derive(Debug)]
-pub enum Entry {
-    /// A client for a worker.
-    Client(Box<Admitted>),
-    /// Somebody for the console.
-    Console(Console),
-}
-
-/// An admitted client on its way to a worker.
-#[derive(Debug)]
-pub struct Admitted {
-    pub(super) stream: Stream,
-    pub(super) buffer: Buffer,
-    pub(super) session: VirtualSession,
-    pub(super) pool: Arc<Pool>,
-    pub(super) record: Entered,
-    pub(super) key: Issued,
-    pub(super) counted: [Counted; 3],
-}
-
-/// Somebody at the console, logged in.
-#[derive(Debug)]
-pub struct Console {
-    /// The socket.
-    pub stream: Stream,
-    /// Bytes that came early.
-    pub buffer: Buffer,
-    /// Who it is.
-    pub user: Name,
-    /// What it may do.
-    pub rights: ConsoleRights,
-    /// Where it comes from.
-    pub peer: String,
-}
-
-/// What somebody at the console may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConsoleRights {
-    /// Everything (`admin_users`).
-    Admin,
-    /// Look (`stats_users`).
-    Stats,
-}
 
 /// Takes a visitor from its start-up packet to its first ReadyForQuery. `None`: it was refused, and told why.
 pub async fn log_in(
@@ -117,104 +72,13 @@ pub async fn log_in(
         Err(Refusal(result, fields)) => {
             gate.logins.count(result, facts.method, since.elapsed());
             facts.log_failure(&incoming, &fields);
-            if let (LoginResult::AuthFailed, Some(address)) = (result, address(&incoming.peer)) {
-                let rule = throttle_rule(&config);
+            if let (LoginResult::AuthFailed, Some(address)) = (result, incoming.peer.ip()) {
+                let rule = throttle::Rule::of(&config.process);
                 rule.inspect(|rule| gate.throttle.failed(address, rule, Instant::now()));
             }
             incoming.refuse(&fields).await;
             None
         }
-    }
-}
-
-/// What is known of a login so far, for the log and the metrics.
-struct Facts {
-    user: Name,
-    database: Name,
-    method: &'static str,
-}
-
-impl Default for Facts {
-    fn default() -> Self {
-        Facts { user: "".into(), database: "".into(), method: "none" }
-    }
-}
-
-impl Facts {
-    fn log_arrival(&self, incoming: &Incoming, pass: &Pass) {
-        let Facts { user, database, method } = self;
-        let (peer, tls) = (&incoming.peer, incoming.tls_version());
-        match pass {
-            Pass::Client { record, .. } => {
-                let application_name = record.client.application_name.lock();
-                let client = record.client.id;
-                tracing::info!(client, %database, %user, %peer, tls, method, %application_name, "client connected");
-            }
-            Pass::Console { .. } => {
-                tracing::info!(%database, %user, %peer, tls, method, "console connected");
-            }
-        }
-    }
-
-    fn log_failure(&self, incoming: &Incoming, fields: &ErrorFields) {
-        let Facts { user, database, method } = self;
-        let (peer, tls) = (&incoming.peer, incoming.tls_version());
-        let (code, message) = (&fields.code, &fields.message);
-        tracing::info!(%database, %user, %peer, tls, method, %code, %message, "login failed");
-    }
-}
-
-fn address(peer: &Peer) -> Option<IpAddr> {
-    match peer {
-        Peer::Tcp(address) => Some(address.ip()),
-        Peer::Unix => None,
-    }
-}
-
-/// When an address is slowed down; `None`: never.
-fn throttle_rule(config: &Config) -> Option<throttle::Rule> {
-    let process = &config.process;
-    Some(throttle::Rule {
-        limit: process.auth_failure_limit?,
-        window: process.auth_failure_window,
-        delay: process.auth_failure_delay,
-    })
-}
-
-/// What a login ended with, apart from the socket.
-enum Pass {
-    Client {
-        session: VirtualSession,
-        pool: Arc<Pool>,
-        record: Entered,
-        key: Issued,
-        counted: [Counted; 3],
-    },
-    Console {
-        user: Name,
-        rights: ConsoleRights,
-    },
-}
-
-impl Pass {
-    fn admit(self, incoming: Incoming) -> Option<Entry> {
-        let Incoming { stream, buffer, peer, .. } = incoming;
-        Some(match self {
-            Pass::Client { session, pool, record, key, counted } => {
-                Entry::Client(Box::new(Admitted {
-                    stream,
-                    buffer,
-                    session,
-                    pool,
-                    record,
-                    key,
-                    counted,
-                }))
-            }
-            Pass::Console { user, rights } => {
-                Entry::Console(Console { stream, buffer, user, rights, peer: peer.to_string() })
-            }
-        })
     }
 }
 
@@ -273,7 +137,7 @@ impl Login<'_> {
     /// Holds up a login whose address has failed too often.
     async fn keep_pace(&mut self) -> Result<(), Refusal> {
         let (Some(address), Some(rule)) =
-            (address(&self.incoming.peer), throttle_rule(self.config))
+            (self.incoming.peer.ip(), throttle::Rule::of(&self.config.process))
         else {
             return Ok(());
         };
@@ -291,7 +155,7 @@ impl Login<'_> {
         self.keep_pace().await?;
         self.turn.begin().await;
         let visit = Visit {
-            address: address(&self.incoming.peer),
+            address: self.incoming.peer.ip(),
             is_encrypted: self.incoming.tls.is_some(),
             database: &request.database,
             user: &request.user,

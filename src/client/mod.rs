@@ -3,6 +3,7 @@
 mod authenticate;
 mod checkout;
 mod disconnect;
+mod entry;
 mod gate;
 mod handshake;
 mod hold;
@@ -10,6 +11,7 @@ mod identity;
 mod limits;
 mod login;
 mod login_counts;
+mod login_facts;
 mod proof;
 mod refusal;
 pub mod replies;
@@ -21,10 +23,11 @@ mod vouch;
 mod worker;
 
 pub use disconnect::Goodbye;
+pub use entry::{Admitted, Console, ConsoleRights, Entry};
 pub use gate::{Gate, GateParts};
 pub use handshake::{Incoming, Visitor, receive};
 pub use identity::{Identities, Kept};
 pub use limits::ClientCounts;
-pub use login::{Admitted, Console, ConsoleRights, Entry, log_in};
+pub use login::log_in;
 pub use login_counts::{LoginCounts, LoginResult};
 pub use worker::{LogClients, Worker, WorkerHandle, spawn_worker};

@@ -61,7 +61,7 @@ impl Claim<'_> {
                 Ok(Found { secret: None, in_files, is_known: known, is_cached: false })
             }
             Err(error) => {
-                tracing::error!(database = %self.database, user = %self.user, %error, "auth_query failed");
+                tracing::error!(database = ?self.database, user = ?self.user, %error, "auth_query failed");
                 Err(Refusal::new(LoginResult::Server, replies::no_lookup()))
             }
         }

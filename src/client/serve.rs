@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use super::checkout::Waited;
 use super::disconnect::{Goodbye, linger};
+use super::entry::Admitted;
 use super::limits::Counted;
-use super::login::Admitted;
 use super::replies;
 use super::worker::Worker;
 use crate::cancel::Issued;

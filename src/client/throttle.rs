@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::config::Process;
+
 /// Addresses remembered; beyond this the one with the fewest failures is forgotten.
 const ADDRESSES: usize = 10_000;
 /// Logins of one address that are held up at a time; more are turned away.
@@ -26,6 +28,17 @@ pub(super) struct Rule {
     pub(super) window: Duration,
     /// `auth_failure_delay`.
     pub(super) delay: Duration,
+}
+
+impl Rule {
+    /// The configuration's rule; `None`: nobody is slowed down.
+    pub(super) fn of(process: &Process) -> Option<Self> {
+        Some(Rule {
+            limit: process.auth_failure_limit?,
+            window: process.auth_failure_window,
+            delay: process.auth_failure_delay,
+        })
+    }
 }
 
 /// Failures by address.

@@ -32,7 +32,7 @@ impl Proof<'_> {
         if self.claim.identities.maps().allows(demand.map.as_deref(), name, user) {
             Ok(())
         } else {
-            tracing::info!(%user, certificate = name, "the certificate is somebody else's");
+            tracing::info!(?user, certificate = name, "the certificate is somebody else's");
             Err(Rejected::Because("the certificate does not name the user"))
         }
     }
@@ -54,7 +54,11 @@ impl Proof<'_> {
         if self.claim.identities.maps().allows(demand.map.as_deref(), &name, user) {
             Ok(())
         } else {
-            tracing::info!(%user, system_user = name, "the operating system's user is somebody else");
+            tracing::info!(
+                ?user,
+                system_user = name,
+                "the operating system's user is somebody else"
+            );
             Err(Rejected::Because("the operating system's user is another"))
         }
     }

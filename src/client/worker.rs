@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::{Builder, Handle, LocalOptions};
 use tokio::sync::mpsc;
 
-use super::login::Admitted;
+use super::entry::Admitted;
 use super::serve;
 use crate::net::{BufferPool, Deadlines, Sends, TICK};
 use crate::types::WorkerId;

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{AuthType, Config, PoolSettings};
+use super::resolved::{Config, PoolSettings};
+use super::resolved_auth::AuthType;
 use super::table_names::DatabaseKeys;
 use super::tree::Table;
 

@@ -15,6 +15,7 @@ mod load;
 mod mistake;
 mod read;
 mod resolved;
+mod resolved_auth;
 mod setting;
 mod settings;
 mod show;
@@ -30,10 +31,13 @@ pub use diff::{Changes, diff};
 pub use load::{Loaded, load};
 pub use mistake::{Mistake, Mistakes};
 pub use resolved::*;
+pub use resolved_auth::{AuthLookup, AuthType};
 pub use setting::{Section, SettingInfo};
 pub use settings::settings;
 pub use show::{ShownSetting, show};
 
+#[cfg(test)]
+mod auth_tests;
 #[cfg(test)]
 mod files_tests;
 #[cfg(test)]

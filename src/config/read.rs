@@ -8,9 +8,8 @@ use super::check;
 use super::files::Raw;
 use super::kinds::Reading;
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{
-    AuthLookup, Config, Database, Http, PoolOverrides, PoolSettings, Process, User,
-};
+use super::resolved::{Config, Database, Http, PoolOverrides, PoolSettings, Process, User};
+use super::resolved_auth::AuthLookup;
 use super::setting::{Section, Setting};
 use super::settings::{homes, settings};
 use super::suggest::closest;

@@ -2,7 +2,8 @@
 
 use super::kinds::{Auto, Bytes, Count, Delay, FileMode, Flag, Int, Limit, Limited, Pause};
 use super::lists::{Buckets, ListenAddrs, Names, Socket};
-use super::resolved::{AuthType, Http, LogFormat, Process, SendEngine};
+use super::resolved::{Http, LogFormat, Process, SendEngine};
+use super::resolved_auth::AuthType;
 use super::setting::{RELOAD, RESTART, section_table};
 use super::words::{LogFilter, OneOf, OptionalName, OptionalPath, OptionalSecret};
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use super::load::load_with;
-use super::resolved::{AuthType, Config};
+use super::resolved::Config;
+use super::resolved_auth::AuthType;
 use super::{Loaded, Mistakes};
 use crate::types::{PoolMode, ServerAddress};
 

@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use super::kinds::{Kind, Reading};
-use super::resolved::{AuthType, LogFormat, SendEngine};
+use super::resolved::{LogFormat, SendEngine};
+use super::resolved_auth::AuthType;
 use super::suggest::closest;
 use super::tree::{Node, Value};
 use crate::secret::Secret;

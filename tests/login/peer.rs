@@ -19,7 +19,11 @@ fn open_folder() -> TempDir {
 fn start(process: &str, files: &[(&str, &str)], folder: &Path) -> Pgusher {
     let process = format!("unix_socket_dir = \"{}\"\n{process}", folder.display());
     let builder = pgusher(&process, &pooled("app"));
-    files.iter().fold(builder, |builder, (name, text)| builder.file(name, text)).start()
+    let builder = files.iter().fold(builder, |builder, (name, text)| builder.file(name, text));
+    let pgusher = builder.start();
+    // The kit waits for TCP, which may be there a moment before the socket.
+    pgusher.wait_log("pgusher is ready", LIMIT);
+    pgusher
 }
 
 async fn enter(
