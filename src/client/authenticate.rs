@@ -6,6 +6,7 @@ use super::proof::{Claim, Found};
 use super::refusal::{Refusal, malformed};
 use super::replies;
 use super::turn::Turn;
+use super::vouch;
 use crate::auth::{
     Asked, AuthError, ChannelBinding, Exchange, MECHANISM, Md5Server, ScramKeys, ScramServer,
     ServerCredential, StoredSecret, exchange_for, judge_plain,
@@ -86,7 +87,7 @@ impl Proof<'_> {
     }
 
     async fn attempt(&mut self, demand: &Demand) -> Result<(), Rejected> {
-        self.check_certificate_is_there(demand)?;
+        vouch::has_certificate(demand, self.incoming.tls.as_deref())?;
         match &demand.method {
             // Whoever asks for a demand has said no already.
             Method::Reject => return Err(Rejected::Because("rejected")),
@@ -95,7 +96,7 @@ impl Proof<'_> {
             Method::Md5 => self.password(Asked::Md5).await?,
             Method::ScramSha256 => self.password(Asked::Scram).await?,
             Method::Cert => {
-                self.check_certificate_names_user(demand)?;
+                self.check_certificate(demand)?;
                 self.check_known().await?;
             }
             Method::Peer => {
@@ -106,9 +107,15 @@ impl Proof<'_> {
         }
         let is_cert = demand.method == Method::Cert;
         if demand.client_cert == ClientCert::VerifyFull && !is_cert {
-            self.check_certificate_names_user(demand)?;
+            self.check_certificate(demand)?;
         }
         Ok(())
+    }
+
+    fn check_certificate(&self, demand: &Demand) -> Result<(), Rejected> {
+        let tls = self.incoming.tls.as_deref();
+        let maps = self.claim.identities.maps();
+        vouch::certificate_names_user(demand, tls, maps, self.claim.user)
     }
 
     /// Those who need no password must be known, unless there is nowhere to be known.

@@ -37,8 +37,8 @@ impl Facts {
     pub(super) fn log_failure(&self, incoming: &Incoming, fields: &ErrorFields) {
         let Facts { user, database, method } = self;
         let (peer, tls) = (&incoming.peer, incoming.tls_version());
-        let (code, message) = (&fields.code, &fields.message);
+        let (code, reason) = (&fields.code, &fields.message);
         // Strangers choose these names: quoted, so that no line of the log is theirs.
-        tracing::info!(?database, ?user, %peer, tls, method, %code, ?message, "login failed");
+        tracing::info!(?database, ?user, %peer, tls, method, %code, ?reason, "login failed");
     }
 }

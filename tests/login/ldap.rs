@@ -56,6 +56,25 @@ async fn both_ways_to_find_a_user() {
 }
 
 #[tokio::test]
+async fn over_tls_the_directory_must_prove_itself() {
+    let slapd = Slapd::start();
+    let certificate = slapd.certificate.to_str().unwrap();
+    for options in [
+        format!("ldapserver=127.0.0.1 ldapscheme=ldaps ldapport={} {DIRECT}", slapd.tls_port),
+        format!("ldapserver=127.0.0.1 ldaptls=1 ldapport={} {DIRECT}", slapd.port),
+    ] {
+        let process = format!("auth_type = \"ldap\"\nauth_ldap_options = '{options}'");
+        let trusting = pgusher(&process, &pooled("app")).env("SSL_CERT_FILE", certificate).start();
+        assert_eq!(whoami(&trusting, "app", "alice", "wonder").await, "pooled", "{options}");
+        assert_eq!(refused(&trusting, "app", "alice", "wrong").await, rejected("alice"));
+        let stranger = pgusher(&process, &pooled("app")).start();
+        assert_eq!(refused(&stranger, "app", "alice", "wonder").await.0, "57P03", "{options}");
+        until("a reason", || stranger.log().contains("authentication is not possible")).await;
+        assert!(stranger.log().contains("CERTIFICATE_VERIFY_FAILED"), "{}", stranger.log());
+    }
+}
+
+#[tokio::test]
 async fn the_password_gets_into_the_server_too() {
     let slapd = Slapd::start();
     guarded().psql("create role alice login password 'wonder'");
