@@ -16,7 +16,7 @@ use crate::config::PoolSettings;
 use crate::control::Order;
 use crate::net::{Deadline, Stream};
 use crate::pool::{Pool, Waiting};
-use crate::relay::{ClientSide, Relay, Wish};
+use crate::relay::{Relay, Wish};
 use crate::session::VirtualSession;
 use crate::session::params::ParamSet;
 use crate::stats::{ClientState, Entered, PoolCells};
@@ -106,7 +106,7 @@ impl Client {
             if let Some(goodbye) = self.ordered(true) {
                 return Poll::Ready(Err(goodbye));
             }
-            let mut side = ClientSide { stream: &mut self.stream, pool: &self.worker.buffers };
+            let mut side = self.worker.side(&mut self.stream);
             // Replies first: a client that does not read gets no server.
             match self.relay.poll_flush(cx, &mut side) {
                 Poll::Ready(Ok(true)) => continue,
@@ -244,7 +244,7 @@ impl Client {
             if self.deadline.is_over() {
                 return Poll::Ready(false);
             }
-            let mut side = ClientSide { stream: &mut self.stream, pool: &self.worker.buffers };
+            let mut side = self.worker.side(&mut self.stream);
             match self.relay.poll_flush(cx, &mut side) {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(Ok(false)) => return Poll::Ready(true),

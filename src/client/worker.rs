@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 
 use super::entry::Admitted;
 use super::serve;
-use crate::net::{BufferPool, Deadlines, Sends, TICK};
+use crate::net::{BufferPool, Deadlines, Nudges, Sends, Stream, TICK};
+use crate::relay::ClientSide;
 use crate::types::WorkerId;
 
 /// What a worker lends to its clients' tasks.
@@ -19,6 +20,8 @@ pub struct Worker {
     pub id: WorkerId,
     /// Spare memory.
     pub buffers: BufferPool,
+    /// Second looks at sockets that fill.
+    pub nudges: Nudges,
     /// Small sends, until the end of the turn.
     pub sends: Arc<Sends>,
     /// Timeouts.
@@ -28,6 +31,13 @@ pub struct Worker {
     /// Whether a line is logged for clients that go.
     pub log: LogClients,
     clients: Arc<AtomicUsize>,
+}
+
+impl Worker {
+    /// A client's socket, with what its relay needs of the thread.
+    pub(super) fn side<'a>(&'a self, stream: &'a mut Stream) -> ClientSide<'a> {
+        ClientSide { stream, pool: &self.buffers, nudges: &self.nudges }
+    }
 }
 
 /// Which lines are logged; may change while running.
@@ -83,6 +93,7 @@ pub fn spawn_worker(
                 let worker = Rc::new(Worker {
                     id,
                     buffers: BufferPool::default(),
+                    nudges: Nudges::default(),
                     sends: Arc::new(sends),
                     deadlines: Rc::default(),
                     control,
@@ -109,6 +120,8 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admi
         }
     });
     let sends = Arc::clone(&worker.sends);
+    let nudging = Rc::clone(&worker);
+    let nudging = tokio::task::spawn_local(async move { nudging.nudges.run().await });
     let sending = tokio::task::spawn_local(async move { sends.run().await });
     while let Some(client) = arrivals.recv().await {
         let worker = Rc::clone(&worker);
@@ -122,6 +135,7 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admi
         tokio::time::sleep(TICK).await;
     }
     ticking.abort();
+    nudging.abort();
     sending.abort();
 }
 

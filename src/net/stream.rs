@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use socket2::Socket;
+use socket2::{Domain, Socket};
 use tokio::io::unix::AsyncFd;
 
 use super::outgoing::Outgoing;
@@ -177,6 +177,22 @@ impl Stream {
         }
     }
 
+    /// Asks the kernel to report bytes only when there are `least` of them; the end of the stream is reported in any
+    /// case. 1 is what a socket begins with. False: this kind of socket cannot (only TCP can).
+    pub fn fill_first(&mut self, least: i32) -> bool {
+        let socket = self.io.get_ref();
+        let is_tcp = matches!(socket.domain(), Ok(Domain::IPV4 | Domain::IPV6));
+        let done = is_tcp && set_low_water(socket, least).is_ok();
+        // Fewer may be there, of which no edge will tell.
+        self.look();
+        done
+    }
+
+    /// Has the next receive look at the socket whatever was reported.
+    pub fn look(&mut self) {
+        self.primed = true;
+    }
+
     /// True when the runtime has seen bytes or an end on the socket that nobody has read. Costs no system call.
     pub fn has_news(&self) -> bool {
         let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -230,6 +246,22 @@ fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: `AsyncFd` owns the socket until `into_inner`, and nothing here takes or replaces its descriptor, so it
     // is valid and open for as long as it is registered.
     Ok(unsafe { AsyncFd::register(socket) }?)
+}
+
+#[allow(unsafe_code, reason = "SO_RCVLOWAT has no safe wrapper; see below")]
+fn set_low_water(socket: &Socket, least: libc::c_int) -> io::Result<()> {
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the option's value is one integer, which is alive during the call, and its size is given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            std::ptr::from_ref(&least).cast(),
+            size,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

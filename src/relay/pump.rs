@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::replies::Replies;
 use super::requests::Requests;
 use super::{Conversation, Release, ReplyError, RequestError};
-use crate::net::{BufferPool, Stream};
+use crate::net::{BufferPool, Nudges, Stream};
 use crate::server::progress::{Entry, Origin, Request};
 use crate::session::params;
 use crate::types::TransactionStatus;
@@ -29,6 +29,8 @@ pub struct ClientSide<'a> {
     pub stream: &'a mut Stream,
     /// The thread's spare memory.
     pub pool: &'a BufferPool,
+    /// Who looks again at sockets that fill.
+    pub nudges: &'a Nudges,
 }
 
 /// How holding a server ends.
@@ -190,14 +192,20 @@ impl Relay {
         if self.replies.buffer.is_full() {
             return Ok(false);
         }
-        let before = self.replies.buffer.capacity();
-        let received = talk.server.stream.poll_recv(cx, &mut self.replies.buffer, client.pool);
-        match received {
-            Poll::Pending => return Ok(false),
-            Poll::Ready(Ok(0) | Err(_)) => return Err(self.server_gone(talk)),
-            Poll::Ready(Ok(count)) => talk.cells.client_sent.add(count as u64),
+        let server = &mut *talk.server;
+        if server.bulk.is_waiting() {
+            self.replies.buffer.enlarge(client.pool);
         }
+        let before = self.replies.buffer.capacity();
+        let received = server.stream.poll_recv(cx, &mut self.replies.buffer, client.pool);
+        let count = match received {
+            Poll::Pending => return Ok(server.bulk.dried(cx, client.nudges, &mut server.stream)),
+            Poll::Ready(Ok(0) | Err(_)) => return Err(self.server_gone(talk)),
+            Poll::Ready(Ok(count)) => count,
+        };
+        talk.cells.client_sent.add(count as u64);
         let now = Instant::now();
+        server.bulk.received(count, now, &mut server.stream);
         self.replies.scan(talk, now).map_err(Outcome::BadReply)?;
         if before > 0 && self.replies.buffer.is_full() {
             self.replies.buffer.enlarge(client.pool);

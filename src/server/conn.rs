@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Backend, Prepared, Progress};
+use super::{Backend, Bulk, Prepared, Progress};
 use crate::net::{Sends, Stream};
 use crate::session::params::{self, ParamSet, ParamSets};
 use crate::stats::ServerRecord;
@@ -37,6 +37,8 @@ pub struct Server {
     pub stream: Stream,
     /// Where it can be cancelled.
     pub backend: Arc<Backend>,
+    /// How thick its replies come.
+    pub bulk: Bulk,
     /// What is outstanding on it.
     pub progress: Progress,
     /// The parameters its session holds, beyond its defaults.
@@ -80,6 +82,11 @@ impl Server {
     pub fn note_discarded(&mut self) {
         self.applied = self.param_sets.intern(params::Values::new());
         self.prepared.clear();
+    }
+
+    /// Nobody is holding it any more: what it sends next is heard as it comes.
+    pub fn calm(&mut self) {
+        self.bulk.end(&mut self.stream);
     }
 
     /// Moves the socket to the current runtime, whose thread is `home`, and its sends to that thread's.

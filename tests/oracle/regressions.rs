@@ -197,3 +197,51 @@ async fn a_cancelled_replay_is_not_believed() {
 async fn login_to(pgusher: &pgusher_testkit::Pgusher) -> RawClient {
     RawClient::login(pgusher.port(), "app", "app", "").await
 }
+
+/// A result that came thick and then drop by drop: each drop arrives by itself, and the next query's reply, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thick_stream_that_thins_out_is_not_held_back() {
+    use pgusher_testkit::{FakeServer, Pgusher, backend};
+    let (drops, seen) = tokio::sync::watch::channel(0_usize);
+    let server = FakeServer::start(move |mut conn: pgusher_testkit::FakeConn| {
+        let mut seen = seen.clone();
+        async move {
+            conn.login_trust(&[("server_version", "16.0")], 7, b"key!").await;
+            while let Some(message) = conn.recv().await {
+                if message.texts().pop().is_some_and(|sql| sql.contains("thick")) {
+                    conn.send(&backend::row_description(&["x"])).await;
+                    let row = backend::data_row(&[Some(&"x".repeat(1000))]);
+                    for _ in 0..40 {
+                        conn.send(&row.repeat(1000)).await;
+                    }
+                    for drop in 0..5 {
+                        conn.send(&backend::data_row(&[Some("drop")])).await;
+                        seen.wait_for(|count| *count > drop).await.expect("the test goes on");
+                    }
+                    conn.complete("SELECT 40005").await;
+                } else {
+                    conn.rows(&["x"], &[&[Some("thin")]]).await;
+                }
+                conn.ready(b'I').await;
+            }
+        }
+    })
+    .await;
+    let config = crate::stage::config(server.port(), "pool_size = 1");
+    let pgusher = Pgusher::start(crate::stage::PGUSHER, &config);
+    let mut client = login_to(&pgusher).await;
+    for _ in 0..2 {
+        drops.send_replace(0);
+        client.send(&f::query("thick")).await;
+        let mut count = 0;
+        while count < 5 {
+            let message = client.recv_until(b'D').await.pop().expect("a row");
+            if message.body.ends_with(b"drop") {
+                count += 1;
+                drops.send_replace(count);
+            }
+        }
+        client.read_ready().await;
+        assert_eq!(client.query("select 1").await.value(), "thin");
+    }
+}
