@@ -28,6 +28,7 @@
 //! | [`hba`] | who may come in how: `pg_hba.conf`, `pg_ident.conf` (pure) |
 //! | [`authority`] | those who judge passwords for us: LDAP, PAM; the operating system's users |
 //! | [`config`] | from files to one checked, immutable configuration; the difference of two |
+//! | [`tls`] | certificates, keys and settings to begin TLS with, what a handshake has settled (no I/O but reading files) |
 //! | [`stats`] | counters held by their owners, records of who is there |
 //! | [`cancel`] | cancel keys, and what they may strike |
 //! | [`admin`] | the console: commands, orders, tables made from one snapshot ([`stats::Snapshot`]) |
@@ -52,7 +53,7 @@
 //!
 //! # Who may import whom
 //!
-//! Imports point one way: vocabulary ← wire, config, stats ← metrics, net, auth, hba, session ← server, authority ← pool, relay, cancel,
+//! Imports point one way: vocabulary ← wire, config, stats ← tls ← metrics, net, auth, hba, session ← server, authority ← pool, relay, cancel,
 //! http (not each other) ← client, admin (not each other) ← app. A test reads every `use crate::` and fails on one that points the other way.
 
 pub mod admin;
@@ -76,5 +77,6 @@ pub mod session;
 pub mod sqlstate;
 pub mod stats;
 pub mod telemetry;
+pub mod tls;
 pub mod types;
 pub mod wire;

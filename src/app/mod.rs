@@ -3,6 +3,7 @@
 //! [`run`] builds what is needed and serves until a signal ends it. Logins, dials, the console and everything else that
 //! is not relaying runs on the control runtime; workers have runtimes of their own.
 
+mod certificates;
 mod drain;
 mod host;
 mod process;
@@ -17,19 +18,22 @@ use tokio::runtime::Builder;
 
 use crate::client::{Identities, Kept};
 use crate::config::{self, Loaded};
+use crate::tls::Keys;
 use process::Process;
 
 /// Threads for logins, dials and the console.
 const CONTROL_THREADS: usize = 2;
 
-/// Checks a configuration file, and the files about users that it names.
+/// Checks a configuration file, and the files about users, certificates and keys that it names.
 ///
 /// # Errors
 /// Every mistake, one per line.
 pub fn check(path: &Path) -> Result<(), String> {
     let loaded = config::load(path).map_err(|mistakes| mistakes.to_string())?;
     let kept = Kept::new().map_err(|error| error.to_string())?;
-    Identities::load(&loaded.config, &kept).map(drop)
+    Identities::load(&loaded.config, &kept)?;
+    Keys::load(&loaded.config).map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 /// Serves clients until a signal ends it.

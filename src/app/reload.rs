@@ -10,6 +10,7 @@ use crate::client::Identities;
 use crate::config::{self, Changes, Config};
 use crate::control::Order;
 use crate::pool::PoolError;
+use crate::tls::Keys;
 use crate::types::Name;
 
 /// How often files are looked at when `reload_on_change` is set.
@@ -34,9 +35,11 @@ impl Process {
     fn load_and_apply(&self) -> Result<Vec<String>, String> {
         let loaded = config::load(&self.path).map_err(|mistakes| mistakes.to_string())?;
         let identities = Identities::load(&loaded.config, &self.gate.identities().kept)?;
+        let keys = Keys::load(&loaded.config).map_err(|error| error.to_string())?;
         let (old, new) = (self.gate.config(), Arc::new(loaded.config));
         let changes = config::diff(&old, &new);
         *self.files.write() = loaded.files;
+        self.keyring.replace(keys);
         self.apply(&changes, &new, identities);
         tracing::info!(
             added = ?changes.databases_added,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 
 use super::process::{Ending, Process};
-use super::{drain, host, reload, signals};
+use super::{certificates, drain, host, reload, signals};
 use crate::authority;
 use crate::client::{Entry, Incoming, Visitor, log_in, receive};
 use crate::net::{Listener, Peer, Stream, bind_all};
@@ -25,6 +25,7 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     signals::listen(&process)?;
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
     tokio::spawn(reload::watch_files(Arc::clone(&process)));
+    tokio::spawn(certificates::keep(Arc::clone(&process)));
     host::start(&process).await?;
     let unheard = Arc::new(AtomicUsize::new(0));
     for listener in listeners {
@@ -65,7 +66,8 @@ async fn visit(process: Arc<Process>, socket: Socket, peer: Peer, unheard: Unhea
     let since = Instant::now();
     let Ok(stream) = Stream::new(socket) else { return };
     let limit = process.gate.config().process.client_login_timeout.unwrap_or(Duration::MAX);
-    let heard = tokio::time::timeout(limit, receive(Incoming::new(stream, peer))).await;
+    let heard =
+        tokio::time::timeout(limit, receive(Incoming::new(stream, peer), &process.keyring)).await;
     drop(unheard);
     match heard {
         Ok(Some(Visitor::Client(incoming, startup))) => {

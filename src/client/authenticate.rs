@@ -8,7 +8,7 @@ use super::replies;
 use super::turn::Turn;
 use super::vouch;
 use crate::auth::{
-    Asked, AuthError, ChannelBinding, Exchange, MECHANISM, Md5Server, ScramKeys, ScramServer,
+    Asked, AuthError, ChannelBinding, Exchange, Md5Server, ScramKeys, ScramServer, ScramSubject,
     ServerCredential, StoredSecret, exchange_for, judge_plain,
 };
 use crate::authority::{self, Verdict};
@@ -228,22 +228,22 @@ impl Proof<'_> {
             }
             _ => verifiers.subject(&name, secret.as_ref()),
         };
-        let scram = ScramServer::new(subject, ChannelBinding::default())?;
-        self.scram_exchange(scram).await
+        self.scram_exchange(subject).await
     }
 
-    async fn scram_exchange(&mut self, scram: ScramServer) -> Result<ScramKeys, Rejected> {
+    async fn scram_exchange(&mut self, subject: ScramSubject) -> Result<ScramKeys, Rejected> {
+        let end_point = self.incoming.tls.as_ref().and_then(|tls| tls.end_point.clone());
         let mut bytes = Vec::new();
-        backend::put_auth_sasl(&mut bytes, &[MECHANISM]);
+        backend::put_auth_sasl(&mut bytes, ChannelBinding::mechanisms(end_point.as_deref()));
         self.incoming.send(&bytes).await?;
         let message = self.password_message().await?;
         let (mechanism, data) =
             frontend::read_sasl_initial(&message).map_err(|error| malformed(&error))?;
-        if mechanism != MECHANISM.as_bytes() {
+        let Some(binding) = ChannelBinding::chosen(end_point.as_deref(), mechanism) else {
             let text = "client selected an invalid SASL authentication mechanism";
             return Err(Refusal::new(LoginResult::Protocol, replies::bad_login(text)).into());
-        }
-        let (scram, first) = scram.client_first(data)?;
+        };
+        let (scram, first) = ScramServer::new(subject, binding)?.client_first(data)?;
         bytes.clear();
         backend::put_auth_sasl_continue(&mut bytes, &first);
         self.incoming.send(&bytes).await?;

@@ -21,6 +21,7 @@ use super::vouch;
 use crate::cancel::{LONG_KEY, SHORT_KEY};
 use crate::config::{AuthType, Config, Database};
 use crate::hba::{Method, Visit};
+use crate::net::Peer;
 use crate::pool::{Pool, Welcome, WelcomeError};
 use crate::session::VirtualSession;
 use crate::session::params::ParamSet;
@@ -95,6 +96,7 @@ impl Login<'_> {
     async fn run(mut self, startup: Startup) -> Result<Pass, Refusal> {
         let request = Request::read(&startup, &self.gate.pools.context.param_sets)?;
         (self.facts.user, self.facts.database) = (request.user.clone(), request.database.clone());
+        self.insist_on_tls(&request)?;
         if CONSOLE.contains(&request.database.as_ref()) {
             return self.enter_console(request).await;
         }
@@ -109,6 +111,17 @@ impl Login<'_> {
         self.negotiate(&request).await?;
         self.authenticate(&request, false).await?;
         self.enter_pool(request, counted).await
+    }
+
+    /// On the unix socket nobody listens in.
+    fn insist_on_tls(&self, request: &Request) -> Result<(), Refusal> {
+        let Peer::Tcp(address) = &self.incoming.peer else { return Ok(()) };
+        if self.incoming.tls.is_some() || !self.config.tls_client.sslmode.requires_tls() {
+            return Ok(());
+        }
+        let fields =
+            replies::tls_required(address.ip().to_canonical(), &request.user, &request.database);
+        Err(Refusal::new(LoginResult::TlsRequired, fields))
     }
 
     /// Who may use the console is said only to those who have proved who they are.
@@ -289,6 +302,7 @@ impl Login<'_> {
             user,
             request.application_name,
             socket,
+            self.incoming.stream.tls().map(crate::tls::label),
         );
         let record = context.records.enter(record);
         let session = VirtualSession::new(

@@ -21,6 +21,8 @@ pub enum LoginResult {
     Limit,
     /// `client_login_timeout`.
     Timeout,
+    /// It came without TLS where there is no session without.
+    TlsRequired,
     /// No such database, or it is disabled.
     NoDatabase,
     /// The server could not be reached, or refused.
@@ -31,13 +33,14 @@ pub enum LoginResult {
 
 impl LoginResult {
     /// All results, in the order of their numbers.
-    pub const ALL: [LoginResult; 9] = [
+    pub const ALL: [LoginResult; 10] = [
         LoginResult::Ok,
         LoginResult::AuthFailed,
         LoginResult::Rejected,
         LoginResult::Throttled,
         LoginResult::Limit,
         LoginResult::Timeout,
+        LoginResult::TlsRequired,
         LoginResult::NoDatabase,
         LoginResult::Server,
         LoginResult::Protocol,
@@ -52,6 +55,7 @@ impl LoginResult {
             LoginResult::Throttled => "throttled",
             LoginResult::Limit => "limit",
             LoginResult::Timeout => "timeout",
+            LoginResult::TlsRequired => "tls_required",
             LoginResult::NoDatabase => "no_database",
             LoginResult::Server => "server",
             LoginResult::Protocol => "protocol",

@@ -16,6 +16,7 @@ fn methods_need_what_they_need() {
             "every database needs a `user` of its own; \"b\" has none",
         ),
         ("auth_type = \"plain\"", "with `auth_type` \"plain\" nobody can log in"),
+        ("auth_type = \"cert\"", "`auth_type` \"cert\" needs TLS and a `ca_file` in [tls.client]"),
         ("auth_failure_window = \"off\"", "it cannot be off"),
         ("max_concurrent_logins = 0", "is out of range"),
     ] {

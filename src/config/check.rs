@@ -7,6 +7,7 @@ use std::path::Path;
 use super::mistake::{Place, Report, os_error};
 use super::resolved::{Config, PoolSettings};
 use super::resolved_auth::AuthType;
+use super::resolved_tls::ClientSslMode;
 use super::table_names::DatabaseKeys;
 use super::tree::Table;
 
@@ -28,7 +29,7 @@ pub(super) fn process(config: &Config, passwords: bool, table: &Table, report: &
 }
 
 /// The file is parsed elsewhere; here it must only be there.
-fn readable(path: &Path) -> Result<(), String> {
+pub(super) fn readable(path: &Path) -> Result<(), String> {
     let about = std::fs::metadata(path).map_err(|why| os_error(&why))?;
     if !about.is_file() {
         return Err("it is not a file".into());
@@ -37,7 +38,7 @@ fn readable(path: &Path) -> Result<(), String> {
 }
 
 /// Whether the values of `keys` are what the files say.
-fn known(table: &Table, keys: &[&str], report: &Report) -> bool {
+pub(super) fn known(table: &Table, keys: &[&str], report: &Report) -> bool {
     !report.is_incomplete() && keys.iter().all(|key| !table.doubtful.contains(key))
 }
 
@@ -100,6 +101,12 @@ fn methods(config: &Config, table: &Table, report: &mut Report) {
         && known(table, &["auth_type", key], report)
     {
         let message = format!("`auth_type` \"{word}\" {needs} `{key}`");
+        report.add(table.place("auth_type"), message, None);
+    }
+    let tls = &config.tls_client;
+    let no_certificates = tls.sslmode == ClientSslMode::Disable || tls.ca_file.is_none();
+    if process.auth_type == AuthType::Cert && no_certificates && !report.is_incomplete() {
+        let message = "`auth_type` \"cert\" needs TLS and a `ca_file` in [tls.client]";
         report.add(table.place("auth_type"), message, None);
     }
     if process.auth_type == AuthType::Pam && !cfg!(feature = "pam") {

@@ -1,17 +1,18 @@
 //! Sockets, and what a thread lends to the tasks that use them.
 
 mod buffer;
+mod channel;
 mod deadline;
 mod dial;
 mod engine;
 mod listen;
 mod nudge;
 mod outgoing;
+mod secure;
 mod sends;
 #[cfg(test)]
 mod sends_tests;
 mod stream;
-mod tls_facts;
 
 pub use buffer::{Buffer, BufferPool};
 pub use deadline::{Deadline, Deadlines, TICK};
@@ -20,4 +21,5 @@ pub use listen::{Listener, Peer, bind_all};
 pub use nudge::Nudges;
 pub use sends::Sends;
 pub use stream::Stream;
-pub use tls_facts::{ClientCertificate, TlsFacts};
+
+pub use crate::tls::{ClientCertificate, TlsFacts};

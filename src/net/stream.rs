@@ -8,11 +8,12 @@ use std::task::{Context, Poll, ready};
 use socket2::{Domain, Socket};
 use tokio::io::unix::AsyncFd;
 
+use super::channel::Channel;
 use super::outgoing::Outgoing;
 use super::sends::Rest;
 use super::{Buffer, BufferPool, Sends};
 
-/// A connected TCP or unix socket.
+/// A connected TCP or unix socket, with TLS over it once it was [secured](Stream::secure).
 ///
 /// It is registered once, edge-triggered, with the runtime it was made in. A receive that did not fill its buffer
 /// has emptied the socket, so readiness is dropped right away and no second receive is spent on hearing `EAGAIN`.
@@ -20,10 +21,10 @@ use super::{Buffer, BufferPool, Sends};
 #[derive(Debug)]
 pub struct Stream {
     // In front of the socket: what is planned goes out before it is closed.
-    out: Outgoing,
-    io: AsyncFd<Socket>,
+    pub(super) out: Outgoing,
+    pub(super) io: AsyncFd<Channel>,
     /// Readiness was consumed without reading: try once before waiting for an edge that has already passed.
-    primed: bool,
+    pub(super) primed: bool,
 }
 
 impl Stream {
@@ -34,7 +35,7 @@ impl Stream {
     pub fn new(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let out = Outgoing::alone(socket.as_raw_fd());
-        Ok(Stream { out, io: register(socket)?, primed: false })
+        Ok(Stream { out, io: register(Channel::Plain(socket))?, primed: false })
     }
 
     /// Moves the registration to the current runtime, and its sends to those of the current thread, if it has any.
@@ -46,14 +47,14 @@ impl Stream {
         let rest = self.out.rest().take();
         let Stream { out, io, .. } = self;
         drop(out);
-        let socket = io.into_inner();
-        let out = Outgoing::with(sends, socket.as_raw_fd(), rest);
-        Ok(Stream { out, io: register(socket)?, primed: false })
+        let channel = io.into_inner();
+        let out = Outgoing::with(sends, channel.as_raw_fd(), rest);
+        Ok(Stream { out, io: register(channel)?, primed: false })
     }
 
     /// The socket, to ask it for addresses.
     pub fn socket(&self) -> &Socket {
-        self.io.get_ref()
+        self.io.get_ref().socket()
     }
 
     /// Receives what is there into the end of `buffer`, whose memory is borrowed only once there is something.
@@ -67,11 +68,24 @@ impl Stream {
         buffer: &mut Buffer,
         pool: &BufferPool,
     ) -> Poll<io::Result<usize>> {
+        match self.io.get_ref() {
+            Channel::Plain(_) => self.poll_socket(cx, buffer, pool),
+            Channel::Tls(_) => self.poll_opened(cx, buffer, pool),
+        }
+    }
+
+    /// Receives what is on the socket itself.
+    pub(super) fn poll_socket(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+        pool: &BufferPool,
+    ) -> Poll<io::Result<usize>> {
         if std::mem::take(&mut self.primed) {
             buffer.prepare(pool);
             let space = buffer.space();
             let asked = space.len();
-            match self.io.get_ref().read(space) {
+            match self.io.get_ref().socket().read(space) {
                 Ok(count) => {
                     // A full read may have left something whose edge has already passed.
                     self.primed = count == asked;
@@ -87,7 +101,7 @@ impl Stream {
             buffer.prepare(pool);
             let space = buffer.space();
             let asked = space.len();
-            match guard.get_inner().read(space) {
+            match guard.get_inner().socket().read(space) {
                 Ok(count) => {
                     if count < asked {
                         guard.clear_ready();
@@ -111,6 +125,9 @@ impl Stream {
     pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_sent(cx))?;
+            if let Channel::Tls(_) = self.io.get_ref() {
+                return Poll::Ready(self.send_sealed(cx, bytes));
+            }
             if self.out.plan(cx, bytes) {
                 return Poll::Ready(Ok(bytes.len()));
             }
@@ -151,7 +168,7 @@ impl Stream {
 
     fn poll_send_now(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            match self.io.get_ref().write(bytes) {
+            match self.io.get_ref().socket().write(bytes) {
                 // Readiness may be older than the refusal: only after clearing it does a second refusal count.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.io.poll_write_ready(cx))?.clear_ready();
@@ -180,7 +197,7 @@ impl Stream {
     /// Asks the kernel to report bytes only when there are `least` of them; the end of the stream is reported in any
     /// case. 1 is what a socket begins with. False: this kind of socket cannot (only TCP can).
     pub fn fill_first(&mut self, least: i32) -> bool {
-        let socket = self.io.get_ref();
+        let socket = self.socket();
         let is_tcp = matches!(socket.domain(), Ok(Domain::IPV4 | Domain::IPV6));
         let done = is_tcp && set_low_water(socket, least).is_ok();
         // Fewer may be there, of which no edge will tell.
@@ -195,6 +212,11 @@ impl Stream {
 
     /// True when the runtime has seen bytes or an end on the socket that nobody has read. Costs no system call.
     pub fn has_news(&self) -> bool {
+        if let Channel::Tls(tls) = self.io.get_ref()
+            && tls.holds_bytes()
+        {
+            return true;
+        }
         let mut cx = Context::from_waker(std::task::Waker::noop());
         self.io.poll_read_ready(&mut cx).is_ready()
     }
@@ -214,6 +236,9 @@ impl Stream {
     pub async fn send_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.settle();
         std::future::poll_fn(|cx| self.poll_sent(cx)).await?;
+        if let Channel::Tls(_) = self.io.get_ref() {
+            return self.send_all_sealed(bytes).await;
+        }
         let mut rest = bytes;
         while !rest.is_empty() {
             let sent = std::future::poll_fn(|cx| self.poll_send_now(cx, rest)).await?;
@@ -230,9 +255,12 @@ impl Stream {
         self.out.settle();
         // A peer that does not read loses the message, and nobody waits for it.
         if self.is_sent() {
-            let _ = self.io.get_ref().write(bytes);
+            let _ = match self.io.get_mut() {
+                Channel::Plain(socket) => socket.write(bytes).map(drop),
+                Channel::Tls(tls) => tls.send_last(bytes),
+            };
         }
-        let _ = self.io.get_ref().shutdown(std::net::Shutdown::Write);
+        let _ = self.socket().shutdown(std::net::Shutdown::Write);
     }
 
     /// Closes the sending side behind everything that was sent.
@@ -242,10 +270,10 @@ impl Stream {
 }
 
 #[allow(unsafe_code, reason = "tokio cannot check that a descriptor stays open; see below")]
-fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
-    // SAFETY: `AsyncFd` owns the socket until `into_inner`, and nothing here takes or replaces its descriptor, so it
-    // is valid and open for as long as it is registered.
-    Ok(unsafe { AsyncFd::register(socket) }?)
+pub(super) fn register(channel: Channel) -> io::Result<AsyncFd<Channel>> {
+    // SAFETY: `AsyncFd` owns the channel until `into_inner`, and neither a bare socket nor the one under TLS is taken
+    // out or replaced before that, so the descriptor is valid and open for as long as it is registered.
+    Ok(unsafe { AsyncFd::register(channel) }?)
 }
 
 #[allow(unsafe_code, reason = "SO_RCVLOWAT has no safe wrapper; see below")]

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::PoolsContext;
 use crate::auth::{SecretKind, ServerCredential, StoredSecret};
+use crate::config::ServerTlsSettings;
 use crate::server::{self, Blueprint, LookupError, Row, Server};
 use crate::sqlstate;
 use crate::types::{Name, ServerAddress, Timeout};
@@ -50,6 +51,8 @@ pub struct AuthQuestion {
     pub place: AuthPlace,
     /// What proves who asks.
     pub credential: ServerCredential,
+    /// How the connection is encrypted.
+    pub tls: Arc<ServerTlsSettings>,
     /// The user who is looked up.
     pub name: Name,
     /// How long the answer may take.
@@ -289,7 +292,7 @@ impl Rounds {
     }
 
     async fn connect(&self) -> Result<Box<Server>, AuthQueryError> {
-        let AuthQuestion { place, credential, timeout, .. } = &self.question;
+        let AuthQuestion { place, credential, tls, timeout, .. } = &self.question;
         let parameters =
             [("application_name", "pgusher auth_query"), ("search_path", "pg_catalog")];
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -299,9 +302,10 @@ impl Rounds {
             user: Name::clone(&place.user),
             credential: credential.clone(),
             startup_parameters: parameters.into(),
+            tls: Arc::clone(tls),
         };
         let id = self.context.records.ids.next();
-        server::connect(&blueprint, Some(*timeout), &self.context.param_sets, id).await.map_err(
+        server::connect(&blueprint, Some(*timeout), &self.context.means(), id).await.map_err(
             |error| {
                 let text = format!("cannot log in: {}", error.fields);
                 if error.fields.code == sqlstate::UNDEFINED_DATABASE.0 {
