@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod auth_query;
+mod cert;
 mod credentials;
 mod hba;
 mod hostile;
