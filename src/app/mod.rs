@@ -10,6 +10,7 @@ mod process;
 mod reload;
 mod serve;
 mod signals;
+mod trials;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use crate::client::{Identities, Kept};
 use crate::config::{self, Loaded};
 use crate::tls::Keys;
 use process::Process;
+
+pub use trials::{try_login, try_servers};
 
 /// Threads for logins, dials and the console.
 const CONTROL_THREADS: usize = 2;

@@ -62,6 +62,12 @@ impl Drop for Unheard {
     }
 }
 
+/// Serves a single visitor.
+pub(super) async fn serve_one(process: Arc<Process>, socket: Socket, peer: Peer) {
+    let unheard = Unheard(Arc::new(AtomicUsize::new(1)));
+    visit(process, socket, peer, unheard).await;
+}
+
 async fn visit(process: Arc<Process>, socket: Socket, peer: Peer, unheard: Unheard) {
     let since = Instant::now();
     let Ok(stream) = Stream::new(socket) else { return };
@@ -77,7 +83,7 @@ async fn visit(process: Arc<Process>, socket: Socket, peer: Peer, unheard: Unhea
                 None => {}
             }
         }
-        Ok(Some(Visitor::Cancel { peer, pid, key, stream })) => {
+        Ok(Some(Visitor::Cancel { peer, pid, key, mut stream })) => {
             let from = match &peer {
                 Peer::Tcp(address) => Some(address.ip()),
                 Peer::Unix => None,
@@ -85,7 +91,7 @@ async fn visit(process: Arc<Process>, socket: Socket, peer: Peer, unheard: Unhea
             let limit = process.gate.pools.context.cancel_wait();
             let outcome = process.gate.cancel_keys.cancel(pid, &key, from, limit).await;
             tracing::debug!(%peer, pid, outcome = outcome.as_str(), "cancel request");
-            drop(stream);
+            stream.end_sending();
         }
         // Gone, sent away, or silent for too long.
         Ok(None) | Err(_) => {}

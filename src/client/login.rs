@@ -300,7 +300,7 @@ impl Login<'_> {
             id,
             Name::clone(&pool.key.database),
             user,
-            request.application_name,
+            context.records.names.intern(&request.application_name),
             socket,
             self.incoming.stream.tls().map(crate::tls::label),
         );

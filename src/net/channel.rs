@@ -23,6 +23,14 @@ impl Channel {
             Channel::Tls(tls) => &tls.ssl.get_ref().socket,
         }
     }
+
+    /// True when something was received that nobody has seen.
+    pub(super) fn holds_bytes(&self) -> bool {
+        match self {
+            Channel::Plain(_) => false,
+            Channel::Tls(tls) => tls.holds_bytes(),
+        }
+    }
 }
 
 impl AsRawFd for Channel {

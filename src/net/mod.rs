@@ -13,6 +13,7 @@ mod sends;
 #[cfg(test)]
 mod sends_tests;
 mod stream;
+mod watchlist;
 
 pub use buffer::{Buffer, BufferPool};
 pub use deadline::{Deadline, Deadlines, TICK};
@@ -20,6 +21,7 @@ pub use dial::connect;
 pub use listen::{Listener, Peer, bind_all};
 pub use nudge::Nudges;
 pub use sends::Sends;
-pub use stream::Stream;
+pub use stream::{Stream, Suspended};
+pub use watchlist::Watchlist;
 
 pub use crate::tls::{ClientCertificate, TlsFacts};

@@ -1,7 +1,7 @@
 //! A connected socket, polled by the one task that owns it.
 
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -50,6 +50,24 @@ impl Stream {
         let channel = io.into_inner();
         let out = Outgoing::with(sends, channel.as_raw_fd(), rest);
         Ok(Stream { out, io: register(channel)?, primed: false })
+    }
+
+    /// True when the end of the turn has come for all that was planned to be sent.
+    pub fn has_submitted(&self) -> bool {
+        self.out.has_submitted()
+    }
+
+    /// True when nothing but the socket itself would tell that there is something to be done: no bytes are held back
+    /// in either direction.
+    pub fn can_suspend(&mut self) -> bool {
+        !self.io.get_ref().holds_bytes() && self.has_submitted() && self.is_sent()
+    }
+
+    /// Takes the socket off its runtime, until [`Suspended::resume`]. Only when it [can be](Stream::can_suspend).
+    pub fn suspend(self) -> Suspended {
+        let Stream { out, io, .. } = self;
+        drop(out);
+        Suspended { channel: io.into_inner() }
     }
 
     /// The socket, to ask it for addresses.
@@ -212,9 +230,7 @@ impl Stream {
 
     /// True when the runtime has seen bytes or an end on the socket that nobody has read. Costs no system call.
     pub fn has_news(&self) -> bool {
-        if let Channel::Tls(tls) = self.io.get_ref()
-            && tls.holds_bytes()
-        {
+        if self.io.get_ref().holds_bytes() {
             return true;
         }
         let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -226,7 +242,15 @@ impl Stream {
     /// # Errors
     /// The socket's.
     pub async fn recv(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
-        std::future::poll_fn(|cx| self.poll_recv(cx, buffer, &BufferPool::default())).await
+        std::future::poll_fn(|cx| {
+            if !self.primed {
+                // Whoever waits needs no memory.
+                drop(ready!(self.io.poll_read_ready(cx))?);
+            }
+            buffer.prepare_alone();
+            self.poll_recv(cx, buffer, &BufferPool::default())
+        })
+        .await
     }
 
     /// Sends all of `bytes`, with nobody else's.
@@ -269,11 +293,47 @@ impl Stream {
     }
 }
 
+/// A connection that no runtime watches.
+#[derive(Debug)]
+pub struct Suspended {
+    channel: Channel,
+}
+
+impl Suspended {
+    /// True when there are bytes that the socket would not tell of: they were received, and are inside of TLS.
+    pub fn holds_bytes(&self) -> bool {
+        self.channel.holds_bytes()
+    }
+
+    /// Registers the connection with the current runtime, and its sends with those of the current thread. What arrived
+    /// meanwhile is seen by the first receive.
+    ///
+    /// # Errors
+    /// When the registration fails; the socket is closed then.
+    pub fn resume(self, sends: Option<&Arc<Sends>>) -> io::Result<Stream> {
+        let out = Outgoing::with(sends, self.channel.as_raw_fd(), None);
+        Ok(Stream { out, io: register(self.channel)?, primed: true })
+    }
+}
+
+impl AsFd for Suspended {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.channel.socket().as_fd()
+    }
+}
+
+/// What owns its descriptor and neither closes nor replaces it before it is dropped.
+pub(super) trait Owner: AsRawFd {}
+
+// Neither a bare socket nor the one under TLS is taken out or replaced.
+impl Owner for Channel {}
+impl Owner for OwnedFd {}
+
 #[allow(unsafe_code, reason = "tokio cannot check that a descriptor stays open; see below")]
-pub(super) fn register(channel: Channel) -> io::Result<AsyncFd<Channel>> {
-    // SAFETY: `AsyncFd` owns the channel until `into_inner`, and neither a bare socket nor the one under TLS is taken
-    // out or replaced before that, so the descriptor is valid and open for as long as it is registered.
-    Ok(unsafe { AsyncFd::register(channel) }?)
+pub(super) fn register<T: Owner>(owner: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: `AsyncFd` keeps the owner until `into_inner`, and an `Owner`'s descriptor is valid and open, and the
+    // same, for as long as the owner is there.
+    Ok(unsafe { AsyncFd::register(owner) }?)
 }
 
 #[allow(unsafe_code, reason = "SO_RCVLOWAT has no safe wrapper; see below")]
@@ -327,6 +387,19 @@ mod tests {
         assert_eq!(ours.recv(&mut buffer).await.expect("recv"), 5);
         drop(theirs);
         std::future::poll_fn(|cx| ours.poll_peer_closed(cx)).await.expect("closed");
+    }
+
+    #[tokio::test]
+    async fn what_arrives_while_suspended_is_read() {
+        let (mut ours, mut theirs) = pair();
+        assert!(ours.can_suspend());
+        let suspended = ours.suspend();
+        theirs.write_all(b"meanwhile").expect("write");
+        let mut ours = suspended.resume(None).expect("resume");
+        let mut buffer = Buffer::new();
+        assert_eq!(ours.recv(&mut buffer).await.expect("recv"), 9);
+        theirs.write_all(b"later").expect("write");
+        assert_eq!(ours.recv(&mut buffer).await.expect("recv"), 5);
     }
 
     #[tokio::test]

@@ -42,8 +42,32 @@ pub struct ConnectError {
     pub address: Option<ServerAddress>,
     /// The server's own error, or pgusher's about the server.
     pub fields: Box<ErrorFields>,
+    /// How far it came.
+    pub stage: Stage,
     /// The server said it itself.
     pub by_server: bool,
+}
+
+/// How far an attempt came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Finding the address and connecting.
+    Connect,
+    /// TLS.
+    Tls,
+    /// The login itself.
+    Login,
+}
+
+impl Stage {
+    /// A word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Connect => "connecting",
+            Stage::Tls => "TLS",
+            Stage::Login => "login",
+        }
+    }
 }
 
 impl ConnectError {
@@ -51,6 +75,7 @@ impl ConnectError {
         ConnectError {
             address: None,
             fields: Box::new(ErrorFields::new(Severity::Fatal, code, message)),
+            stage: Stage::Login,
             by_server: false,
         }
     }
@@ -89,7 +114,10 @@ pub async fn connect(
                 let text = format!(
                     "server {address} did not answer within {limit:?} (server_connect_timeout)"
                 );
-                Err(ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text))
+                Err(ConnectError {
+                    stage: Stage::Connect,
+                    ..ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text)
+                })
             }),
             None => attempt.await,
         };
@@ -139,22 +167,27 @@ async fn attempt(
 ) -> Result<Box<Server>, Failure> {
     let hop = hop::open(address, &address.host(), &means.connector, encryption).await;
     let hop = hop.map_err(|error| Failure::of_hop(address, &error))?;
+    // Where the server has no TLS, the next attempt would be this one again.
+    let has_choice = encryption != Encryption::IfOffered || hop.tls.is_some();
     Login::run(blueprint, address, means, hop, id).await.map_err(|error| Failure {
         // Such as: no entry in pg_hba.conf for a connection with, or without, encryption.
-        by_encryption: error.by_server && error.fields.code == sqlstate::INVALID_AUTHORIZATION.0,
+        by_encryption: has_choice
+            && error.by_server
+            && error.fields.code == sqlstate::INVALID_AUTHORIZATION.0,
         error,
     })
 }
 
 impl Failure {
     fn of_hop(address: &ServerAddress, error: &HopError) -> Self {
-        let (by_encryption, text) = match error {
+        let (stage, text) = match error {
             HopError::Connect(why) => {
-                (false, format!("could not connect to server {address}: {why}"))
+                (Stage::Connect, format!("could not connect to server {address}: {why}"))
             }
-            HopError::Tls(why) => (true, format!("no TLS with server {address}: {why}")),
+            HopError::Tls(why) => (Stage::Tls, format!("no TLS with server {address}: {why}")),
         };
-        Failure { error: ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text), by_encryption }
+        let error = ConnectError { stage, ..ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text) };
+        Failure { error, by_encryption: stage == Stage::Tls }
     }
 }
 

@@ -72,7 +72,7 @@ pub(super) async fn open(
 
 /// Asks a server whether it speaks TLS.
 async fn is_offered(stream: &mut Stream) -> Result<bool, HopError> {
-    let lost = |error: std::io::Error| HopError::Tls(error.to_string());
+    let lost = |error: std::io::Error| HopError::Connect(error.to_string());
     let mut packet = Vec::new();
     startup::put_ssl_request(&mut packet);
     stream.send_all(&packet).await.map_err(lost)?;
@@ -81,7 +81,10 @@ async fn is_offered(stream: &mut Stream) -> Result<bool, HopError> {
     match answer.filled() {
         b"S" => Ok(true),
         b"N" => Ok(false),
-        [] => Err(HopError::Tls("the server closed the connection when asked for TLS".to_owned())),
+        // Whoever is there would not say more without TLS.
+        [] => {
+            Err(HopError::Connect("the server closed the connection when asked for TLS".to_owned()))
+        }
         // Whoever put them there is not the server, or not alone (CVE-2021-23222).
         [b'S' | b'N', ..] => {
             Err(HopError::Tls("received unencrypted data after the answer for TLS".to_owned()))

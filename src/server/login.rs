@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::connect::{Blueprint, ConnectError, Means, lost, unsupported, violation};
+use super::connect::{Blueprint, ConnectError, Means, Stage, lost, unsupported, violation};
 use super::hop::Hop;
 use super::{Backend, Bulk, Prepared, Progress, Reported, Server, ServerId};
 use crate::auth::{ClientBinding, MECHANISM_PLUS, ScramClient, ScramClientFinal};
@@ -148,6 +148,7 @@ impl<'a> Login<'a> {
                 return Err(ConnectError {
                     address: None,
                     fields: Box::new(ErrorFields::read(message)),
+                    stage: Stage::Login,
                     by_server: true,
                 });
             }

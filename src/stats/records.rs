@@ -9,6 +9,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use socket2::Socket;
 
+use super::Names;
 use crate::control::Control;
 use crate::types::{Name, ServerAddress, TlsLabel};
 
@@ -281,6 +282,8 @@ impl ServerRecord {
 pub struct Records {
     /// Numbers for clients and servers alike.
     pub ids: IdSource,
+    /// Names of applications: many clients share few.
+    pub names: Names,
     clients: DashMap<u64, Arc<ClientRecord>, ahash::RandomState>,
 }
 
@@ -321,6 +324,13 @@ pub struct Entered {
     /// The record.
     pub client: Arc<ClientRecord>,
     records: Arc<Records>,
+}
+
+impl Entered {
+    /// The one object for the name of an application.
+    pub fn intern(&self, name: &str) -> Name {
+        self.records.names.intern(name)
+    }
 }
 
 impl Drop for Entered {

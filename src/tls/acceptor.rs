@@ -11,6 +11,7 @@ use super::ALPN;
 use super::context::Common;
 use super::error::{TlsError, reason};
 use super::facts::{self, ClientCertificate, TlsFacts};
+use super::ffi;
 use super::material::{Identity, Source, not_after};
 use crate::config::{ClientSslMode, ClientTlsSettings};
 
@@ -66,6 +67,7 @@ impl Acceptor {
     /// The library has no memory.
     pub fn begin(&self) -> Result<Ssl, TlsError> {
         let mut ssl = Ssl::new(&self.context)?;
+        ffi::shed_handshake(&ssl);
         ssl.set_accept_state();
         Ok(ssl)
     }

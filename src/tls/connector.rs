@@ -10,6 +10,7 @@ use super::ALPN;
 use super::context::Common;
 use super::error::{TlsError, reason};
 use super::facts::{self, ServerFacts};
+use super::ffi;
 use super::host_name;
 use super::material::{Identity, Source, not_after};
 use crate::config::{Roots, ServerTlsSettings, SslMode, SslNegotiation};
@@ -62,6 +63,7 @@ impl Connector {
         if host.parse::<IpAddr>().is_err() {
             ssl.set_hostname(host)?;
         }
+        ffi::shed_handshake(&ssl);
         ssl.set_connect_state();
         Ok(ssl)
     }

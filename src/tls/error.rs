@@ -42,6 +42,12 @@ impl TlsError {
     }
 }
 
+impl From<TlsError> for String {
+    fn from(error: TlsError) -> Self {
+        error.to_string()
+    }
+}
+
 impl From<ErrorStack> for TlsError {
     fn from(stack: ErrorStack) -> Self {
         TlsError::Library(reason(&stack))

@@ -31,6 +31,11 @@ impl Keys {
             connector: Arc::new(Connector::load(&config.tls_server)?),
         })
     }
+
+    /// What TLS with servers is begun with.
+    pub fn connector(&self) -> Arc<Connector> {
+        Arc::clone(&self.connector)
+    }
 }
 
 /// The keys in force. Those who begin a handshake take what is there; connections keep what they began with.

@@ -6,10 +6,11 @@ mod certificates;
 mod channel_binding;
 mod clients;
 mod direct;
-
+mod hostile;
 mod keys;
 mod reload;
 mod servers;
 mod stage;
 mod traffic;
+mod trials;
 mod tunnel;

@@ -119,3 +119,21 @@ async fn servers_move_between_threads_with_their_tls() {
         client.await.unwrap();
     }
 }
+
+/// A client that does not wait for its login to end: what it asks is inside of TLS before anybody may look at it.
+#[tokio::test]
+async fn requests_behind_the_start_up_packet_are_not_forgotten() {
+    let text = crate::stage::config(cluster().port(), ON, "")
+        .replace("auth_file = \"userlist.txt\"", "auth_type = \"trust\"");
+    let pgusher = crate::stage::configured(&text).start();
+    let tunnel = Tunnel::to(pgusher.port()).await;
+    for size in [10, 16_000, 16_384, 40_000, 200_000] {
+        let mut client = RawClient::connect(tunnel.port()).await;
+        client.set_time_limit(LIMIT);
+        let mut all = frontend::startup(0, &[("user", "postgres"), ("database", "postgres")]);
+        all.extend(frontend::query(&format!("select length('{}')", "x".repeat(size))));
+        client.send(&all).await;
+        client.read_ready().await;
+        assert_eq!(client.read_result().await.value(), size.to_string());
+    }
+}
