@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::handshake::Incoming;
 use super::limits::Counted;
 use crate::cancel::Issued;
-use crate::net::{Buffer, Stream};
+use crate::net::{Buffer, Stream, Suspended};
 use crate::pool::Pool;
 use crate::session::VirtualSession;
 use crate::stats::Entered;
@@ -23,7 +23,7 @@ pub enum Entry {
 /// An admitted client on its way to a worker.
 #[derive(Debug)]
 pub struct Admitted {
-    pub(super) stream: Stream,
+    pub(super) socket: Suspended,
     pub(super) buffer: Buffer,
     pub(super) session: VirtualSession,
     pub(super) pool: Arc<Pool>,
@@ -78,7 +78,7 @@ impl Pass {
         Some(match self {
             Pass::Client { session, pool, record, key, counted } => {
                 Entry::Client(Box::new(Admitted {
-                    stream,
+                    socket: stream.suspend(),
                     buffer,
                     session,
                     pool,

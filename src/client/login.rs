@@ -287,7 +287,7 @@ impl Login<'_> {
             id,
             Name::clone(&pool.key.database),
             user,
-            request.application_name,
+            context.records.names.intern(&request.application_name),
             socket,
         );
         let record = context.records.enter(record);

@@ -1,4 +1,4 @@
-//! Clients: how they come in ([`Gate`]), and how they are served ([`serve`]).
+//! Clients: how they come in ([`Gate`]), how they are served ([`serve`]), and where they rest ([`parking`]).
 
 mod authenticate;
 mod checkout;
@@ -9,9 +9,11 @@ mod handshake;
 mod hold;
 mod identity;
 mod limits;
+mod log;
 mod login;
 mod login_counts;
 mod login_facts;
+mod parking;
 mod proof;
 mod refusal;
 pub mod replies;

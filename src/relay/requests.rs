@@ -37,7 +37,7 @@ pub enum RequestError {
 }
 
 /// The client's bytes: those ready to be sent, then those not yet looked at.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Requests {
     pub(super) buffer: Buffer,
     /// Bytes at the front that are ready to be sent.
@@ -64,6 +64,21 @@ enum Look {
     More,
 }
 
+impl Default for Requests {
+    fn default() -> Self {
+        Requests {
+            buffer: Buffer::for_requests(),
+            ready: 0,
+            passing: 0,
+            dropping: 0,
+            postponed: false,
+            leaving: false,
+            discarding: false,
+            last_bound: None,
+        }
+    }
+}
+
 impl Requests {
     /// True when no message is half sent.
     pub(super) fn at_boundary(&self) -> bool {
@@ -73,6 +88,11 @@ impl Requests {
     /// True when there is nothing left to send.
     pub(super) fn is_drained(&self) -> bool {
         self.ready == 0
+    }
+
+    /// True when there are no bytes, and none are expected that belong to what was there.
+    pub(super) fn is_blank(&self) -> bool {
+        self.buffer.is_empty() && self.at_boundary() && self.dropping == 0 && !self.leaving
     }
 
     /// Bytes that nobody has looked at.
