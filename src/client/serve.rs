@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::checkout::Waited;
 use super::disconnect::Goodbye;
+use super::entry::Admitted;
 use super::limits::{Counted, Guest, Present};
 use super::log;
-use super::entry::Admitted;
 use super::parking::{Parked, idle_at};
 use super::replies;
 use super::worker::Worker;
