@@ -13,6 +13,8 @@ mod sends;
 #[cfg(test)]
 mod sends_tests;
 mod stream;
+#[cfg(test)]
+mod stream_tests;
 mod watchlist;
 
 pub use buffer::{Buffer, BufferPool};
