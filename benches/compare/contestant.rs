@@ -22,23 +22,31 @@ pub(crate) enum Door {
     Trust,
     /// Their password, by SCRAM; the pooler knows the verifier.
     Scram,
+    /// The same over TLS.
+    TlsScram,
 }
 
 impl Door {
     /// All doors.
-    pub(crate) const ALL: [Door; 2] = [Door::Trust, Door::Scram];
+    pub(crate) const ALL: [Door; 3] = [Door::Trust, Door::Scram, Door::TlsScram];
 
     fn auth_type(self) -> &'static str {
         match self {
             Door::Trust => "trust",
-            Door::Scram => "scram-sha-256",
+            Door::Scram | Door::TlsScram => "scram-sha-256",
         }
+    }
+
+    /// libpq's `sslmode` for it.
+    pub(crate) fn sslmode(self) -> &'static str {
+        if self == Door::TlsScram { "require" } else { "disable" }
     }
 }
 
 impl std::fmt::Display for Door {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(self.auth_type())
+        let tls = if *self == Door::TlsScram { "TLS, " } else { "" };
+        write!(out, "{tls}{}", self.auth_type())
     }
 }
 
@@ -168,6 +176,15 @@ fn start_pgbouncer(stage: &Stage, door: Door) -> (u16, Body) {
         users = users.display(),
         auth_type = door.auth_type(),
     );
+    let mut text = text;
+    if door == Door::TlsScram {
+        let (certificate, key) = make_certificate(folder.path());
+        text += &format!(
+            "client_tls_sslmode = require\nclient_tls_cert_file = {}\nclient_tls_key_file = {}\n",
+            certificate.display(),
+            key.display(),
+        );
+    }
     write(&config, &text);
     let mut command = Command::new(find("pgbouncer").expect("pgbouncer is installed"));
     if rustix::process::geteuid().is_root() {
@@ -206,9 +223,44 @@ fn start_pgusher(stage: &Stage, workers: u32, door: Door) -> (u16, Body) {
         server = stage.port(),
         auth_type = door.auth_type(),
     );
-    let builder = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config);
+    let folder = make_folder();
+    let tls = match door {
+        Door::TlsScram => {
+            let (certificate, key) = make_certificate(folder.path());
+            let (certificate, key) = (certificate.display(), key.display());
+            format!(
+                "[tls.client]\nsslmode = \"require\"\ncert_file = \"{certificate}\"\nkey_file = \"{key}\"\n"
+            )
+        }
+        Door::Trust | Door::Scram => String::new(),
+    };
+    let builder = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &(config + &tls));
     let pgusher = builder.file("users", &stage.userlist()).start();
+    // What it read of the folder it keeps.
     (pgusher.port(), Body::Pgusher(pgusher))
+}
+
+/// A certificate that vouches for itself, and its key, which every user may read.
+fn make_certificate(folder: &Path) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+        ])
+        .args(["-keyout".as_ref(), key.as_os_str(), "-out".as_ref(), certificate.as_os_str()])
+        .output()
+        .expect("run openssl");
+    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+    set_mode(&key, 0o644);
+    (certificate, key)
 }
 
 fn user_exists(name: &str) -> bool {

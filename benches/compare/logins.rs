@@ -42,7 +42,7 @@ impl Logins {
             for round in 0..options.rounds() {
                 let order = contestants.iter().cycle().skip(round).take(contestants.len());
                 for contestant in order {
-                    let sample = log_in_often(stage, contestant, options.seconds());
+                    let sample = log_in_often(stage, contestant, door, options.seconds());
                     let kind = contestant.kind();
                     eprintln!("round {}: logins, {door} {kind}: {sample}", round + 1);
                     all.samples.entry((door, kind)).or_default().push(sample);
@@ -88,10 +88,11 @@ fn takes_part(kind: Kind, door: Door) -> bool {
     kind.is_pooler() || (kind == Kind::Direct && door == Door::Trust)
 }
 
-fn log_in_often(stage: &Stage, contestant: &Contestant, seconds: u32) -> Sample {
-    pgbench::run_logins(stage, contestant, CLIENTS, 1);
+fn log_in_often(stage: &Stage, contestant: &Contestant, door: Door, seconds: u32) -> Sample {
+    let run = |seconds| pgbench::run_logins(stage, contestant, door, CLIENTS, seconds);
+    run(1);
     let before = contestant.cpu_seconds();
-    let logins = pgbench::run_logins(stage, contestant, CLIENTS, seconds) as f64;
+    let logins = run(seconds) as f64;
     let cpu = contestant.cpu_seconds().zip(before).map(|(after, before)| after - before);
     Sample { rate: logins / f64::from(seconds), cpu: cpu.map(|cpu| cpu * 1e6 / logins) }
 }

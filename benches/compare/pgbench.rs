@@ -1,6 +1,6 @@
 //! Runs of pgbench against a contestant.
 
-use crate::contestant::Contestant;
+use crate::contestant::{Contestant, Door};
 use crate::pure::numbers::percentile;
 use crate::pure::options::Mode;
 use crate::pure::pgbench_text::{self, Logged, Progress, latencies};
@@ -66,11 +66,12 @@ pub(crate) fn run_for(
 pub(crate) fn run_logins(
     stage: &Stage,
     contestant: &Contestant,
+    door: Door,
     clients: u32,
     seconds: u32,
 ) -> u64 {
     let mut command = select_only(stage, contestant, Mode::Simple, clients);
-    command.args(["-C", "-T", &seconds.to_string(), DATABASE]);
+    command.env("PGSSLMODE", door.sslmode()).args(["-C", "-T", &seconds.to_string(), DATABASE]);
     let summary = finish(spawn(&mut command), contestant);
     pgbench_text::transactions(&summary).expect("pgbench tells the number of transactions")
 }
