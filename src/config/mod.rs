@@ -16,6 +16,7 @@ mod load;
 mod mistake;
 mod read;
 mod resolved;
+mod resolved_auth;
 mod resolved_tls;
 mod setting;
 mod settings;
@@ -33,11 +34,14 @@ pub use diff::{Changes, diff};
 pub use load::{Loaded, load};
 pub use mistake::{Mistake, Mistakes};
 pub use resolved::*;
+pub use resolved_auth::{AuthLookup, AuthType};
 pub use resolved_tls::*;
 pub use setting::{Section, SettingInfo};
 pub use settings::settings;
 pub use show::{ShownSetting, show};
 
+#[cfg(test)]
+mod auth_tests;
 #[cfg(test)]
 mod files_tests;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! [`core`] is the pure schedule. [`Pool`] puts it behind a lock and carries its verdicts out; [`Lease`] and
 //! [`Ticket`] are what a client holds, and dropping them is how it lets go.
 
+mod auth_query;
 mod caps;
 mod census;
 mod clean_up;
@@ -20,6 +21,9 @@ mod pool;
 mod waiting;
 mod welcome;
 
+pub use auth_query::{
+    AuthAnswer, AuthPlace, AuthQueries, AuthQueryError, AuthQuestion, DEFAULT_AUTH_QUERY,
+};
 pub use caps::{Cap, CapTable, Caps};
 pub use census::{CloseReason, PoolCensus};
 pub use directory::{Connects, PoolKey, Pools, PoolsContext};
