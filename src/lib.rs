@@ -26,6 +26,8 @@
 //! |---|---|
 //! | [`wire`] | frames and messages without I/O; the only importer of pgwire |
 //! | [`auth`] | SCRAM from both sides, md5, userlists (pure) |
+//! | [`hba`] | who may come in how: `pg_hba.conf`, `pg_ident.conf` (pure) |
+//! | [`authority`] | those who judge passwords for us: LDAP, PAM; the operating system's users |
 //! | [`config`] | from files to one checked, immutable configuration; the difference of two |
 //! | [`tls`] | certificates, keys and settings to begin TLS with, what a handshake has settled (no I/O but reading files) |
 //! | [`stats`] | counters held by their owners, records of who is there |
@@ -52,18 +54,20 @@
 //!
 //! # Who may import whom
 //!
-//! Imports point one way: vocabulary ← wire, config, stats ← tls ← metrics, net, auth, session ← server ← pool, relay, cancel,
+//! Imports point one way: vocabulary ← wire, config, stats ← tls ← metrics, net, auth, hba, session ← server, authority ← pool, relay, cancel,
 //! http (not each other) ← client, admin (not each other) ← app. A test reads every `use crate::` and fails on one that points the other way.
 
 pub mod admin;
 pub mod app;
 pub mod auth;
+pub mod authority;
 pub mod cancel;
 pub mod cli;
 pub mod client;
 pub mod config;
 pub mod control;
 mod date;
+pub mod hba;
 pub mod http;
 pub mod metrics;
 pub mod net;

@@ -83,7 +83,7 @@ async fn counts_are_exact_and_waits_have_their_outcomes() {
         all[&of_pool("pgusher_errors_total", ",origin=\"pgusher\",sqlstate=\"53300\"")],
         1.0
     );
-    assert_eq!(all["pgusher_client_logins_total{result=\"ok\"}"], 2.0);
+    assert_eq!(all["pgusher_client_logins_total{result=\"ok\",method=\"trust\"}"], 2.0);
     assert_eq!(all["pgusher_server_connects_total{database=\"app\",result=\"ok\"}"], 1.0);
     assert!(all["process_open_fds"] > 5.0);
 }

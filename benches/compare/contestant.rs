@@ -15,6 +15,41 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Debian keeps servers where only root's search path looks.
 const MORE_FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/sbin"];
 
+/// What clients have to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Door {
+    /// Nothing.
+    Trust,
+    /// Their password, by SCRAM; the pooler knows the verifier.
+    Scram,
+    /// The same over TLS.
+    TlsScram,
+}
+
+impl Door {
+    /// All doors.
+    pub(crate) const ALL: [Door; 3] = [Door::Trust, Door::Scram, Door::TlsScram];
+
+    fn auth_type(self) -> &'static str {
+        match self {
+            Door::Trust => "trust",
+            Door::Scram | Door::TlsScram => "scram-sha-256",
+        }
+    }
+
+    /// libpq's `sslmode` for it.
+    pub(crate) fn sslmode(self) -> &'static str {
+        if self == Door::TlsScram { "require" } else { "disable" }
+    }
+}
+
+impl std::fmt::Display for Door {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tls = if *self == Door::TlsScram { "TLS, " } else { "" };
+        write!(out, "{tls}{}", self.auth_type())
+    }
+}
+
 /// One who takes part, running for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Contestant {
@@ -38,11 +73,16 @@ enum Body {
 impl Contestant {
     /// Starts it in front of the stage's server.
     pub(crate) fn start(kind: Kind, stage: &Stage) -> Self {
+        Self::start_behind(kind, stage, Door::Trust)
+    }
+
+    /// [`Contestant::start`] for clients that have to show something.
+    pub(crate) fn start_behind(kind: Kind, stage: &Stage, door: Door) -> Self {
         let (port, body) = match kind {
-            Kind::Pgbouncer => start_pgbouncer(stage),
+            Kind::Pgbouncer => start_pgbouncer(stage, door),
             Kind::Haproxy => start_haproxy(stage),
-            Kind::Pgusher => start_pgusher(stage, 1),
-            Kind::Pgusher2 => start_pgusher(stage, 2),
+            Kind::Pgusher => start_pgusher(stage, 1, door),
+            Kind::Pgusher2 => start_pgusher(stage, 2, door),
             Kind::Direct => (stage.port(), Body::Nobody),
         };
         Contestant { kind, port, body }
@@ -122,19 +162,29 @@ fn find(name: &str) -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-fn start_pgbouncer(stage: &Stage) -> (u16, Body) {
+fn start_pgbouncer(stage: &Stage, door: Door) -> (u16, Body) {
     let (port, server) = (stage.free_port(), stage.port());
     let folder = make_folder();
     let users = folder.path().join("userlist.txt");
-    write(&users, "\"postgres\" \"\"\n");
+    write(&users, &stage.userlist());
     let config = folder.path().join("pgbouncer.ini");
     let text = format!(
         "[databases]\n* = host=127.0.0.1 port={server}\n\
          [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-         auth_type = trust\nauth_file = {users}\npool_mode = transaction\ndefault_pool_size = 20\n\
+         auth_type = {auth_type}\nauth_file = {users}\npool_mode = transaction\ndefault_pool_size = 20\n\
          max_client_conn = 12000\nlisten_backlog = 1024\nlog_connections = 0\nlog_disconnections = 0\n",
         users = users.display(),
+        auth_type = door.auth_type(),
     );
+    let mut text = text;
+    if door == Door::TlsScram {
+        let (certificate, key) = make_certificate(folder.path());
+        text += &format!(
+            "client_tls_sslmode = require\nclient_tls_cert_file = {}\nclient_tls_key_file = {}\n",
+            certificate.display(),
+            key.display(),
+        );
+    }
     write(&config, &text);
     let mut command = Command::new(find("pgbouncer").expect("pgbouncer is installed"));
     if rustix::process::geteuid().is_root() {
@@ -164,16 +214,53 @@ fn start_daemon(command: &mut Command, port: u16, folder: TempDir) -> (u16, Body
     (port, Body::Daemon { daemon, _folder: folder })
 }
 
-fn start_pgusher(stage: &Stage, workers: u32) -> (u16, Body) {
+fn start_pgusher(stage: &Stage, workers: u32, door: Door) -> (u16, Body) {
     let config = format!(
-        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
+        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"{auth_type}\"\nauth_file = \"users\"\n\
          max_client_conn = 12000\nworker_threads = {workers}\nlog_connections = false\nlog_disconnections = false\n\
          [defaults]\ndefault_pool_size = 20\nquery_wait_timeout = \"60s\"\n\
          [databases.\"*\"]\nhost = \"127.0.0.1\"\nport = {server}\n",
         server = stage.port(),
+        auth_type = door.auth_type(),
     );
-    let pgusher = Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config);
+    let folder = make_folder();
+    let tls = match door {
+        Door::TlsScram => {
+            let (certificate, key) = make_certificate(folder.path());
+            let (certificate, key) = (certificate.display(), key.display());
+            format!(
+                "[tls.client]\nsslmode = \"require\"\ncert_file = \"{certificate}\"\nkey_file = \"{key}\"\n"
+            )
+        }
+        Door::Trust | Door::Scram => String::new(),
+    };
+    let builder = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &(config + &tls));
+    let pgusher = builder.file("users", &stage.userlist()).start();
+    // What it read of the folder it keeps.
     (pgusher.port(), Body::Pgusher(pgusher))
+}
+
+/// A certificate that vouches for itself, and its key, which every user may read.
+fn make_certificate(folder: &Path) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+        ])
+        .args(["-keyout".as_ref(), key.as_os_str(), "-out".as_ref(), certificate.as_os_str()])
+        .output()
+        .expect("run openssl");
+    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+    set_mode(&key, 0o644);
+    (certificate, key)
 }
 
 fn user_exists(name: &str) -> bool {

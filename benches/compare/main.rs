@@ -5,13 +5,14 @@
 //! end are ratios to PgBouncer, taken within one round and then as a median over the rounds.
 //!
 //! - `stage`: the server; `contestant`: those who take part;
-//! - `throughput`, `syscalls`, `bulk`, `idle`: what is measured, each with its table and its bars;
+//! - `throughput`, `syscalls`, `bulk`, `logins`, `idle`: what is measured, each with its table and its bars;
 //! - `pgbench`, `sponge`: what drives them;
 //! - `pure`: options, what the tools print, tables and bars; tested by `tests/compare.rs`.
 
 mod bulk;
 mod contestant;
 mod idle;
+mod logins;
 mod pgbench;
 #[allow(
     unused_imports,
@@ -26,6 +27,7 @@ mod throughput;
 use crate::bulk::Bulk;
 use crate::contestant::Contestant;
 use crate::idle::Idle;
+use crate::logins::Logins;
 use crate::pure::bars::Bar;
 use crate::pure::options::{Options, Part};
 use crate::stage::Stage;
@@ -79,6 +81,11 @@ fn compare(options: &Options) -> Vec<Bar> {
         let bulk = Bulk::measure(&contestants, options);
         println!("## Bulk data\n\n{}", bulk.table());
         bars.extend(bulk.bars());
+    }
+    if options.wants(Part::Logins) {
+        let logins = Logins::measure(&stage, options);
+        println!("## Logins (pgbench -C)\n\n{}", logins.table());
+        bars.extend(logins.bars());
     }
     if options.wants(Part::Syscalls)
         && let Some(table) = syscalls::measure(&stage, &contestants, options)

@@ -1,6 +1,6 @@
 //! Runs of pgbench against a contestant.
 
-use crate::contestant::Contestant;
+use crate::contestant::{Contestant, Door};
 use crate::pure::numbers::percentile;
 use crate::pure::options::Mode;
 use crate::pure::pgbench_text::{self, Logged, Progress, latencies};
@@ -60,6 +60,20 @@ pub(crate) fn run_for(
         p99: millis(99.0),
         cpu: window.cpu.map(|cpu| cpu * 1e6 / window.transactions),
     }
+}
+
+/// Logs in for every single row for some seconds; gives the number of logins.
+pub(crate) fn run_logins(
+    stage: &Stage,
+    contestant: &Contestant,
+    door: Door,
+    clients: u32,
+    seconds: u32,
+) -> u64 {
+    let mut command = select_only(stage, contestant, Mode::Simple, clients);
+    command.env("PGSSLMODE", door.sslmode()).args(["-C", "-T", &seconds.to_string(), DATABASE]);
+    let summary = finish(spawn(&mut command), contestant);
+    pgbench_text::transactions(&summary).expect("pgbench tells the number of transactions")
 }
 
 /// Selects single rows `each` times per client; gives the number of transactions.

@@ -13,6 +13,9 @@ pub(crate) const DATABASE: &str = "bench";
 /// The user of all measurements.
 pub(crate) const USER: &str = "postgres";
 
+/// The user's password, for poolers that ask; the server itself trusts everybody.
+const PASSWORD: &str = "measured";
+
 /// A private PostgreSQL with pgbench's tables.
 #[derive(Debug)]
 pub(crate) struct Stage {
@@ -36,6 +39,7 @@ impl Stage {
             .output()
             .expect("run pgbench");
         assert!(made.status.success(), "pgbench -i: {}", String::from_utf8_lossy(&made.stderr));
+        stage.cluster.psql(&format!("alter role {USER} password '{PASSWORD}'"));
         stage.cluster.psql_in(DATABASE, "create unlogged table bulk_in (line text)");
         stage
     }
@@ -54,7 +58,14 @@ impl Stage {
     pub(crate) fn pgbench(&self, port: u16) -> Command {
         let mut command = Command::new(self.cluster.bin("pgbench"));
         command.args(["-h", "127.0.0.1", "-U", USER, "-p", &port.to_string()]);
+        command.env("PGPASSWORD", PASSWORD);
         command
+    }
+
+    /// The user with its SCRAM verifier, as PgBouncer's `auth_file` has it.
+    pub(crate) fn userlist(&self) -> String {
+        let sql = format!("select rolpassword from pg_authid where rolname = '{USER}'");
+        format!("\"{USER}\" \"{}\"\n", self.cluster.psql(&sql))
     }
 
     /// A port nobody listens on.

@@ -27,8 +27,8 @@ pub enum ShutdownMode {
 /// What happened at the door.
 #[derive(Clone, Debug, Default)]
 pub struct Door {
-    /// Logins by result.
-    pub logins: Vec<(&'static str, u64)>,
+    /// Logins by result and method.
+    pub logins: Vec<(&'static str, &'static str, u64)>,
     /// How long successful logins took.
     pub took: HistogramTotal,
 }

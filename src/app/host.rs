@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::process::{Ending, Process};
 use crate::admin::{self, Answer, Averages, Door, Host, ShutdownMode};
 use crate::cancel::CancelKeys;
-use crate::client::{Console, ConsoleRights, LoginResult};
+use crate::client::{Console, ConsoleRights};
 use crate::config::Config;
 use crate::http::{self, Pages};
 use crate::metrics;
@@ -40,8 +40,7 @@ impl Host for Hosted {
 
     fn door(&self) -> Door {
         let logins = &self.0.gate.logins;
-        let counts = LoginResult::ALL.map(|result| (result.as_str(), logins.get(result)));
-        Door { logins: counts.to_vec(), took: logins.took() }
+        Door { logins: logins.all(), took: logins.took() }
     }
 
     fn clients_total(&self) -> usize {

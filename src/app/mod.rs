@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Builder;
 
-use crate::auth::Userlist;
+use crate::client::{Identities, Kept};
 use crate::config::{self, Compat, Loaded};
 use crate::telemetry::{self, LogStart};
 use crate::tls::Keys;
@@ -30,15 +30,14 @@ pub use trials::{try_login, try_servers};
 /// Threads for logins, dials and the console.
 const CONTROL_THREADS: usize = 2;
 
-/// Checks a configuration file, and the userlist, certificates and keys it names.
+/// Checks a configuration file, and the files about users, certificates and keys that it names.
 ///
 /// # Errors
 /// Every mistake, one per line.
 pub fn check(path: &Path) -> Result<(), String> {
     let loaded = config::load(path).map_err(|mistakes| mistakes.to_string())?;
-    if let Some(auth_file) = &loaded.config.process.auth_file {
-        Userlist::load(auth_file).map_err(|error| error.to_string())?;
-    }
+    let kept = Kept::new().map_err(|error| error.to_string())?;
+    Identities::load(&loaded.config, &kept)?;
     Keys::load(&loaded.config).map_err(|error| error.to_string())?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::admin::Averages;
-use crate::client::{Gate, GateParts, Identities, LogClients, WorkerHandle, spawn_worker};
+use crate::client::{Gate, GateParts, Identities, Kept, LogClients, WorkerHandle, spawn_worker};
 use crate::config::{Config, Loaded, SendEngine};
 use crate::net::Sends;
 use crate::pool::{Connects, Pools, PoolsContext};
@@ -64,9 +64,8 @@ impl Process {
         control: Handle,
     ) -> Result<Self, String> {
         let config = Arc::new(loaded.config);
-        let verifiers = Identities::new_verifiers().map_err(|error| error.to_string())?;
-        let identities =
-            Identities::load(&config, &verifiers).map_err(|error| error.to_string())?;
+        let kept = Kept::new().map_err(|error| error.to_string())?;
+        let identities = Identities::load(&config, &kept)?;
         let log_clients = LogClients::default();
         let keys = Keys::load(&config).map_err(|error| error.to_string())?;
         let keyring = Arc::new(Keyring::new(keys));
@@ -110,7 +109,6 @@ impl Process {
 
     /// Settings that take effect by being looked at.
     pub(super) fn apply_process_settings(&self, config: &Config) {
-        self.log_clients.connections.store(config.process.log_connections, Ordering::Relaxed);
         self.log_clients.errors.store(config.process.log_pooler_errors, Ordering::Relaxed);
         self.log_clients.disconnections.store(config.process.log_disconnections, Ordering::Relaxed);
         *self.gate.pools.context.cancel_wait_timeout.write() = config.process.cancel_wait_timeout;

@@ -34,9 +34,7 @@ impl Process {
 
     fn load_and_apply(&self) -> Result<Vec<String>, String> {
         let loaded = config::load(&self.path).map_err(|mistakes| mistakes.to_string())?;
-        let verifiers = Arc::clone(&self.gate.identities().verifiers);
-        let identities =
-            Identities::load(&loaded.config, &verifiers).map_err(|error| error.to_string())?;
+        let identities = Identities::load(&loaded.config, &self.gate.identities().kept)?;
         let keys = Keys::load(&loaded.config).map_err(|error| error.to_string())?;
         let (old, new) = (self.gate.config(), Arc::new(loaded.config));
         let changes = config::diff(&old, &new);
@@ -68,7 +66,7 @@ impl Process {
             config
                 .database(&key.database)
                 .map_or(crate::auth::ServerCredential::Nothing, |database| {
-                    identities.credential(config, database, &key.user)
+                    identities.credential(config, database, &key.database, &key.user)
                 })
         });
         for name in &changes.databases_removed {
@@ -126,10 +124,11 @@ pub(super) fn watch_files(process: Arc<Process>) -> impl Future<Output = ()> {
 /// When each file was last changed.
 fn stamps(process: &Process) -> HashMap<PathBuf, Option<SystemTime>> {
     let auth_file = process.gate.config().process.auth_file.clone();
+    let identities = process.gate.identities();
     let files = process.files.read().clone();
     let stamp = |path: PathBuf| {
         let changed = std::fs::metadata(&path).and_then(|found| found.modified()).ok();
         (path, changed)
     };
-    files.into_iter().chain(auth_file).map(stamp).collect()
+    files.into_iter().chain(auth_file).chain(identities.files().cloned()).map(stamp).collect()
 }

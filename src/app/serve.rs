@@ -8,6 +8,7 @@ use socket2::Socket;
 
 use super::process::{Ending, Process};
 use super::{certificates, drain, host, reload, signals};
+use crate::authority;
 use crate::client::{Entry, Incoming, Visitor, log_in, receive};
 use crate::net::{Listener, Peer, Stream, bind_all};
 use crate::pool;
@@ -18,7 +19,9 @@ const MAX_UNHEARD: usize = 8_192;
 /// Serves until the process is to end, then sees clients off.
 pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     let config = process.gate.config();
-    let listeners = bind_all(&config.process).await?;
+    let group = config.process.unix_socket_group.as_deref().map(authority::group_id).transpose();
+    let group = group.map_err(|error| format!("unix_socket_group: {error}"))?;
+    let listeners = bind_all(&config.process, group).await?;
     signals::listen(&process)?;
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
     tokio::spawn(reload::watch_files(Arc::clone(&process)));

@@ -11,7 +11,7 @@ use socket2::Socket;
 use super::process::Process;
 use super::serve;
 use crate::auth::{ServerCredential, StoredSecret};
-use crate::client::Identities;
+use crate::client::{Identities, Kept};
 use crate::config::{self, Config, Database, Loaded, ServerTlsSettings, SslMode};
 use crate::net::Peer;
 use crate::secret::Secret;
@@ -31,8 +31,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub fn try_servers(path: &Path, mut tell: impl FnMut(&str)) -> Result<bool, String> {
     let loaded = config::load(path).map_err(|mistakes| mistakes.to_string())?;
     let config = loaded.config;
-    let verifiers = Identities::new_verifiers().map_err(|error| error.to_string())?;
-    let identities = Identities::load(&config, &verifiers).map_err(|error| error.to_string())?;
+    let kept = Kept::new().map_err(|error| error.to_string())?;
+    let identities = Identities::load(&config, &kept)?;
     let means = Means { param_sets: Arc::default(), connector: Keys::load(&config)?.connector() };
     runtime()?.block_on(async {
         let mut all_good = true;
@@ -58,8 +58,9 @@ fn hop(
 ) -> (Name, Blueprint) {
     let has_secret = |user: &&Name| config.users.get(*user).is_some_and(|u| u.password.is_some());
     let known = config.users.keys().find(has_secret).or(config.users.keys().next());
-    let user =
-        database.user.clone().or_else(|| known.cloned()).unwrap_or_else(|| "postgres".into());
+    let asker = config.auth_lookup(database).user;
+    let own = database.user.clone().or(asker).or_else(|| known.cloned());
+    let user = own.unwrap_or_else(|| "postgres".into());
     // The fallback has no name to ask for; every server has this database.
     let name =
         if database.name.as_ref() == "*" { "postgres".into() } else { database.name.clone() };
@@ -67,7 +68,7 @@ fn hop(
         addresses: vec![address.clone()],
         database: database.dbname.clone().unwrap_or(name),
         user: user.clone(),
-        credential: identities.credential(config, database, &user),
+        credential: identities.credential(config, database, &database.name, &user),
         startup_parameters: database.startup_parameters.clone(),
         tls: Arc::clone(&config.tls_server),
     };

@@ -1,33 +1,39 @@
-//! Which proof a client has to give.
+//! Which exchange proves that a client knows its password.
 
-use super::error::Refusal;
-use super::stored::StoredSecret;
-use crate::config::AuthType;
+use super::stored::{SecretKind, StoredSecret};
+
+/// How a password may be proved, as files and settings say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// By itself.
+    Plain,
+    /// By MD5, or by SCRAM where the stored secret is a SCRAM verifier.
+    Md5,
+    /// By SCRAM.
+    Scram,
+}
 
 /// How a login goes on after the start-up message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exchange {
-    /// No proof is asked for.
-    None,
+    /// AuthenticationCleartextPassword: [`super::judge_plain`].
+    Plain,
     /// AuthenticationMD5Password: [`super::Md5Server`].
     Md5,
     /// AuthenticationSASL: [`super::ScramServer`].
     Scram,
-    /// There is nothing to ask: the client is turned away.
-    Refuse(Refusal),
 }
 
 /// Chooses the exchange for a user with this secret; `None` when the user is unknown.
 ///
-/// Users who cannot succeed still get an exchange where there is one, so that they cannot be
-/// told from those who can.
-pub fn exchange_for(auth_type: AuthType, secret: Option<&StoredSecret>) -> Exchange {
-    match (auth_type, secret) {
-        (AuthType::Trust, Some(_)) => Exchange::None,
-        (AuthType::Trust, None) => Exchange::Refuse(Refusal::UnknownUser),
-        (AuthType::Md5, Some(StoredSecret::Scram(_))) => Exchange::Scram,
-        (AuthType::Md5, _) => Exchange::Md5,
-        (AuthType::ScramSha256, _) => Exchange::Scram,
+/// Users who cannot succeed get an exchange, too, so that they cannot be told from those who can: users who are not
+/// known look like users with a secret of the `usual` kind.
+pub fn exchange_for(asked: Asked, secret: Option<&StoredSecret>, usual: SecretKind) -> Exchange {
+    match (asked, secret.map_or(usual, StoredSecret::sort)) {
+        (Asked::Plain, _) => Exchange::Plain,
+        (Asked::Md5, SecretKind::Scram) => Exchange::Scram,
+        (Asked::Md5, _) => Exchange::Md5,
+        (Asked::Scram, _) => Exchange::Scram,
     }
 }
 
@@ -43,15 +49,20 @@ mod tests {
         let md5 = StoredSecret::parse("md5e56586342e82bfc415eff843d7a4b8fa");
         let verifier = ScramVerifier::from_password("secret", 1, b"salt");
         let scram = StoredSecret::Scram(Arc::new(verifier));
-        let table = [AuthType::Trust, AuthType::Md5, AuthType::ScramSha256].map(|auth_type| {
-            [None, Some(&plain), Some(&md5), Some(&scram)].map(|s| exchange_for(auth_type, s))
+        let table = [Asked::Plain, Asked::Md5, Asked::Scram].map(|asked| {
+            [Some(&plain), Some(&md5), Some(&scram)]
+                .map(|secret| exchange_for(asked, secret, SecretKind::Scram))
         });
-        use Exchange::{Md5, None as Free, Refuse, Scram};
-        let expected = [
-            [Refuse(Refusal::UnknownUser), Free, Free, Free],
-            [Md5, Md5, Md5, Scram],
-            [Scram, Scram, Scram, Scram],
-        ];
-        assert_eq!(table, expected);
+        use Exchange::{Md5, Plain, Scram};
+        assert_eq!(table, [[Plain, Plain, Plain], [Md5, Md5, Scram], [Scram, Scram, Scram]]);
+    }
+
+    #[test]
+    fn unknown_users_look_usual() {
+        use SecretKind::{Md5, Plain, Scram};
+        let unknown = |asked| [Plain, Md5, Scram].map(|usual| exchange_for(asked, None, usual));
+        assert_eq!(unknown(Asked::Plain), [Exchange::Plain; 3]);
+        assert_eq!(unknown(Asked::Md5), [Exchange::Md5, Exchange::Md5, Exchange::Scram]);
+        assert_eq!(unknown(Asked::Scram), [Exchange::Scram; 3]);
     }
 }

@@ -37,6 +37,11 @@ impl Md5Hash {
         text
     }
 
+    /// Whether it is the hash of this password; takes the same time wherever they differ.
+    pub fn is_of(&self, user: &str, password: &str) -> bool {
+        Md5Hash::of(user, password).0.ct_eq(&self.0).into()
+    }
+
     /// Whether `response` answers `salt`; takes the same time wherever they differ.
     pub fn accepts(&self, salt: [u8; 4], response: &[u8]) -> bool {
         self.response(salt).as_bytes().ct_eq(response).into()

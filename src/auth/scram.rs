@@ -33,7 +33,7 @@ const MAX_SALT_LEN: usize = 1024;
 pub type Key = [u8; 32];
 
 /// ClientKey and ServerKey: enough to log in wherever the same salt and iterations are stored.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ScramKeys {
     /// Proves the client.
     pub client_key: Key,
@@ -127,6 +127,12 @@ impl ScramVerifier {
     /// The salt.
     pub fn salt(&self) -> &[u8] {
         &self.salt
+    }
+
+    /// Whether it was made of this password; costs its iterations.
+    pub(super) fn is_of(&self, password: &str) -> bool {
+        let keys = ScramKeys::derive(password, &self.salt, self.iterations);
+        hash(&keys.client_key).ct_eq(&self.stored_key).into()
     }
 
     /// The keys, if `proof` is right for this exchange; compared in constant time.

@@ -8,7 +8,7 @@ use super::stored::StoredSecret;
 use crate::secret::Secret;
 
 /// What there is to log in to a server with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerCredential {
     /// Nothing: only a server that trusts can be used.
     Nothing,

@@ -18,6 +18,17 @@ pub enum StoredSecret {
     Scram(Arc<ScramVerifier>),
 }
 
+/// Sorts of secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretKind {
+    /// The password itself.
+    Plain,
+    /// An MD5 hash.
+    Md5,
+    /// A SCRAM verifier.
+    Scram,
+}
+
 impl StoredSecret {
     /// Reads a secret. What is neither an MD5 hash nor a SCRAM verifier to the letter is a
     /// password, as PostgreSQL decides too.
@@ -28,6 +39,15 @@ impl StoredSecret {
             StoredSecret::Scram(Arc::new(verifier))
         } else {
             StoredSecret::Plain(Secret::new(text))
+        }
+    }
+
+    /// What sort of secret it is.
+    pub fn sort(&self) -> SecretKind {
+        match self {
+            StoredSecret::Plain(_) => SecretKind::Plain,
+            StoredSecret::Md5(_) => SecretKind::Md5,
+            StoredSecret::Scram(_) => SecretKind::Scram,
         }
     }
 

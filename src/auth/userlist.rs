@@ -91,6 +91,11 @@ impl Userlist {
         self.secrets.get(user)
     }
 
+    /// The secrets of all users.
+    pub fn secrets(&self) -> impl Iterator<Item = &StoredSecret> {
+        self.secrets.values()
+    }
+
     /// How many users there are.
     pub fn len(&self) -> usize {
         self.secrets.len()

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::error::{AuthError, Refusal};
 use super::nonce::random_bytes;
-use super::scram::{DEFAULT_ITERATIONS, Key, SALT_LEN, ScramKeys, ScramVerifier, sign};
+use super::scram::{DEFAULT_ITERATIONS, Key, SALT_LEN, ScramVerifier, sign};
 use super::scram_server::ScramSubject;
 use super::stored::StoredSecret;
 use crate::types::Name;
@@ -26,13 +26,6 @@ const CAPACITY: usize = 10_000;
 pub struct VerifierCache {
     seed: Key,
     made: Mutex<HashMap<Name, Made>>,
-    proven: Mutex<HashMap<Name, Proven>>,
-}
-
-/// A user whose stored verifier was met by a proof: the keys behind it log in to servers with the same verifier.
-struct Proven {
-    verifier: Arc<ScramVerifier>,
-    keys: ScramKeys,
 }
 
 struct Made {
@@ -49,7 +42,7 @@ impl VerifierCache {
 
     /// An empty cache whose salts go on from those of another process with the same seed.
     pub fn with_seed(seed: [u8; 32]) -> Self {
-        VerifierCache { seed, made: Mutex::default(), proven: Mutex::default() }
+        VerifierCache { seed, made: Mutex::default() }
     }
 
     /// Whose proof to await when `user`, with this secret if any, logs in by SCRAM.
@@ -69,23 +62,6 @@ impl VerifierCache {
                 ScramSubject::real(self.verifier(user, password.expose()))
             }
         }
-    }
-
-    /// Keeps what a login by SCRAM has shown. Only for users with a stored verifier: the others' passwords are known.
-    pub fn remember(&self, user: &Name, verifier: &Arc<ScramVerifier>, keys: ScramKeys) {
-        let proven = Proven { verifier: Arc::clone(verifier), keys };
-        let mut all = self.proven.lock();
-        if all.len() >= CAPACITY {
-            all.clear();
-        }
-        all.insert(Name::clone(user), proven);
-    }
-
-    /// The keys a login with this very verifier has shown.
-    pub fn keys(&self, user: &str, verifier: &ScramVerifier) -> Option<ScramKeys> {
-        let proven = self.proven.lock();
-        let found = proven.get(user).filter(|proven| *proven.verifier == *verifier)?;
-        Some(found.keys.clone())
     }
 
     fn verifier(&self, user: &Name, password: &str) -> Arc<ScramVerifier> {
@@ -115,7 +91,7 @@ impl VerifierCache {
     }
 
     /// A verifier nobody can satisfy, except by inverting SHA-256.
-    fn mock(&self, user: &str) -> ScramVerifier {
+    pub fn mock(&self, user: &str) -> ScramVerifier {
         let stored_key = self.derive(b"mock", user);
         ScramVerifier::from_parts(DEFAULT_ITERATIONS, &self.salt(user), stored_key, stored_key)
     }

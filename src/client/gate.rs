@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+use super::login_counts::LoginCounts;
+use super::throttle::Throttle;
+use super::turn::Turns;
 use super::{Admitted, ClientCounts, Identities, WorkerHandle};
 use crate::cancel::CancelKeys;
 use crate::config::Config;
 use crate::pool::Pools;
 use crate::session::statement::Statements;
-use crate::stats::{Buckets, Histogram, HistogramTotal};
+use crate::stats::Buckets;
 use crate::types::Name;
 
 /// The door: shared by all logins, and by those who look at them.
@@ -27,6 +30,10 @@ pub struct Gate {
     pub statements: Arc<Statements>,
     /// Logins by result.
     pub logins: LoginCounts,
+    /// Addresses whose logins keep failing.
+    pub(super) throttle: Throttle,
+    /// How many logins are worked on at a time.
+    pub(super) turns: Turns,
     workers: Vec<WorkerHandle>,
     current: RwLock<Current>,
     closed: AtomicBool,
@@ -64,6 +71,8 @@ impl Gate {
             cancel_keys: Arc::default(),
             statements: Statements::new(memory),
             logins: LoginCounts::new(&parts.buckets),
+            throttle: Throttle::default(),
+            turns: Turns::new(parts.config.process.max_concurrent_logins),
             workers: parts.workers,
             current: RwLock::new(Current { config: parts.config, identities: parts.identities }),
             closed: AtomicBool::new(false),
@@ -83,6 +92,7 @@ impl Gate {
 
     /// Puts a new configuration in force for the logins from now on.
     pub fn reconfigure(&self, config: Arc<Config>, identities: Arc<Identities>) {
+        self.turns.set_limit(config.process.max_concurrent_logins);
         self.statements.set_limit(config.process.prepared_statements_memory);
         *self.current.write() = Current { config, identities };
     }
@@ -117,89 +127,5 @@ impl Gate {
         if let Some(calmest) = self.workers.iter().min_by_key(|worker| worker.clients()) {
             calmest.hand_over(client);
         }
-    }
-}
-
-/// How a login ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginResult {
-    /// The client is in.
-    Ok,
-    /// It could not prove who it is.
-    AuthFailed,
-    /// A limit on clients.
-    Limit,
-    /// `client_login_timeout`.
-    Timeout,
-    /// It came without TLS where there is no session without.
-    TlsRequired,
-    /// No such database, or it is disabled.
-    NoDatabase,
-    /// The server could not be reached, or refused.
-    Server,
-    /// It broke the protocol, or went away.
-    Protocol,
-}
-
-impl LoginResult {
-    /// All results, in the order of their numbers.
-    pub const ALL: [LoginResult; 8] = [
-        LoginResult::Ok,
-        LoginResult::AuthFailed,
-        LoginResult::Limit,
-        LoginResult::Timeout,
-        LoginResult::TlsRequired,
-        LoginResult::NoDatabase,
-        LoginResult::Server,
-        LoginResult::Protocol,
-    ];
-
-    /// The label's value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LoginResult::Ok => "ok",
-            LoginResult::AuthFailed => "auth_failed",
-            LoginResult::Limit => "limit",
-            LoginResult::Timeout => "timeout",
-            LoginResult::TlsRequired => "tls_required",
-            LoginResult::NoDatabase => "no_database",
-            LoginResult::Server => "server",
-            LoginResult::Protocol => "protocol",
-        }
-    }
-}
-
-/// Logins by result, and how long they took.
-#[derive(Debug)]
-pub struct LoginCounts {
-    results: [AtomicU64; LoginResult::ALL.len()],
-    took: Mutex<Histogram>,
-}
-
-impl LoginCounts {
-    fn new(buckets: &Buckets) -> Self {
-        LoginCounts { results: Default::default(), took: Mutex::new(Histogram::new(buckets)) }
-    }
-
-    /// A login ended.
-    pub(super) fn count(&self, result: LoginResult, took: std::time::Duration) {
-        if let Some(count) = self.results.get(result as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        if result == LoginResult::Ok {
-            self.took.lock().observe(took);
-        }
-    }
-
-    /// How many logins ended this way.
-    pub fn get(&self, result: LoginResult) -> u64 {
-        self.results.get(result as usize).map_or(0, |count| count.load(Ordering::Relaxed))
-    }
-
-    /// How long successful logins took.
-    pub fn took(&self) -> HistogramTotal {
-        let mut total = HistogramTotal::default();
-        self.took.lock().add_to(&mut total);
-        total
     }
 }

@@ -127,6 +127,11 @@ impl Incoming {
         self.secure(acceptor).await
     }
 
+    /// The TLS version for the log; `off` without encryption.
+    pub(super) fn tls_version(&self) -> &str {
+        self.tls.as_ref().map_or("off", |tls| &tls.version)
+    }
+
     /// Sends bytes.
     ///
     /// # Errors

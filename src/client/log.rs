@@ -1,20 +1,8 @@
-//! What is logged of clients that come and go.
+//! What is logged of clients that go.
 
 use super::disconnect::Goodbye;
 use crate::stats::ClientRecord;
 use crate::wire::ErrorFields;
-
-/// A client has come (`log_connections`).
-pub(super) fn arrival(client: &ClientRecord) {
-    tracing::info!(
-        client = client.id,
-        database = %client.database,
-        user = %client.user,
-        peer = %peer(client),
-        application_name = %client.application_name.lock(),
-        "client connected"
-    );
-}
 
 /// A client has left (`log_disconnections`).
 pub(super) fn departure(client: &ClientRecord, goodbye: &Goodbye) {

@@ -4,19 +4,28 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::authenticate::Proof;
-use super::gate::{Gate, LoginResult};
+use super::entry::{ConsoleRights, Entry, Pass};
+use super::gate::Gate;
 use super::handshake::Incoming;
+use super::identity::Identities;
 use super::limits::Counted;
+use super::login_counts::LoginResult;
+use super::login_facts::Facts;
+use super::proof::Claim;
 use super::refusal::Refusal;
 use super::replies;
 use super::request::Request;
-use crate::cancel::{Issued, LONG_KEY, SHORT_KEY};
-use crate::config::{Config, Database};
-use crate::net::{Buffer, Peer, Stream, Suspended};
+use super::throttle::{self, Pace};
+use super::turn::Turn;
+use super::vouch;
+use crate::cancel::{LONG_KEY, SHORT_KEY};
+use crate::config::{AuthType, Config, Database};
+use crate::hba::{Method, Visit};
+use crate::net::Peer;
 use crate::pool::{Pool, Welcome, WelcomeError};
 use crate::session::VirtualSession;
 use crate::session::params::ParamSet;
-use crate::stats::{ClientRecord, Entered};
+use crate::stats::ClientRecord;
 use crate::types::Name;
 use crate::wire::backend;
 use crate::wire::startup::{NEWEST_MINOR, Startup};
@@ -24,50 +33,8 @@ use crate::wire::startup::{NEWEST_MINOR, Startup};
 /// Names of the console's database.
 const CONSOLE: [&str; 2] = ["pgusher", "pgbouncer"];
 
-/// Who came in.
-#[derive(Debug)]
-pub enum Entry {
-    /// A client for a worker.
-    Client(Box<Admitted>),
-    /// Somebody for the console.
-    Console(Console),
-}
-
-/// An admitted client on its way to a worker.
-#[derive(Debug)]
-pub struct Admitted {
-    pub(super) socket: Suspended,
-    pub(super) buffer: Buffer,
-    pub(super) session: VirtualSession,
-    pub(super) pool: Arc<Pool>,
-    pub(super) record: Entered,
-    pub(super) key: Issued,
-    pub(super) counted: [Counted; 3],
-}
-
-/// Somebody at the console, logged in.
-#[derive(Debug)]
-pub struct Console {
-    /// The socket.
-    pub stream: Stream,
-    /// Bytes that came early.
-    pub buffer: Buffer,
-    /// Who it is.
-    pub user: Name,
-    /// What it may do.
-    pub rights: ConsoleRights,
-    /// Where it comes from.
-    pub peer: String,
-}
-
-/// What somebody at the console may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConsoleRights {
-    /// Everything (`admin_users`).
-    Admin,
-    /// Look (`stats_users`).
-    Stats,
-}
+/// Users who need no password at the console when they run as pgusher does, on its machine.
+const OPERATORS: [&str; 2] = CONSOLE;
 
 /// Takes a visitor from its start-up packet to its first ReadyForQuery. `None`: it was refused, and told why.
 pub async fn log_in(
@@ -77,7 +44,18 @@ pub async fn log_in(
     since: Instant,
 ) -> Option<Entry> {
     let config = gate.config();
-    let attempt = Login { gate, config: &config, incoming: &mut incoming }.run(startup);
+    let identities = gate.identities();
+    let mut facts = Facts::default();
+    let login = Login {
+        gate,
+        config: &config,
+        identities: &identities,
+        turn: gate.turns.line_up(),
+        facts: &mut facts,
+        incoming: &mut incoming,
+    };
+    // Boxed: it is large, and most of its states are short.
+    let attempt = Box::pin(login.run(startup));
     let outcome = match config.process.client_login_timeout {
         Some(limit) => tokio::time::timeout_at((since + limit).into(), attempt)
             .await
@@ -86,64 +64,38 @@ pub async fn log_in(
     };
     match outcome {
         Ok(pass) => {
-            gate.logins.count(LoginResult::Ok, since.elapsed());
+            gate.logins.count(LoginResult::Ok, facts.method, since.elapsed());
+            if config.process.log_connections {
+                facts.log_arrival(&incoming, &pass);
+            }
             pass.admit(incoming)
         }
         Err(Refusal(result, fields)) => {
-            gate.logins.count(result, since.elapsed());
-            tracing::info!(peer = %incoming.peer, code = %fields.code, message = %fields.message, "login failed");
+            gate.logins.count(result, facts.method, since.elapsed());
+            facts.log_failure(&incoming, &fields);
+            if let (LoginResult::AuthFailed, Some(address)) = (result, incoming.peer.ip()) {
+                let rule = throttle::Rule::of(&config.process);
+                rule.inspect(|rule| gate.throttle.failed(address, rule, Instant::now()));
+            }
             incoming.refuse(&fields).await;
             None
         }
     }
 }
 
-/// What a login ended with, apart from the socket.
-enum Pass {
-    Client {
-        session: VirtualSession,
-        pool: Arc<Pool>,
-        record: Entered,
-        key: Issued,
-        counted: [Counted; 3],
-    },
-    Console {
-        user: Name,
-        rights: ConsoleRights,
-    },
-}
-
-impl Pass {
-    fn admit(self, incoming: Incoming) -> Option<Entry> {
-        let Incoming { stream, buffer, peer, .. } = incoming;
-        Some(match self {
-            Pass::Client { session, pool, record, key, counted } => {
-                Entry::Client(Box::new(Admitted {
-                    socket: stream.suspend(),
-                    buffer,
-                    session,
-                    pool,
-                    record,
-                    key,
-                    counted,
-                }))
-            }
-            Pass::Console { user, rights } => {
-                Entry::Console(Console { stream, buffer, user, rights, peer: peer.to_string() })
-            }
-        })
-    }
-}
-
 struct Login<'a> {
     gate: &'a Arc<Gate>,
     config: &'a Config,
+    identities: &'a Identities,
+    turn: Turn,
+    facts: &'a mut Facts,
     incoming: &'a mut Incoming,
 }
 
 impl Login<'_> {
     async fn run(mut self, startup: Startup) -> Result<Pass, Refusal> {
         let request = Request::read(&startup, &self.gate.pools.context.param_sets)?;
+        (self.facts.user, self.facts.database) = (request.user.clone(), request.database.clone());
         self.insist_on_tls(&request)?;
         if CONSOLE.contains(&request.database.as_ref()) {
             return self.enter_console(request).await;
@@ -157,7 +109,7 @@ impl Login<'_> {
         };
         let counted = self.gate.counts.enter(limit).ok_or_else(full)?;
         self.negotiate(&request).await?;
-        self.authenticate(&request).await?;
+        self.authenticate(&request, false).await?;
         self.enter_pool(request, counted).await
     }
 
@@ -174,12 +126,13 @@ impl Login<'_> {
 
     /// Who may use the console is said only to those who have proved who they are.
     fn console_rights(&self, user: &Name) -> Result<ConsoleRights, Refusal> {
-        if self.config.process.admin_users.contains(user) {
+        let open = self.config.process.auth_type == AuthType::Any;
+        if open || self.config.process.admin_users.contains(user) {
             Ok(ConsoleRights::Admin)
         } else if self.config.process.stats_users.contains(user) {
             Ok(ConsoleRights::Stats)
         } else {
-            Err(Refusal::new(LoginResult::AuthFailed, replies::no_console(user)))
+            Err(Refusal::new(LoginResult::Rejected, replies::no_console(user)))
         }
     }
 
@@ -194,14 +147,62 @@ impl Login<'_> {
         Ok(())
     }
 
-    async fn authenticate(&mut self, request: &Request) -> Result<(), Refusal> {
-        let proof = Proof { config: self.config, user: &request.user, incoming: self.incoming };
-        proof.run(&self.gate.identities()).await
+    /// Holds up a login whose address has failed too often.
+    async fn keep_pace(&mut self) -> Result<(), Refusal> {
+        let (Some(address), Some(rule)) =
+            (self.incoming.peer.ip(), throttle::Rule::of(&self.config.process))
+        else {
+            return Ok(());
+        };
+        match self.gate.throttle.pace(address, &rule, Instant::now()) {
+            Pace::Go => Ok(()),
+            Pace::After(delay, _held_up) => {
+                tokio::time::sleep(delay).await;
+                Ok(())
+            }
+            Pace::Refuse => Err(Refusal::new(LoginResult::Throttled, replies::too_many_failures())),
+        }
+    }
+
+    async fn authenticate(&mut self, request: &Request, is_console: bool) -> Result<(), Refusal> {
+        self.keep_pace().await?;
+        self.turn.begin().await;
+        let visit = Visit {
+            address: self.incoming.peer.ip(),
+            is_encrypted: self.incoming.tls.is_some(),
+            database: &request.database,
+            user: &request.user,
+            is_replication: false,
+        };
+        let rejected = |fields| Refusal::new(LoginResult::Rejected, fields);
+        let demand = self.identities.demand(self.config, &visit);
+        let demand = demand.ok_or_else(|| rejected(replies::no_hba_entry(&visit)))?;
+        if demand.method == Method::Reject {
+            return Err(rejected(replies::hba_rejects(&visit)));
+        }
+        self.facts.method = demand.method.as_str();
+        let claim = Claim {
+            gate: self.gate,
+            config: self.config,
+            identities: self.identities,
+            user: &request.user,
+            database: &request.database,
+            is_console,
+        };
+        let proof = Proof { claim: &claim, incoming: self.incoming, turn: &mut self.turn };
+        let result = proof.run(&demand).await;
+        // What comes now may have to wait for a server.
+        self.turn.pause();
+        result
     }
 
     async fn enter_console(mut self, request: Request) -> Result<Pass, Refusal> {
         self.negotiate(&request).await?;
-        self.authenticate(&request).await?;
+        if OPERATORS.contains(&request.user.as_ref()) && vouch::is_our_own(self.incoming) {
+            self.facts.method = Method::Peer.as_str();
+            return Ok(Pass::Console { user: request.user, rights: ConsoleRights::Admin });
+        }
+        self.authenticate(&request, true).await?;
         let rights = self.console_rights(&request.user)?;
         Ok(Pass::Console { user: request.user, rights })
     }
@@ -215,8 +216,8 @@ impl Login<'_> {
             return Err(no_database(replies::disabled(&request.database)));
         }
         let counted = self.count(&request, database, counted)?;
-        let identities = self.gate.identities();
-        let credential = || identities.credential(self.config, database, &request.user);
+        let Request { database: name, user, .. } = &request;
+        let credential = || self.identities.credential(self.config, database, name, user);
         let pool = self.gate.pools.get(
             self.config,
             database,
@@ -224,10 +225,8 @@ impl Login<'_> {
             &request.user,
             credential,
         );
-        if pool.blueprint().credential.is_verifier() {
-            // Since the pool was made its user may have shown more than the file knows.
-            pool.learn_credential(credential());
-        }
+        // Since the pool was made its user may have another password, or have shown more than the file knows.
+        pool.learn_credential(credential());
         let welcome = pool.welcome(&request.params).await.map_err(|error| {
             let result = if matches!(error, WelcomeError::Refused(_)) {
                 LoginResult::Protocol

@@ -1,6 +1,6 @@
 //! Why a login failed.
 
-use super::gate::LoginResult;
+use super::login_counts::LoginResult;
 use super::replies;
 use crate::wire::ErrorFields;
 

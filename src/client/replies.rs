@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::hba::{Method, Visit};
 use crate::pool::{Facts, PoolError, WelcomeError};
 use crate::relay::{ReplyError, RequestError};
 use crate::sqlstate::{self, SqlState};
@@ -140,6 +141,63 @@ pub fn no_replication() -> ErrorFields {
 /// A failed proof of identity. The same for unknown users and wrong passwords.
 pub fn wrong_password(user: &str) -> ErrorFields {
     fatal(sqlstate::INVALID_PASSWORD, format!("password authentication failed for user \"{user}\""))
+}
+
+/// A failed proof of identity, in PostgreSQL's words for the method.
+pub fn auth_failed(method: &Method, user: &str) -> ErrorFields {
+    let rejected = |what: &str| {
+        let message = format!("{what} authentication failed for user \"{user}\"");
+        fatal(sqlstate::INVALID_AUTHORIZATION, message)
+    };
+    match method {
+        Method::Password | Method::Md5 | Method::ScramSha256 => wrong_password(user),
+        Method::Trust => rejected("\"trust\""),
+        Method::Reject => rejected("\"reject\""),
+        Method::Cert => rejected("certificate"),
+        Method::Peer => rejected("Peer"),
+        Method::Ldap(_) => rejected("LDAP"),
+        Method::Pam(_) => rejected("PAM"),
+    }
+}
+
+/// A client certificate was to be shown.
+pub fn no_certificate() -> ErrorFields {
+    fatal(sqlstate::INVALID_AUTHORIZATION, "connection requires a valid client certificate")
+}
+
+/// No line of `auth_hba_file` is for the client.
+pub fn no_hba_entry(visit: &Visit<'_>) -> ErrorFields {
+    let message = format!("no pg_hba.conf entry for {}", place(visit));
+    fatal(sqlstate::INVALID_AUTHORIZATION, message)
+}
+
+/// A line of `auth_hba_file` says no.
+pub fn hba_rejects(visit: &Visit<'_>) -> ErrorFields {
+    let message = format!("pg_hba.conf rejects connection for {}", place(visit));
+    fatal(sqlstate::INVALID_AUTHORIZATION, message)
+}
+
+fn place(visit: &Visit<'_>) -> String {
+    let host = match visit.address {
+        Some(address) => address.to_canonical().to_string(),
+        None => "[local]".to_owned(),
+    };
+    let encryption = if visit.is_encrypted { "SSL encryption" } else { "no encryption" };
+    let Visit { user, database, .. } = visit;
+    format!("host \"{host}\", user \"{user}\", database \"{database}\", {encryption}")
+}
+
+/// Nobody can say at the moment whether a user is who it says. The reason is for the log.
+pub fn no_lookup() -> ErrorFields {
+    fatal(sqlstate::CANNOT_CONNECT_NOW, "authentication is not possible at the moment")
+        .detail("The pooler could not ask whoever knows its users; its log says why.")
+}
+
+/// Too many logins of an address with many failures.
+pub fn too_many_failures() -> ErrorFields {
+    fatal(sqlstate::INVALID_AUTHORIZATION, "too many failed logins from this address")
+        .detail("Further logins from it are held up, and too many of them are waiting already.")
+        .hint("Correct the password of whoever keeps failing, then wait a while (auth_failure_window).")
 }
 
 /// No such database, here.

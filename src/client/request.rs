@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::gate::LoginResult;
+use super::login_counts::LoginResult;
 use super::refusal::Refusal;
 use super::replies;
 use crate::session::params::{ParamSet, ParamSets, Values};

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::checkout::Waited;
 use super::disconnect::Goodbye;
+use super::entry::Admitted;
 use super::limits::{Counted, Guest, Present};
 use super::log;
-use super::login::Admitted;
 use super::parking::{Parked, idle_at};
 use super::replies;
 use super::worker::Worker;
@@ -64,9 +64,6 @@ pub(super) fn arrive(worker: &Rc<Worker>, admitted: Admitted, present: Present) 
     let Admitted { socket, buffer, session, pool, record, key, counted } = admitted;
     let pool = Guest::new(pool);
     pool.stats.of(worker.id).logins.add(1);
-    if worker.log.connections.load(Ordering::Relaxed) {
-        log::arrival(&record.client);
-    }
     let resting_since = worker.deadlines.elapsed();
     let client = Parked {
         socket,

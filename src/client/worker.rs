@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::{Builder, Handle, LocalOptions};
 use tokio::sync::mpsc;
 
+use super::entry::Admitted;
 use super::limits::Present;
-use super::login::Admitted;
 use super::parking::{self, Lot};
 use super::serve;
 use crate::net::{BufferPool, Deadlines, Nudges, Sends, Stream, TICK};
@@ -35,7 +35,7 @@ pub struct Worker {
     pub(super) lot: Lot,
     /// Where work goes that is not for this thread.
     pub control: Handle,
-    /// Whether a line is logged for clients that come and go.
+    /// Whether a line is logged for clients that go.
     pub log: LogClients,
     clients: Arc<AtomicUsize>,
 }
@@ -50,8 +50,6 @@ impl Worker {
 /// Which lines are logged; may change while running.
 #[derive(Clone, Debug, Default)]
 pub struct LogClients {
-    /// `log_connections`.
-    pub connections: Arc<std::sync::atomic::AtomicBool>,
     /// `log_disconnections`.
     pub disconnections: Arc<std::sync::atomic::AtomicBool>,
     /// `log_pooler_errors`.

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{AuthType, Compat, Config, PoolSettings};
+use super::resolved::{Compat, Config, PoolSettings};
+use super::resolved_auth::AuthType;
+use super::resolved_tls::ClientSslMode;
 use super::table_names::DatabaseKeys;
 use super::tree::Table;
 
@@ -19,6 +21,7 @@ pub(super) fn process(config: &Config, passwords: bool, table: &Table, report: &
         proof(config, passwords, table, report);
         trust(config, table, report);
     }
+    methods(config, table, report);
     if let Some(path) = &config.process.auth_file
         && let Err(why) = readable(path)
     {
@@ -52,26 +55,74 @@ fn listeners(config: &Config, table: &Table, report: &mut Report) {
 
 fn proof(config: &Config, passwords: bool, table: &Table, report: &mut Report) {
     let process = &config.process;
-    let nobody = process.auth_type != AuthType::Trust && process.auth_file.is_none() && !passwords;
-    if nobody && known(table, &["auth_type", "auth_file"], report) {
+    let by_password = [AuthType::Plain, AuthType::Md5, AuthType::ScramSha256];
+    let mut databases = config.databases.values().chain(&config.fallback);
+    let nobody = by_password.contains(&process.auth_type)
+        && process.auth_file.is_none()
+        && !passwords
+        && databases.all(|database| config.auth_lookup(database).user.is_none());
+    if nobody && known(table, &["auth_type", "auth_file", "auth_user"], report) {
         let message =
             format!("with `auth_type` \"{}\" nobody can log in", process.auth_type.as_str());
-        let help = "set `auth_file`, or `password` in [users.NAME]".into();
+        let help = "set `auth_file`, `auth_user`, or `password` in [users.NAME]".into();
         report.add(table.place("auth_type"), message, Some(help));
     }
 }
 
 fn trust(config: &Config, table: &Table, report: &mut Report) {
     let process = &config.process;
-    if process.auth_type != AuthType::Trust || !known(table, &["auth_type", "listen_addr"], report)
-    {
+    let trusts = matches!(process.auth_type, AuthType::Trust | AuthType::Any);
+    if !trusts || !known(table, &["auth_type", "listen_addr"], report) {
         return;
     }
     if let Some(open) = process.listen_addr.iter().find(|addr| !is_loopback(addr)) {
-        let message = format!("`auth_type` \"trust\" would let anyone in who reaches \"{open}\"");
+        let word = process.auth_type.as_str();
+        let message = format!("`auth_type` \"{word}\" would let anyone in who reaches \"{open}\"");
         let help =
             "listen on 127.0.0.1, ::1 or a unix socket only, or use \"scram-sha-256\"".into();
         report.add(table.place("auth_type"), message, Some(help));
+    }
+}
+
+/// What a method needs beside it.
+fn methods(config: &Config, table: &Table, report: &mut Report) {
+    let process = &config.process;
+    let word = process.auth_type.as_str();
+    let mut databases = config.databases.values().chain(&config.fallback);
+    let missing = match process.auth_type {
+        AuthType::Hba if process.auth_hba_file.is_none() => Some(("auth_hba_file", "needs")),
+        AuthType::Ldap if process.auth_ldap_options.is_none() => {
+            Some(("auth_ldap_options", "needs"))
+        }
+        AuthType::Peer if process.unix_socket_dir.is_none() => {
+            Some(("unix_socket_dir", "works only over a unix socket: it needs"))
+        }
+        _ => None,
+    };
+    if let Some((key, needs)) = missing
+        && known(table, &["auth_type", key], report)
+    {
+        let message = format!("`auth_type` \"{word}\" {needs} `{key}`");
+        report.add(table.place("auth_type"), message, None);
+    }
+    let tls = &config.tls_client;
+    let no_certificates = tls.sslmode == ClientSslMode::Disable || tls.ca_file.is_none();
+    if process.auth_type == AuthType::Cert && no_certificates && !report.is_incomplete() {
+        let message = "`auth_type` \"cert\" needs TLS and a `ca_file` in [tls.client]";
+        report.add(table.place("auth_type"), message, None);
+    }
+    if process.auth_type == AuthType::Pam && !cfg!(feature = "pam") {
+        let message = "this pgusher was built without PAM (feature `pam`)";
+        report.add(table.place("auth_type"), message, None);
+    }
+    if process.auth_type == AuthType::Any
+        && let Some(database) = databases.find(|database| database.user.is_none())
+    {
+        let message = format!(
+            "with `auth_type` \"any\" every database needs a `user` of its own; \"{}\" has none",
+            database.name
+        );
+        report.add(table.place("auth_type"), message, None);
     }
 }
 

@@ -76,6 +76,9 @@ impl Converter<'_> {
                 (None, Some(default)) => (self.default_at, self.default_at, default),
                 (None, None) => continue,
             };
+            if text.is_empty() && parameter.default.is_none() {
+                continue;
+            }
             match parameter.fate {
                 Fate::Setting(section, key, form) => {
                     let node = form.read(parameter.name, value_at, text, self.report);

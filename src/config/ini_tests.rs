@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::load::{Loaded, load_with};
-use super::resolved::{AuthType, Compat, LogFormat};
+use super::resolved::{Compat, LogFormat};
+use super::resolved_auth::AuthType;
 use crate::types::{PoolMode, ServerAddress};
 
 /// A folder with an ini, read; `{dir}` in the text is the folder.

@@ -23,6 +23,7 @@ mod mistake;
 mod notes;
 mod read;
 mod resolved;
+mod resolved_auth;
 mod resolved_tls;
 mod setting;
 mod settings;
@@ -41,11 +42,14 @@ pub use import::{Imported, import};
 pub use load::{Loaded, load};
 pub use mistake::{Mistake, Mistakes};
 pub use resolved::*;
+pub use resolved_auth::{AuthLookup, AuthType};
 pub use resolved_tls::*;
 pub use setting::{Section, SettingInfo};
 pub use settings::settings;
 pub use show::{ShownSetting, show};
 
+#[cfg(test)]
+mod auth_tests;
 #[cfg(test)]
 mod files_tests;
 #[cfg(test)]

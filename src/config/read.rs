@@ -10,6 +10,7 @@ use super::files::Raw;
 use super::kinds::Reading;
 use super::mistake::{Place, Report, os_error};
 use super::resolved::{Compat, Config, Database, Http, PoolOverrides, PoolSettings, Process, User};
+use super::resolved_auth::AuthLookup;
 use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use super::setting::{Section, Setting};
 use super::settings::{homes, settings};
@@ -179,6 +180,11 @@ impl Reader<'_> {
             dbname: keys.dbname,
             user: keys.user,
             password,
+            auth_lookup: AuthLookup {
+                user: keys.auth_user,
+                query: keys.auth_query,
+                dbname: keys.auth_dbname,
+            },
             startup_parameters: keys.startup_parameters,
             max_db_connections: keys.max_db_connections,
             max_db_client_connections: keys.max_db_client_connections,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::resolved_auth::{AuthLookup, AuthType};
 use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use crate::secret::Secret;
 use crate::types::{Name, PoolMode, ServerAddress, Timeout};
@@ -44,6 +45,8 @@ pub struct Process {
     pub unix_socket_dir: Option<PathBuf>,
     /// Permissions of the unix socket, e.g. `0o777`.
     pub unix_socket_mode: u32,
+    /// Group of the unix socket, by name or number; `None`: the process's own.
+    pub unix_socket_group: Option<Name>,
     /// Clients at the same time, over all databases, those logging in included.
     pub max_client_conn: usize,
     /// Servers over all databases of a user that is not in `[users]`; `None`: no limit.
@@ -54,6 +57,30 @@ pub struct Process {
     pub auth_type: AuthType,
     /// PgBouncer's userlist format.
     pub auth_file: Option<PathBuf>,
+    /// A `pg_hba.conf`, for `auth_type` `hba`.
+    pub auth_hba_file: Option<PathBuf>,
+    /// A `pg_ident.conf`, for the maps of `auth_hba_file`.
+    pub auth_ident_file: Option<PathBuf>,
+    /// Who looks up users that no file knows; `None`: nobody. Databases may override these three.
+    pub auth_user: Option<Name>,
+    /// By which query; `$1` is the name.
+    pub auth_query: Option<Name>,
+    /// In which database, by its name here; `None`: the one the client asks for.
+    pub auth_dbname: Option<Name>,
+    /// How long a lookup may take.
+    pub auth_query_timeout: Duration,
+    /// How long an answer may be used again; `None`: not at all.
+    pub auth_query_cache_ttl: Timeout,
+    /// How an LDAP server is asked, in the words of `pg_hba.conf`. Holds a password.
+    pub auth_ldap_options: Option<Secret>,
+    /// Failed logins of one address within the window before its logins are slowed down; `None`: never.
+    pub auth_failure_limit: Option<usize>,
+    /// How long failed logins of an address count.
+    pub auth_failure_window: Duration,
+    /// How long the logins of an address with too many failures are held up.
+    pub auth_failure_delay: Duration,
+    /// Logins that are worked on at the same time.
+    pub max_concurrent_logins: usize,
     /// Users who may give orders on the console.
     pub admin_users: Vec<Name>,
     /// Users who may only read the console.
@@ -94,28 +121,6 @@ pub struct Process {
     pub compat: Compat,
     /// Re-read the configuration when one of its files changes.
     pub reload_on_change: bool,
-}
-
-/// How clients prove who they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthType {
-    /// No proof; the user must be known.
-    Trust,
-    /// MD5, or SCRAM where the stored secret is a SCRAM verifier.
-    Md5,
-    /// SCRAM-SHA-256 (RFC 5802, RFC 7677).
-    ScramSha256,
-}
-
-impl AuthType {
-    /// The word in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            AuthType::Trust => "trust",
-            AuthType::Md5 => "md5",
-            AuthType::ScramSha256 => "scram-sha-256",
-        }
-    }
 }
 
 /// How the small sends of a thread reach the kernel.
@@ -171,6 +176,8 @@ pub struct Database {
     pub user: Option<Name>,
     /// Password of the server user.
     pub password: Option<Secret>,
+    /// How its users are looked up that no file knows; what is missing is inherited.
+    pub auth_lookup: AuthLookup,
     /// Parameters for the server connection's start-up packet.
     pub startup_parameters: BTreeMap<String, String>,
     /// Servers of this database over all users; `None`: no limit.
@@ -277,6 +284,17 @@ impl Config {
     pub fn max_user_client_connections(&self, user: &str) -> Option<usize> {
         let listed = self.users.get(user).map(|user| user.max_user_client_connections);
         listed.unwrap_or(self.process.max_user_client_connections)
+    }
+
+    /// How users of a database are looked up that no file knows.
+    pub fn auth_lookup(&self, database: &Database) -> AuthLookup {
+        let Process { auth_user, auth_query, auth_dbname, .. } = &self.process;
+        let own = &database.auth_lookup;
+        AuthLookup {
+            user: own.user.clone().or_else(|| auth_user.clone()),
+            query: own.query.clone().or_else(|| auth_query.clone()),
+            dbname: own.dbname.clone().or_else(|| auth_dbname.clone()),
+        }
     }
 
     /// The settings of the pool of `user` in `database`: user over database over defaults. A

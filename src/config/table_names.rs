@@ -18,6 +18,9 @@ pub(super) struct DatabaseKeys {
     pub(super) user: Option<Name>,
     pub(super) password: Option<Secret>,
     pub(super) password_file: Option<PathBuf>,
+    pub(super) auth_user: Option<Name>,
+    pub(super) auth_query: Option<Name>,
+    pub(super) auth_dbname: Option<Name>,
     pub(super) startup_parameters: BTreeMap<String, String>,
     pub(super) max_db_connections: Option<usize>,
     pub(super) max_db_client_connections: Option<usize>,
@@ -46,6 +49,12 @@ section_table! {
             "Password of the server user.";
         password_file: OptionalPath = "", RELOAD,
             "File that holds the password of the server user.";
+        auth_user: OptionalName = "", RELOAD,
+            "Who looks up users of this database whom no file knows. Without it, the one of [pgusher].";
+        auth_query: OptionalName = "", RELOAD,
+            "The query of auth_user for this database. Without it, the one of [pgusher].";
+        auth_dbname: OptionalName = "", RELOAD,
+            "The database in which auth_user asks. Without it, the one of [pgusher].";
         startup_parameters: Parameters = "", RELOAD,
             "Parameters for the servers of this database, set when they are connected.";
         max_db_connections: Limit = "0", RELOAD,

@@ -2,9 +2,10 @@
 
 use super::kinds::{Auto, Bytes, Count, Delay, FileMode, Flag, Int, Limit, Limited, Pause};
 use super::lists::{Buckets, ListenAddrs, Names, Socket};
-use super::resolved::{AuthType, Compat, Http, LogFormat, Process, SendEngine};
+use super::resolved::{Compat, Http, LogFormat, Process, SendEngine};
+use super::resolved_auth::AuthType;
 use super::setting::{RELOAD, RESTART, section_table};
-use super::words::{LogFilter, OneOf, OptionalName, OptionalPath};
+use super::words::{LogFilter, OneOf, OptionalName, OptionalPath, OptionalSecret};
 
 section_table! {
     /// `[pgusher]`.
@@ -19,6 +20,8 @@ section_table! {
             "Folder of the unix socket `.s.PGSQL.<port>`. Without it there is no unix socket.";
         unix_socket_mode: FileMode = "0777", RESTART,
             "Permissions of the unix socket, in octal.";
+        unix_socket_group: OptionalName = "", RESTART,
+            "Group of the unix socket, by name or number. Without it, the group pgusher runs as.";
         max_client_conn: Count<1> = "6000", RELOAD,
             "Clients at the same time, over all databases, those logging in included.";
         max_user_connections: Limit = "0", RELOAD,
@@ -26,9 +29,33 @@ section_table! {
         max_user_client_connections: Limit = "0", RELOAD,
             "Clients of a user that has no section of its own; 0 is no limit.";
         auth_type: OneOf<AuthType> = "scram-sha-256", RELOAD,
-            "How clients prove who they are: scram-sha-256, md5, or trust (only on loopback and unix sockets).";
+            "How clients prove who they are: scram-sha-256, md5, plain, cert, peer, hba, ldap, pam; trust and any only on loopback and unix sockets.";
         auth_file: OptionalPath = "", RELOAD,
             "Users and their passwords or verifiers, in PgBouncer's userlist format.";
+        auth_hba_file: OptionalPath = "", RELOAD,
+            "A pg_hba.conf, for `auth_type` \"hba\".";
+        auth_ident_file: OptionalPath = "", RELOAD,
+            "A pg_ident.conf with the maps that auth_hba_file names.";
+        auth_user: OptionalName = "", RELOAD,
+            "Who looks up users on a server whom no file knows; its own password is in a file. Without it nobody is looked up.";
+        auth_query: OptionalName = "", RELOAD,
+            "The query of auth_user, with the name as $1; gives the name and the password. Without it, PgBouncer's, which reads pg_authid.";
+        auth_dbname: OptionalName = "", RELOAD,
+            "The database in which auth_user asks. Without it, the one that the client asks for.";
+        auth_query_timeout: Pause = "5s", RELOAD,
+            "Longest time for looking up a user, connecting included.";
+        auth_query_cache_ttl: Limited = "off", RELOAD,
+            "How long the answer of auth_query is used again, an old password with it; \"off\" asks at every login.";
+        auth_ldap_options: OptionalSecret = "", RELOAD,
+            "How LDAP is asked for `auth_type` \"ldap\": ldapserver=… and the other options of pg_hba.conf.";
+        auth_failure_limit: Limit = "20", RELOAD,
+            "Failed logins of one address within auth_failure_window before its logins are slowed down; 0 is never.";
+        auth_failure_window: Pause = "1m", RELOAD,
+            "How long the failed logins of an address count.";
+        auth_failure_delay: Pause = "1s", RELOAD,
+            "How long each login of an address with too many failures is held up.";
+        max_concurrent_logins: Count<1> = "100", RELOAD,
+            "Logins that are worked on at the same time; more wait in the order they came.";
         admin_users: Names = "", RELOAD,
             "Users who may give orders on the console.";
         stats_users: Names = "", RELOAD,

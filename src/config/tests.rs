@@ -4,7 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use super::load::load_with;
-use super::resolved::{AuthType, Config};
+use super::resolved::Config;
+use super::resolved_auth::AuthType;
 use super::{Loaded, Mistakes};
 use crate::types::{PoolMode, ServerAddress};
 
@@ -187,7 +188,7 @@ fn clients_must_be_able_to_come_and_strangers_not() {
     let one = |text: &str| mistakes(&[("pool.toml", text)]);
     let nowhere =
         "there is nothing to listen on; set `listen_addr` or `unix_socket_dir` in [pgusher]";
-    let nobody = "with `auth_type` \"scram-sha-256\" nobody can log in; set `auth_file`, or `password` in [users.NAME]";
+    let nobody = "with `auth_type` \"scram-sha-256\" nobody can log in; set `auth_file`, `auth_user`, or `password` in [users.NAME]";
     assert_eq!(one(""), format!("pool.toml:1:1: {nowhere}\npool.toml:1:1: {nobody}"));
     assert_eq!(one("\n [pgusher]\nauth_type = \"trust\"\n"), format!("pool.toml:2:3: {nowhere}"));
     assert_eq!(one("[pgusher]\nlisten_addr = \"*\"\n"), format!("pool.toml:1:2: {nobody}"));

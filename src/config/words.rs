@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use super::kinds::{Kind, Reading};
-use super::resolved::{AuthType, Compat, LogFormat, SendEngine};
+use super::resolved::{Compat, LogFormat, SendEngine};
+use super::resolved_auth::AuthType;
 use super::suggest::closest;
 use super::tree::{Node, Value};
 use crate::secret::Secret;
@@ -43,7 +44,14 @@ impl Choice for AuthType {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("scram-sha-256", AuthType::ScramSha256),
         ("md5", AuthType::Md5),
+        ("plain", AuthType::Plain),
         ("trust", AuthType::Trust),
+        ("any", AuthType::Any),
+        ("cert", AuthType::Cert),
+        ("peer", AuthType::Peer),
+        ("hba", AuthType::Hba),
+        ("ldap", AuthType::Ldap),
+        ("pam", AuthType::Pam),
     ];
 }
 

@@ -22,9 +22,12 @@ pub(super) fn put(page: &mut Page, snapshot: &Snapshot) {
     page.gauge("pgusher_draining", "1 while the process stops gracefully.")
         .value(&[], u8::from(facts.is_draining));
     connections(page, snapshot);
-    let mut logins = page.counter("pgusher_client_logins_total", "Logins of clients by result.");
-    for &(result, count) in &facts.logins {
-        logins.value(&[("result", result)], count);
+    let mut logins = page.counter(
+        "pgusher_client_logins_total",
+        "Logins of clients by result and by the method of authentication.",
+    );
+    for &(result, method, count) in &facts.logins {
+        logins.value(&[("result", result), ("method", method)], count);
     }
     page.histogram(
         "pgusher_client_login_seconds",

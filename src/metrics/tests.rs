@@ -41,7 +41,7 @@ fn snapshot() -> Snapshot {
         process: ProcessFacts {
             clients: 8,
             max_clients: 100,
-            logins: vec![("ok", 9)],
+            logins: vec![("ok", "md5", 9)],
             ..ProcessFacts::default()
         },
         bounds: vec![100, 1_000],

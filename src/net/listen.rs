@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -27,6 +27,14 @@ pub enum Peer {
 }
 
 impl Peer {
+    /// The IP address; `None` on the unix socket.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Peer::Tcp(address) => Some(address.ip()),
+            Peer::Unix => None,
+        }
+    }
+
     /// The address as SHOW CLIENTS prints it.
     pub fn host(&self) -> String {
         match self {
@@ -129,11 +137,11 @@ fn is_connection_error(error: &io::Error) -> bool {
     )
 }
 
-/// Opens every door the configuration names.
+/// Opens every door the configuration names; `unix_group` owns the unix socket.
 ///
 /// # Errors
 /// The first door that does not open, by name.
-pub async fn bind_all(process: &Process) -> Result<Vec<Listener>, String> {
+pub async fn bind_all(process: &Process, unix_group: Option<u32>) -> Result<Vec<Listener>, String> {
     let mut listeners = Vec::new();
     for name in &process.listen_addr {
         for address in resolve(name, process.listen_port).await? {
@@ -143,7 +151,7 @@ pub async fn bind_all(process: &Process) -> Result<Vec<Listener>, String> {
         }
     }
     if let Some(folder) = &process.unix_socket_dir {
-        listeners.push(bind_unix(folder, process)?);
+        listeners.push(bind_unix(folder, process, unix_group)?);
     }
     Ok(listeners)
 }
@@ -175,11 +183,14 @@ fn bind_tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-fn bind_unix(folder: &Path, process: &Process) -> Result<Listener, String> {
+fn bind_unix(folder: &Path, process: &Process, group: Option<u32>) -> Result<Listener, String> {
     let path = folder.join(format!(".s.PGSQL.{}", process.listen_port));
     let fail = |error: io::Error| format!("cannot listen on {}: {error}", path.display());
     remove_stale_socket(&path).map_err(fail)?;
     let listener = UnixListener::bind(&path).map_err(fail)?;
+    if let Some(group) = group {
+        std::os::unix::fs::chown(&path, None, Some(group)).map_err(fail)?;
+    }
     let mode = std::fs::Permissions::from_mode(process.unix_socket_mode);
     std::fs::set_permissions(&path, mode).map_err(fail)?;
     Ok(Listener { kind: Kind::Unix { listener, path } })

@@ -9,6 +9,8 @@ mod listen;
 mod nudge;
 mod outgoing;
 mod secure;
+#[cfg(test)]
+mod secure_tests;
 mod sends;
 #[cfg(test)]
 mod sends_tests;

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::departed::Departed;
 use super::pauses::Pauses;
-use super::{CapTable, Caps, Pool};
+use super::{AuthQueries, CapTable, Caps, Pool};
 use crate::auth::ServerCredential;
 use crate::config::{Config, Database};
 use crate::server::{Blueprint, Means};
@@ -119,6 +119,8 @@ pub struct Pools {
     pools: DashMap<PoolKey, Arc<Pool>, ahash::RandomState>,
     /// What they share.
     pub context: Arc<PoolsContext>,
+    /// Users that no file knows.
+    pub auth_queries: AuthQueries,
     database_caps: CapTable,
     user_caps: CapTable,
     departed: Arc<Departed>,
@@ -130,9 +132,11 @@ pub struct Pools {
 impl Pools {
     /// No pools yet.
     pub fn new(context: PoolsContext) -> Arc<Self> {
+        let context = Arc::new(context);
         Arc::new(Pools {
             pools: DashMap::default(),
-            context: Arc::new(context),
+            auth_queries: AuthQueries::new(&context),
+            context,
             database_caps: CapTable::default(),
             user_caps: CapTable::default(),
             departed: Arc::default(),
@@ -208,6 +212,7 @@ impl Pools {
 
     /// Applies a new configuration to the pools that exist. `credential` finds a user's proof for the server.
     pub fn reconfigure(&self, config: &Config, credential: impl Fn(&PoolKey) -> ServerCredential) {
+        self.auth_queries.forget();
         for pool in self.all() {
             let Some(database) = config.database(&pool.key.database) else { continue };
             self.caps(config, database, &pool.key).shed();

@@ -19,6 +19,7 @@ pub async fn keep(pools: Arc<Pools>) {
             pool.look_after();
         }
         pools.forget_unused();
+        pools.auth_queries.tidy();
     }
 }
 

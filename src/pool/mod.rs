@@ -3,6 +3,7 @@
 //! [`core`] is the pure schedule. [`Pool`] puts it behind a lock and carries its verdicts out; [`Lease`] and
 //! [`Ticket`] are what a client holds, and dropping them is how it lets go.
 
+mod auth_query;
 mod caps;
 mod census;
 mod clean_up;
@@ -23,6 +24,9 @@ mod welcome;
 /// Events about servers that come and go, so that they can be logged without the rest of the room.
 pub(crate) const SERVERS: &str = "pgusher::servers";
 
+pub use auth_query::{
+    AuthAnswer, AuthPlace, AuthQueries, AuthQueryError, AuthQuestion, DEFAULT_AUTH_QUERY,
+};
 pub use caps::{Cap, CapTable, Caps};
 pub use census::{CloseReason, PoolCensus};
 pub use directory::{Connects, PoolKey, Pools, PoolsContext};

@@ -143,8 +143,8 @@ impl Pool {
 
     /// A client has shown what logs in to its servers.
     pub fn learn_credential(&self, credential: ServerCredential) {
-        if !credential.is_verifier() {
-            let known = self.blueprint();
+        let known = self.blueprint();
+        if !credential.is_verifier() && known.credential != credential {
             self.renew_credential(Blueprint { credential, ..known.as_ref().clone() });
         }
     }

@@ -7,6 +7,7 @@ mod conn;
 mod connect;
 mod hop;
 mod login;
+mod lookup;
 mod prepared;
 pub mod progress;
 
@@ -15,5 +16,6 @@ pub use bulk::Bulk;
 pub use clean::{CleanError, clean, drain_news, probe, run_sql};
 pub use conn::{Reported, Server, ServerId, UNNAMED_UNKNOWN};
 pub use connect::{Blueprint, ConnectError, Credential, Means, Stage, connect};
+pub use lookup::{LookupError, Row, lookup};
 pub use prepared::{Holding, Prepared};
 pub use progress::Progress;

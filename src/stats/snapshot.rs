@@ -42,7 +42,7 @@ pub struct ProcessFacts {
     /// True when everything is paused.
     pub is_paused: bool,
     /// Logins by result.
-    pub logins: Vec<(&'static str, u64)>,
+    pub logins: Vec<(&'static str, &'static str, u64)>,
     /// How long successful logins took.
     pub login_took: HistogramTotal,
     /// Cancel requests by what became of them.

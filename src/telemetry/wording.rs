@@ -27,7 +27,7 @@ const WORDINGS: &[(&str, &str)] = &[
 /// Reasons that have other words there. Found by what ours contain.
 const REASONS: &[(&str, &str)] = &[
     ("client closed the connection", "client unexpected eof"),
-    ("password authentication failed for user", "password authentication failed"),
+    ("password authentication failed for user", "{proof} authentication failed"),
     ("\" does not exist", "no such database: {database}"),
     ("terminating connection due to administrator command", "server shutting down"),
     ("the pooler is shutting down", "pooler is shutting down"),
@@ -105,10 +105,20 @@ fn value(name: &str, facts: &Facts) -> String {
             REASONS.iter().find(|(ours, _)| text.contains(ours))
         }
         ("severity", _) => return text.to_uppercase(),
+        ("proof", _) => return proof(facts).to_owned(),
         _ => None,
     };
     match theirs {
         Some((_, theirs)) => filled(theirs, facts),
         None => text.to_owned(),
+    }
+}
+
+/// What a client has failed to prove, in PgBouncer's word.
+fn proof(facts: &Facts) -> &'static str {
+    match facts.get("method") {
+        Some("scram-sha-256") => "SASL",
+        Some("trust") => "\"trust\"",
+        _ => "password",
     }
 }

@@ -113,6 +113,11 @@ pub fn put_auth_ok(out: &mut Vec<u8>) {
     put_message(out, Authentication::Ok);
 }
 
+/// AuthenticationCleartextPassword.
+pub fn put_auth_cleartext(out: &mut Vec<u8>) {
+    put_message(out, Authentication::CleartextPassword);
+}
+
 /// AuthenticationMD5Password.
 pub fn put_auth_md5(out: &mut Vec<u8>, salt: [u8; 4]) {
     put_message(out, Authentication::MD5Password(salt.to_vec()));

@@ -146,7 +146,9 @@ async fn trust_still_asks_for_users_that_are_listed() {
     let pgusher = start(Cluster::shared(), "trust", "", &plain_entry("postgres", "x"), "");
     assert_eq!(whoami(&pgusher, "postgres", "").await, "postgres");
     let error = RawClient::try_login(pgusher.port(), "postgres", "stranger", "").await;
-    assert_eq!(error.unwrap_err().code(), "28P01");
+    let error = error.unwrap_err();
+    assert_eq!(error.code(), "28000");
+    assert_eq!(error.message(), "\"trust\" authentication failed for user \"stranger\"");
 }
 
 #[tokio::test]

@@ -39,6 +39,9 @@ pub(crate) fn most_cpu(clients: u32) -> f64 {
 /// The most processor time for each byte of bulk data, as a ratio to PgBouncer's.
 pub(crate) const MOST_BULK_CPU: f64 = 0.6;
 
+/// The most processor time for each login, as a ratio to PgBouncer's.
+pub(crate) const MOST_LOGIN_CPU: f64 = 1.0;
+
 /// The most memory for each idle client, as a ratio to PgBouncer's.
 pub(crate) const MOST_IDLE_MEMORY: f64 = 1.5;
 

@@ -59,6 +59,8 @@ pub(crate) enum Part {
     Bulk,
     /// Memory of idle clients
     Idle,
+    /// Logins a second, and what each costs
+    Logins,
 }
 
 /// Who takes part.

@@ -2,12 +2,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use pgusher::wire::ErrorFields;
 use pgusher::wire::backend::{
     AuthRequest, command_tag, read_key_data, read_parameter_status, ready_status,
 };
 use pgusher::wire::frame::header;
 use pgusher::wire::notice::sqlstate;
-use pgusher::wire::ErrorFields;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(Some(header)) = header(data) else { return };

@@ -31,10 +31,12 @@ fuzz_target!(|data: &[u8]| {
         let before = progress.outstanding();
         match kind % 5 {
             0 | 1 => {
-                let origin = [Origin::Client, Origin::Injected, Origin::Local][usize::from(kind / 5 % 3)];
+                let origin =
+                    [Origin::Client, Origin::Injected, Origin::Local][usize::from(kind / 5 % 3)];
                 let request = REQUESTS[usize::from(choice) % REQUESTS.len()];
                 let local = matches!(request, Request::Parse | Request::Close);
-                let origin = if origin == Origin::Local && !local { Origin::Client } else { origin };
+                let origin =
+                    if origin == Origin::Local && !local { Origin::Client } else { origin };
                 progress.sent(Entry::new(request, origin));
             }
             2 => drop(progress.reply(choice)),

@@ -20,7 +20,8 @@ fn nonce() -> Nonce {
 /// Whether a server asks for so many iterations that the fuzzer would only compute.
 fn is_slow(message: &[u8]) -> bool {
     let text = String::from_utf8_lossy(message);
-    let count = text.split("i=").nth(1).and_then(|rest| rest.split(',').next()?.parse::<u32>().ok());
+    let count =
+        text.split("i=").nth(1).and_then(|rest| rest.split(',').next()?.parse::<u32>().ok());
     count.is_some_and(|count| count > 10 && count <= MAX_ITERATIONS)
 }
 

@@ -1,0 +1,95 @@
+//! Those who came in, on their way to whoever serves them.
+
+use std::sync::Arc;
+
+use super::handshake::Incoming;
+use super::limits::Counted;
+use crate::cancel::Issued;
+use crate::net::{Buffer, Stream, Suspended};
+use crate::pool::Pool;
+use crate::session::VirtualSession;
+use crate::stats::Entered;
+use crate::types::Name;
+
+/// Who came in.
+#[derive(Debug)]
+pub enum Entry {
+    /// A client for a worker.
+    Client(Box<Admitted>),
+    /// Somebody for the console.
+    Console(Console),
+}
+
+/// An admitted client on its way to a worker.
+#[derive(Debug)]
+pub struct Admitted {
+    pub(super) socket: Suspended,
+    pub(super) buffer: Buffer,
+    pub(super) session: VirtualSession,
+    pub(super) pool: Arc<Pool>,
+    pub(super) record: Entered,
+    pub(super) key: Issued,
+    pub(super) counted: [Counted; 3],
+}
+
+/// Somebody at the console, logged in.
+#[derive(Debug)]
+pub struct Console {
+    /// The socket.
+    pub stream: Stream,
+    /// Bytes that came early.
+    pub buffer: Buffer,
+    /// Who it is.
+    pub user: Name,
+    /// What it may do.
+    pub rights: ConsoleRights,
+    /// Where it comes from.
+    pub peer: String,
+}
+
+/// What somebody at the console may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsoleRights {
+    /// Everything (`admin_users`).
+    Admin,
+    /// Look (`stats_users`).
+    Stats,
+}
+
+/// What a login ended with, apart from the socket.
+pub(super) enum Pass {
+    Client {
+        session: VirtualSession,
+        pool: Arc<Pool>,
+        record: Entered,
+        key: Issued,
+        counted: [Counted; 3],
+    },
+    Console {
+        user: Name,
+        rights: ConsoleRights,
+    },
+}
+
+impl Pass {
+    /// Puts the socket to it.
+    pub(super) fn admit(self, incoming: Incoming) -> Option<Entry> {
+        let Incoming { stream, buffer, peer, .. } = incoming;
+        Some(match self {
+            Pass::Client { session, pool, record, key, counted } => {
+                Entry::Client(Box::new(Admitted {
+                    socket: stream.suspend(),
+                    buffer,
+                    session,
+                    pool,
+                    record,
+                    key,
+                    counted,
+                }))
+            }
+            Pass::Console { user, rights } => {
+                Entry::Console(Console { stream, buffer, user, rights, peer: peer.to_string() })
+            }
+        })
+    }
+}

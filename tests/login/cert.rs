@@ -1,0 +1,134 @@
+//! Client certificates, and lines that ask for TLS.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use pgusher_testkit::Pgusher;
+use tempfile::TempDir;
+
+use crate::stage::{guarded, pgusher, pooled, words};
+
+/// An authority, pgusher's certificate and those of two clients.
+struct Papers(TempDir);
+
+impl Papers {
+    fn make() -> Self {
+        let papers = Papers(tempfile::Builder::new().prefix("pgl-").tempdir_in("/tmp").unwrap());
+        papers.openssl("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem");
+        for (name, subject) in [
+            ("server", "/CN=localhost"),
+            ("ann", "/O=example/CN=ann"),
+            ("bob", "/O=example/CN=bob"),
+        ] {
+            papers.openssl(&format!(
+                "req -newkey rsa:2048 -nodes -subj {subject} -keyout {name}.key -out {name}.csr"
+            ));
+            papers.openssl(&format!("x509 -req -days 2 -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out {name}.pem"));
+        }
+        papers
+    }
+
+    fn openssl(&self, arguments: &str) {
+        let output = Command::new("openssl")
+            .args(arguments.split(' '))
+            .current_dir(self.0.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "openssl {arguments}: {}", words(&output));
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A real psql over TLS, with the certificate of `who` if there is one.
+    fn psql(&self, pgusher: &Pgusher, who: Option<&str>, user: &str, sslmode: &str) -> Output {
+        let absent = Path::new("/nonexistent").to_owned();
+        let (certificate, key) = match who {
+            Some(who) => (self.at(&format!("{who}.pem")), self.at(&format!("{who}.key"))),
+            None => (absent.clone(), absent),
+        };
+        Command::new(guarded().bin("psql"))
+            .args(["-XAtqw", "-h", "127.0.0.1", "-U", user, "-d", "app", "-c", "select 6 * 7"])
+            .args(["-p", &pgusher.port().to_string()])
+            .env("PGSSLMODE", sslmode)
+            .env("PGSSLROOTCERT", self.at("ca.pem"))
+            .env("PGSSLCERT", certificate)
+            .env("PGSSLKEY", key)
+            .env("PGPASSWORD", "right")
+            .output()
+            .unwrap()
+    }
+
+    fn start(&self, process: &str, files: &[(&str, &str)]) -> Pgusher {
+        let dir = self.0.path().display();
+        let tls = format!(
+            "[tls.client]\nsslmode = \"prefer\"\ncert_file = \"{dir}/server.pem\"\n\
+             key_file = \"{dir}/server.key\"\nca_file = \"{dir}/ca.pem\"\n"
+        );
+        let builder = pgusher(process, &(pooled("app") + &tls));
+        files.iter().fold(builder, |builder, (name, text)| builder.file(name, text)).start()
+    }
+}
+
+const USERS: &str = "\"ann\" \"right\"\n\"bob\" \"right\"\n\"svc_ann\" \"right\"\n";
+
+#[test]
+fn the_certificate_names_the_user() {
+    let papers = Papers::make();
+    let process = "auth_type = \"cert\"\nauth_file = \"users\"";
+    let pgusher = papers.start(process, &[("users", USERS)]);
+    assert_eq!(words(&papers.psql(&pgusher, Some("ann"), "ann", "verify-ca")), "42");
+    for (who, user, sslmode, why) in [
+        (Some("ann"), "bob", "verify-ca", "certificate authentication failed for user \"bob\""),
+        (
+            Some("bob"),
+            "stranger",
+            "verify-ca",
+            "certificate authentication failed for user \"stranger\"",
+        ),
+        (None, "ann", "verify-ca", "connection requires a valid client certificate"),
+        (None, "ann", "disable", "connection requires a valid client certificate"),
+    ] {
+        let said = words(&papers.psql(&pgusher, who, user, sslmode));
+        assert!(said.contains(why), "{said}\n{}", pgusher.log());
+    }
+    let log = pgusher.log();
+    assert!(log.contains("tls=\"TLSv1.3\" method=\"cert\""), "{log}");
+}
+
+#[test]
+fn lines_for_tls_maps_and_certificates_beside_passwords() {
+    let papers = Papers::make();
+    let rules = "hostssl all ann all cert\n\
+        hostssl all svc_ann all cert map=svc clientname=DN\n\
+        hostssl all bob all scram-sha-256 clientcert=verify-full\n\
+        hostnossl all all all reject\n";
+    let maps = "svc \"/^CN=(ann),O=example$\" svc_\\1\n";
+    let process = "auth_type = \"hba\"\nauth_hba_file = \"hba\"\nauth_ident_file = \"ident\"\nauth_file = \"users\"";
+    let pgusher = papers.start(process, &[("users", USERS), ("hba", rules), ("ident", maps)]);
+    for (who, user) in [("ann", "ann"), ("ann", "svc_ann"), ("bob", "bob")] {
+        let said = words(&papers.psql(&pgusher, Some(who), user, "verify-ca"));
+        assert_eq!(said, "42", "{}", pgusher.log());
+    }
+    for (who, user, sslmode, why) in [
+        (Some("bob"), "svc_ann", "require", "certificate authentication failed"),
+        (Some("ann"), "bob", "require", "authentication failed for user \"bob\""),
+        (None, "bob", "require", "connection requires a valid client certificate"),
+        (
+            None,
+            "ann",
+            "disable",
+            "pg_hba.conf rejects connection for host \"127.0.0.1\", user \"ann\", database \"app\", no encryption",
+        ),
+        (
+            None,
+            "stranger",
+            "require",
+            "no pg_hba.conf entry for host \"127.0.0.1\", user \"stranger\", database \"app\", SSL encryption",
+        ),
+    ] {
+        let said = words(&papers.psql(&pgusher, who, user, sslmode));
+        assert!(said.contains(why), "{said}\n{}", pgusher.log());
+    }
+}
