@@ -23,6 +23,7 @@
 //!
 //! | room | its one idea |
 //! |---|---|
+//! | [`sql`] | what a string of SQL does to a session, by its tokens (pure) |
 //! | [`wire`] | frames and messages without I/O; the only importer of pgwire |
 //! | [`auth`] | SCRAM from both sides, md5, userlists (pure) |
 //! | [`config`] | from files to one checked, immutable configuration; the difference of two |
@@ -50,7 +51,7 @@
 //!
 //! # Who may import whom
 //!
-//! Imports point one way: vocabulary ← wire, config, stats ← metrics, net, auth, session ← server ← pool, relay, cancel,
+//! Imports point one way: vocabulary ← wire, sql, config, stats ← metrics, net, auth, session ← server ← pool, relay, cancel,
 //! http (not each other) ← client, admin (not each other) ← app. A test reads every `use crate::` and fails on one that points the other way.
 
 pub mod admin;
@@ -69,6 +70,7 @@ pub mod relay;
 pub mod secret;
 pub mod server;
 pub mod session;
+pub mod sql;
 pub mod sqlstate;
 pub mod stats;
 pub mod telemetry;
