@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::admin::Averages;
 use crate::client::{Gate, GateParts, Identities, LogClients, WorkerHandle, spawn_worker};
 use crate::config::{Config, Loaded};
-use crate::pool::{Connects, Pools, PoolsContext};
+use crate::pool::{Connects, Pools, PoolsContext, Siblings};
 use crate::stats::{Buckets, Records, ReloadFacts};
 use crate::telemetry::LogControl;
 use crate::types::WorkerId;
@@ -69,6 +69,7 @@ impl Process {
         let pools = Pools::new(PoolsContext {
             control,
             param_sets: Arc::default(),
+            siblings: Siblings::default(),
             records: Arc::<Records>::default(),
             connects: Connects::new(&buckets),
             buckets: buckets.clone(),

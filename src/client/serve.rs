@@ -115,7 +115,8 @@ impl Client {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Goodbye::Failed(error.kind()))),
                 Poll::Pending => return self.rest(),
             }
-            match self.relay.next_wish(&mut self.session) {
+            let defaults = || self.pool.defaults();
+            match self.relay.next_wish(&mut self.session, &defaults) {
                 Ok(Wish::Server) => return Poll::Ready(Ok(())),
                 Ok(Wish::Leave) => return Poll::Ready(Err(Goodbye::Terminated)),
                 Ok(Wish::Nothing) if !self.relay.is_flushed() => continue,

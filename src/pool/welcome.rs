@@ -5,8 +5,9 @@ use std::sync::Arc;
 use ahash::AHashMap;
 
 use super::{Checkout, CloseReason, Lease, Pool, PoolError, Waiting};
-use crate::server::{CleanError, Reported, Server, run_sql};
-use crate::session::params::{ParamSet, replay_sql};
+use crate::server::{CleanError, Server, run_sql};
+use crate::session::params::{ParamSet, Reported};
+use crate::session::replay::replay_sql;
 use crate::types::WorkerId;
 use crate::wire::ErrorFields;
 
@@ -68,6 +69,11 @@ pub enum WelcomeError {
 }
 
 impl Pool {
+    /// The parameters its servers report for a session that has set none, once one has logged in.
+    pub fn defaults(&self) -> Option<Arc<Reported>> {
+        self.welcomes.lock().base.clone()
+    }
+
     /// What a client that asks for these parameters is told. The first client with a new set waits for a server to
     /// confirm it; the others are answered at once.
     ///

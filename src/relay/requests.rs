@@ -50,14 +50,16 @@ pub(super) struct Requests {
     pub(super) postponed: bool,
     /// The client has sent Terminate; nothing behind it counts.
     pub(super) leaving: bool,
-    /// A query that discards statements is under way: what names mean behind it is known when it is answered.
-    discarding: bool,
+    /// A query that changes the session is under way: what is behind it is looked at when it is answered.
+    pub(super) barrier: bool,
+    /// The batch that is being sent changes the session.
+    pub(super) changing: bool,
     /// The statement bound last, so that an error of its execution finds it.
-    last_bound: Option<Arc<Statement>>,
+    pub(super) last_bound: Option<Arc<Statement>>,
 }
 
 /// Where the look at a message ended.
-enum Look {
+pub(super) enum Look {
     /// On to the next one.
     Next,
     /// More bytes have to come.
@@ -120,18 +122,21 @@ impl Requests {
             if self.passing > 0 || self.drop_pending() || self.leaving {
                 return Ok(());
             }
-            self.discarding &= talk.server.progress.awaits_ready();
-            if self.discarding {
+            self.barrier &= talk.server.progress.awaits_ready();
+            if self.barrier {
                 return Ok(());
             }
             let Some(header) = frame::header(self.unseen())? else { return Ok(()) };
+            if talk.must_restore() {
+                self.restore(talk);
+            }
             if let Look::More = self.look(header, talk)? {
                 return Ok(());
             }
         }
     }
 
-    fn postpone(&mut self) -> Look {
+    pub(super) fn postpone(&mut self) -> Look {
         self.postponed = true;
         Look::More
     }
@@ -163,17 +168,8 @@ impl Requests {
                 self.sync(header, talk);
                 return Ok(Look::Next);
             }
-            tag::QUERY => {
-                talk.session.forget_unnamed();
-                talk.server.unnamed = 0;
-                self.discarding = discards(self.unseen());
-                Request::Query
-            }
-            tag::EXECUTE => {
-                let statement = self.last_bound.clone();
-                self.forward(header, talk, Entry { statement, ..Entry::client(Request::Execute) });
-                return Ok(Look::Next);
-            }
+            tag::QUERY => return Ok(self.query(header, talk)),
+            tag::EXECUTE => return Ok(self.execute(header, talk)),
             tag::FUNCTION_CALL => Request::FunctionCall,
             tag::COPY_DATA => Request::CopyData,
             tag::COPY_DONE | tag::COPY_FAIL => Request::CopyEnd,
@@ -188,7 +184,7 @@ impl Requests {
     }
 
     /// Sends a message as it is, and enters it.
-    fn forward(&mut self, header: Header, talk: &mut Conversation<'_>, entry: Entry) {
+    pub(super) fn forward(&mut self, header: Header, talk: &mut Conversation<'_>, entry: Entry) {
         talk.requests_began();
         talk.server.progress.sent(entry);
         self.pass_on(header.size);
@@ -234,6 +230,7 @@ impl Requests {
 
     fn sync(&mut self, header: Header, talk: &mut Conversation<'_>) {
         self.last_bound = None;
+        self.barrier = std::mem::take(&mut self.changing);
         self.forward(header, talk, Entry::client(Request::Sync));
         if let Some(stray) = talk.session.stray.take() {
             let mut bytes = Vec::new();
@@ -246,7 +243,7 @@ impl Requests {
     }
 
     /// True when a message that must be seen whole is not all there; makes room for the rest of it.
-    fn is_incomplete(&mut self, size: usize) -> bool {
+    pub(super) fn is_incomplete(&mut self, size: usize) -> bool {
         let incomplete = self.unseen().len() < size;
         if incomplete {
             self.buffer.reserve(self.ready + size);
@@ -283,6 +280,7 @@ impl Requests {
             talk.cells.client_parses.add(1);
             talk.cells.server_parses.add(1);
             talk.parse_unnamed(view.content);
+            talk.judge_unnamed(view.content);
             self.pass_on(header.size);
             return Ok(Look::Next);
         }
@@ -314,11 +312,17 @@ impl Requests {
         if talk.must_wait(names.statement) {
             return Ok(self.postpone());
         }
+        let whole = visible.len() == header.size || header.size > MAX_UNNAMED;
+        if !whole && talk.wants_values(names.statement) {
+            self.is_incomplete(header.size);
+            return Ok(Look::More);
+        }
         // Counted when it is sent: one that waits is looked at more than once.
         talk.cells.binds.add(1);
         talk.requests_began();
         let (at, old, mut before) = (names.statement_at, names.statement.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, names.statement, &mut before);
+        talk.judge_bind(statement.as_ref(), visible);
         talk.server
             .progress
             .sent(Entry { statement: statement.clone(), ..Entry::client(Request::Bind) });
@@ -387,12 +391,4 @@ impl Requests {
         talk.server.progress.sent(entry.named(name));
         self.drop_message(header.size);
     }
-}
-
-/// True for a Query that begins with DISCARD or DEALLOCATE, as those that clients send by themselves do. That others do
-/// as well is found out when the server says so.
-fn discards(message: &[u8]) -> bool {
-    let sql = message.get(HEADER..).unwrap_or_default().trim_ascii_start();
-    let begins = |word: &[u8]| sql.get(..word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word));
-    begins(b"discard") || begins(b"deallocate")
 }

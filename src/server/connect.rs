@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Backend, Prepared, Progress, Reported, Server, ServerId};
+use super::{Backend, Prepared, Progress, Server, ServerId};
 use crate::auth::{AuthError, MECHANISM, ScramClient, ScramClientFinal, ServerCredential};
 use crate::net::{self, Buffer, Stream};
-use crate::session::params::{ParamSets, Values};
+use crate::session::params::{ParamSets, Reported, Values};
 use crate::sqlstate;
 use crate::stats::ServerRecord;
 use crate::types::{Name, ServerAddress, WorkerId};

@@ -22,9 +22,9 @@ pub use read::read;
 pub use verdict::{Action, Discard, Ident, Piece, SetConfig, Setting, Traits, Value, Verdict};
 
 /// The verdict on a string of SQL; `None` when it says nothing about the session.
-pub fn judge(sql: &[u8], quoting: Quoting) -> Option<Verdict> {
-    if is_plain(sql, quoting) {
+pub fn judge(sql: &[u8], quoting: impl FnOnce() -> Quoting) -> Option<Verdict> {
+    if is_plain(sql) {
         return None;
     }
-    Some(read(sql, quoting)).filter(|verdict| !verdict.is_plain())
+    Some(read(sql, quoting())).filter(|verdict| !verdict.is_plain())
 }

@@ -9,9 +9,9 @@ use super::quoting::Quoting;
 /// True when [`read`](super::read()) would find nothing about the session: one statement at most, none of those that
 /// change one, and no call of a function that does. Errs towards false. Does not allocate.
 ///
-/// A function that is called stands in front of a parenthesis, so only the words there are looked at.
-pub fn is_plain(sql: &[u8], quoting: Quoting) -> bool {
-    let mut lexer = Lexer::new(sql, quoting);
+/// How a session's texts are read makes no difference: a function that is called stands in front of a parenthesis, so only the words there are looked at.
+pub fn is_plain(sql: &[u8]) -> bool {
+    let mut lexer = Lexer::new(sql, Quoting::default());
     if !lexer.skip_blank() {
         return false;
     }

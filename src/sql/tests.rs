@@ -7,7 +7,7 @@ fn verdict(sql: &str) -> Verdict {
 fn piece(sql: &str) -> Piece {
     let verdict = verdict(sql);
     assert_eq!(verdict.pieces.len(), 1, "{sql}: {verdict:?}");
-    let judged = judge(sql.as_bytes(), Quoting::default());
+    let judged = judge(sql.as_bytes(), Quoting::default);
     let first = verdict.pieces.into_iter().next().expect("one");
     let ends = matches!(
         first.action,
@@ -52,7 +52,7 @@ fn plain_statements_pass_the_quick_look() {
         "",
         "(select 1)",
     ] {
-        assert!(is_plain(sql.as_bytes(), Quoting::default()), "{sql}");
+        assert!(is_plain(sql.as_bytes()), "{sql}");
         assert_eq!(verdict(sql).traits(), Traits::NONE, "{sql}");
     }
 }

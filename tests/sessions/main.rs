@@ -1,0 +1,6 @@
+//! A session through the transaction pool is the session of a private connection: nothing of it is lost, and nothing of
+//! another's is found.
+
+mod differ;
+mod frameworks;
+mod stage;
