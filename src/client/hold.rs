@@ -251,8 +251,8 @@ impl Client {
         }
         // A stray statement has a client's name; its Sync did not come.
         let open = self.session.changes.take().is_some();
-        self.session.portals = None;
-        if self.session.is_pinned() || self.session.stray.take().is_some() || open {
+        let stray = self.session.portals.take().is_some_and(|portals| portals.stray.is_some());
+        if self.session.is_pinned() || stray || open {
             held.needs_reset = true;
         }
         let result = match end {

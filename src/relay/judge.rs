@@ -158,10 +158,9 @@ impl Requests {
             return Look::Next;
         }
         if header.size > MAX_UNNAMED {
-            // Nobody has read all of it.
-            talk.session.pin();
-            talk.server.needs_reset = true;
-            self.send_query(header, talk, entry(None));
+            talk.session.forget_unnamed();
+            talk.server.unnamed = 0;
+            self.forward_long(header, talk, entry(None));
             return Look::Next;
         }
         if self.is_incomplete(header.size) {
@@ -184,6 +183,7 @@ impl Requests {
             talk.requests_began();
             talk.server.progress.sent(Entry { verdict: Some(verdict), ..local });
             self.drop_message(header.size);
+            self.barrier = true;
             return Look::Next;
         }
         for piece in &verdict.pieces {

@@ -79,10 +79,12 @@ impl Conversation<'_> {
     /// client's next Sync.
     fn provoke_duplicate(&mut self, name: &[u8], before: &mut Vec<u8>) {
         // A shared statement may have the very name. And after a first duplicate the server skips to the Sync.
-        if !self.is_held(name) && self.session.stray.is_none() {
+        let held = self.is_held(name);
+        let stray = &mut self.session.portals.get_or_insert_default().stray;
+        if !held && stray.is_none() {
+            *stray = Some(name.into());
             frontend::put_parse(before, name, b"\0\0\0");
             self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected));
-            self.session.stray = Some(name.into());
         }
         self.server.progress.sent(Entry::client(Request::Parse));
     }

@@ -10,6 +10,7 @@ use crate::net::{Buffer, BufferPool};
 use crate::server::progress::{Entry, Origin, Request};
 use crate::session::statement::Statement;
 use crate::session::{MAX_NAME, MAX_UNNAMED};
+use crate::sql;
 use crate::wire::frame::{self, HEADER};
 use crate::wire::frontend::{BindNames, Parse, TARGET_NAME_AT, Target};
 use crate::wire::tag::frontend as tag;
@@ -46,6 +47,10 @@ pub(super) struct Requests {
     passing: usize,
     /// The same, to be dropped.
     dropping: usize,
+    /// The bytes that are sent on unseen belong to a query that is too long to be seen whole.
+    long: bool,
+    /// It may do something to the session.
+    suspect: bool,
     /// The message at the front waits for answers of the very server that is held; another one would not do.
     pub(super) postponed: bool,
     /// The client has sent Terminate; nothing behind it counts.
@@ -119,6 +124,9 @@ impl Requests {
         self.postponed = false;
         loop {
             self.pass();
+            if std::mem::take(&mut self.suspect) {
+                talk.keep_server();
+            }
             if self.passing > 0 || self.drop_pending() || self.leaving {
                 return Ok(());
             }
@@ -143,8 +151,13 @@ impl Requests {
 
     fn pass(&mut self) {
         let count = self.passing.min(self.unseen().len());
+        if self.long {
+            let part = self.unseen().get(..count).unwrap_or_default();
+            self.suspect |= !sql::is_plain_part(part);
+        }
         self.ready += count;
         self.passing -= count;
+        self.long &= self.passing > 0;
     }
 
     fn look(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
@@ -190,6 +203,21 @@ impl Requests {
         self.pass_on(header.size);
     }
 
+    /// Sends a query that is too long to be seen whole: what there is of it is looked at as it comes.
+    pub(super) fn forward_long(
+        &mut self,
+        header: Header,
+        talk: &mut Conversation<'_>,
+        entry: Entry,
+    ) {
+        let sql = self.unseen().get(HEADER..).unwrap_or_default();
+        if !sql::is_plain(sql) {
+            talk.keep_server();
+        }
+        self.long = true;
+        self.forward(header, talk, entry);
+    }
+
     /// The next `size` bytes are to be sent.
     fn pass_on(&mut self, size: usize) {
         self.passing = size;
@@ -232,7 +260,8 @@ impl Requests {
         self.last_bound = None;
         self.barrier = std::mem::take(&mut self.changing);
         self.forward(header, talk, Entry::client(Request::Sync));
-        if let Some(stray) = talk.session.stray.take() {
+        let portals = talk.session.portals.as_mut();
+        if let Some(stray) = portals.and_then(|portals| portals.stray.take()) {
             let mut bytes = Vec::new();
             frontend::put_close_statement(&mut bytes, &stray);
             bytes.extend_from_slice(&frontend::SYNC);

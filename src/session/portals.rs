@@ -1,13 +1,15 @@
-//! What executing a client's portals would do to its session.
+//! What a client's batches leave that a later message needs to know.
 
 use std::sync::Arc;
 
 use crate::sql::Verdict;
 
-/// The verdicts on a client's unnamed statement and on its portals, as far as they concern the session: for most
-/// clients there are none.
+/// The verdicts on a client's unnamed statement and on its portals, as far as they concern the session, and what else
+/// few clients have.
 #[derive(Debug, Default)]
 pub struct Portals {
+    /// A name that a statement made on purpose takes on the server; it is closed behind the next Sync.
+    pub stray: Option<Box<[u8]>>,
     unnamed_statement: Option<Arc<Verdict>>,
     bound: Vec<(Box<[u8]>, Arc<Verdict>)>,
 }
@@ -41,8 +43,8 @@ impl Portals {
         self.bound.clear();
     }
 
-    /// True when no portal concerns the session, nor does the unnamed statement.
+    /// True when there is nothing to know.
     pub fn is_empty(&self) -> bool {
-        self.bound.is_empty() && self.unnamed_statement.is_none()
+        self.bound.is_empty() && self.unnamed_statement.is_none() && self.stray.is_none()
     }
 }

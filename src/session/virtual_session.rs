@@ -39,8 +39,6 @@ pub struct VirtualSession {
     pub unnamed: Unnamed,
     /// What the next unnamed statement is called; unique over all clients.
     next_unnamed: u64,
-    /// A name that a statement made on purpose takes on the server; it is closed behind the next Sync.
-    pub stray: Option<Box<[u8]>>,
     /// The session holds something that only its present server has.
     pinned: bool,
     /// Named statements; none for most clients, hence boxed.
@@ -76,7 +74,6 @@ impl VirtualSession {
             statements,
             unnamed,
             next_unnamed,
-            stray: None,
             pinned: false,
             named: None,
         }

@@ -16,7 +16,7 @@ mod setting;
 mod tests;
 mod verdict;
 
-pub use plain::is_plain;
+pub use plain::{is_plain, is_plain_part};
 pub use quoting::{Encoding, Quoting};
 pub use read::read;
 pub use verdict::{Action, Discard, Ident, Piece, SetConfig, Setting, Traits, Value, Verdict};

@@ -20,6 +20,14 @@ pub fn is_plain(sql: &[u8]) -> bool {
     begins_plainly(first, rest) && !names_temp(rest) && !calls(rest)
 }
 
+/// The same of a part of a text too long to be seen whole, which does not begin a statement. Where the part cuts
+/// through a function's name it errs towards false.
+pub fn is_plain_part(sql: &[u8]) -> bool {
+    let cut = sql.iter().take_while(|&&byte| is_word(byte)).count();
+    let called = cut > 0 && sql.get(cut) == Some(&b'(');
+    !called && !names_temp(sql) && !calls(sql)
+}
+
 fn begins_plainly(first: &[u8], rest: &[u8]) -> bool {
     let is = |known: &[&str]| known.iter().any(|k| first.eq_ignore_ascii_case(k.as_bytes()));
     match first.len() {
