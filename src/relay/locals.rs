@@ -34,10 +34,10 @@ fn is_local(
 ) -> bool {
     let idle = status == TransactionStatus::Idle;
     match &piece.action {
-        // These do the same inside of a transaction.
+        // Statements are no part of a transaction.
         Action::Deallocate(None) => true,
         Action::Deallocate(Some(name)) => session.statement(name).is_some(),
-        Action::Reset(None) => true,
+        Action::Reset(None) => idle,
         Action::Reset(Some(name)) => idle && session.params.get(name).is_some(),
         Action::Discard(Discard::All) => idle && alone,
         Action::SetSessionAuthorization(setting) => idle && setting.value == Value::Default,

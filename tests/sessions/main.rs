@@ -3,4 +3,5 @@
 
 mod differ;
 mod frameworks;
+mod hunt;
 mod stage;

@@ -22,7 +22,7 @@ impl Stage {
         for role in ROLES {
             cluster.psql(&format!("create role {role}; grant {role} to app"));
         }
-        cluster.psql_in("app", "set role app; create table t (a int); insert into t values (1)");
+        cluster.psql_in("app", "set role app; create table t (a int); insert into t values (1); grant select on t to public");
         for schema in ["one", "two", "three"] {
             cluster.psql_in("app", &format!("set role app; create schema {schema}"));
         }
