@@ -89,6 +89,7 @@ impl Relay {
         talk: &mut Conversation<'_>,
     ) -> Result<bool, Outcome> {
         self.requests.scan(talk).map_err(Outcome::BadRequest)?;
+        self.replies.may_heal = self.requests.may_heal();
         let mut moved = self.replies.answer_locals(talk);
         moved |= self.send_requests(cx, talk)?;
         moved |= self.receive_replies(cx, client, talk)?;
@@ -151,7 +152,7 @@ impl Relay {
         cx: &mut Context<'_>,
         talk: &mut Conversation<'_>,
     ) -> Result<bool, Outcome> {
-        let ready = self.requests.buffer.filled().get(..self.requests.ready).unwrap_or_default();
+        let ready = self.requests.outgoing();
         if ready.is_empty() {
             return Ok(false);
         }
@@ -183,6 +184,7 @@ impl Relay {
         }
         let now = Instant::now();
         self.replies.scan(talk, now).map_err(Outcome::BadReply)?;
+        self.heal(talk);
         if before > 0 && self.replies.buffer.is_full() {
             self.replies.buffer.enlarge(client.pool);
         }

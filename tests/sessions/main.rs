@@ -3,5 +3,6 @@
 
 mod differ;
 mod frameworks;
+mod heal;
 mod hunt;
 mod stage;
