@@ -5,4 +5,5 @@ mod differ;
 mod frameworks;
 mod heal;
 mod hunt;
+mod reading;
 mod stage;
