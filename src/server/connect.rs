@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Backend, Prepared, Progress, Server, ServerId};
+use super::{Backend, Bulk, Prepared, Progress, Server, ServerId};
 use crate::auth::{AuthError, MECHANISM, ScramClient, ScramClientFinal, ServerCredential};
 use crate::net::{self, Buffer, Stream};
 use crate::session::params::{ParamSets, Reported, Values};
@@ -290,6 +290,7 @@ impl<'a> Login<'a> {
         Ok(Box::new(Server {
             backend: Backend::new(resolved(address, &self.stream), pid, &key),
             stream: self.stream,
+            bulk: Bulk::default(),
             progress: Progress::default(),
             applied: param_sets.intern(Values::new()),
             reported: Arc::new(self.reported),
