@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Conversation, locals};
+use super::Conversation;
+use super::locals::{self, Style};
 use crate::server::progress::Entry;
 use crate::session::changes::Both;
 use crate::session::replay::ROLE;
@@ -251,7 +252,8 @@ impl Conversation<'_> {
         self.query_ended(Instant::now());
         let verdict = entry.verdict.as_deref();
         verdict.map_or_else(Vec::new, |verdict| {
-            locals::answer(verdict, self.session, &self.server.reported, status)
+            let defaults = &self.server.reported;
+            locals::answer(verdict, self.session, defaults, status, Style::Simple)
         })
     }
 }

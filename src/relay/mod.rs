@@ -9,6 +9,7 @@ mod effects;
 mod heal;
 mod idle;
 mod judge;
+mod local_batch;
 mod locals;
 mod prepared;
 mod pump;
