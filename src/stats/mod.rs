@@ -7,6 +7,7 @@ mod cells;
 mod counter;
 mod errors;
 mod histogram;
+mod names;
 mod records;
 mod snapshot;
 mod totals;
@@ -15,6 +16,7 @@ pub use cells::{PoolCells, PoolStats, WaitOutcome};
 pub use counter::Counter;
 pub use errors::ErrorCounts;
 pub use histogram::{Buckets, Histogram, HistogramTotal};
+pub use names::Names;
 pub use records::{
     ClientRecord, ClientState, Entered, IdSource, Records, ServerRecord, ServerState,
 };

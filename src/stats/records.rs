@@ -9,6 +9,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use socket2::Socket;
 
+use super::Names;
 use crate::control::Control;
 use crate::types::{Name, ServerAddress};
 
@@ -268,6 +269,8 @@ impl ServerRecord {
 pub struct Records {
     /// Numbers for clients and servers alike.
     pub ids: IdSource,
+    /// Names of applications: many clients share few.
+    pub names: Names,
     clients: DashMap<u64, Arc<ClientRecord>, ahash::RandomState>,
 }
 
@@ -308,6 +311,13 @@ pub struct Entered {
     /// The record.
     pub client: Arc<ClientRecord>,
     records: Arc<Records>,
+}
+
+impl Entered {
+    /// The one object for the name of an application.
+    pub fn intern(&self, name: &str) -> Name {
+        self.records.names.intern(name)
+    }
 }
 
 impl Drop for Entered {
