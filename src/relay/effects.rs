@@ -67,6 +67,7 @@ impl Conversation<'_> {
                 self.change_user();
                 return reports;
             }
+            Action::Deallocate(Some(name)) => self.deallocated(name),
             Action::Savepoint(name) => {
                 let now = self.both();
                 self.session.changes.get_or_insert_default().save(name, now);

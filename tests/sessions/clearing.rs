@@ -115,6 +115,24 @@ async fn clearing_inside_of_a_transaction() {
     }
 }
 
+/// Where names are left to the clients, what they do to their sessions is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parameters_follow_where_names_do_not() {
+    const SCRIPT: &[Step] = &[
+        Extended("set lock_timeout = '1{n}s'", &[]),
+        Extended("select set_config('my.var', $1, false)", &["{n}"]),
+        Extended("select current_setting('lock_timeout'), current_setting('my.var')", &[]),
+        Query("begin"),
+        Extended("set lock_timeout = '2{n}s'", &[]),
+        Query("rollback"),
+        Extended("show lock_timeout", &[]),
+        Extended("reset all", &[]),
+        Query("show lock_timeout"),
+    ];
+    let stage = stage("pool_size = 2\nmax_prepared_statements = 0");
+    differ(&stage, &[("lock_timeout", "7s")], SCRIPT).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_server_refuses_ends_the_session_and_runs_nothing() {
     let stage = stage("pool_size = 1");
