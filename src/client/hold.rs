@@ -12,11 +12,17 @@ use super::disconnect::Goodbye;
 use super::replies;
 use super::serve::Client;
 use crate::cancel::Target;
-use crate::pool::{CloseReason, Lease};
-use crate::relay::{Clock, Conversation, Names, Outcome, Release};
+use crate::pool::{CloseReason, Lease, Pool};
+use crate::relay::{Clock, Conversation, MakeWay, Names, Outcome, Release};
 use crate::server::deliver_cancel;
 use crate::stats::{ClientState, ServerState};
 use crate::types::{PoolMode, Timeout, TransactionStatus};
+
+impl MakeWay for Pool {
+    fn make_way(&self, database: &[u8]) {
+        self.close_idle_of(database);
+    }
+}
 
 /// A server that the client's cancel key is aimed at. The aim is taken off before the server goes back.
 struct Held {
@@ -145,6 +151,8 @@ impl Client {
             cells: self.pool.stats.of(self.worker.id),
             errors: &self.pool.errors,
             clock: &mut watch.clock,
+            state_limit: self.settings.max_session_state,
+            way: self.pool.as_ref(),
         };
         if !std::mem::replace(restored, true) {
             self.relay.restore_session(&mut talk);
@@ -245,7 +253,9 @@ impl Client {
             held.progress.lose();
         }
         // A stray statement has a client's name; its Sync did not come.
-        if self.session.is_pinned() || self.session.stray.take().is_some() {
+        let open = self.session.changes.take().is_some();
+        let stray = self.session.portals.take().is_some_and(|portals| portals.stray.is_some());
+        if self.session.is_pinned() || stray || open {
             held.needs_reset = true;
         }
         let result = match end {

@@ -78,6 +78,8 @@ pub fn bad_reply(reason: &ReplyError) -> ErrorFields {
             .clone()
             .severity(Severity::Fatal)
             .hint("A parameter of the session is not valid any more."),
+        ReplyError::StateTooLarge(_) => fatal(sqlstate::PROGRAM_LIMIT_EXCEEDED, reason.to_string())
+            .hint("Set fewer or shorter parameters, or raise max_session_state."),
         other => fatal(sqlstate::CONNECTION_FAILURE, other.to_string()),
     }
 }

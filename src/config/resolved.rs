@@ -211,6 +211,8 @@ pub struct PoolSettings {
     pub client_idle_timeout: Timeout,
     /// Prepared statements kept on each server; 0: names are not virtual.
     pub max_prepared_statements: usize,
+    /// Bytes of parameters that one client may set.
+    pub max_session_state: usize,
     /// Sent between two clients of a session-mode server; empty: nothing.
     pub server_reset_query: String,
 }
@@ -236,6 +238,7 @@ pub struct PoolOverrides {
     pub query_timeout: Option<Timeout>,
     pub client_idle_timeout: Option<Timeout>,
     pub max_prepared_statements: Option<usize>,
+    pub max_session_state: Option<usize>,
     pub server_reset_query: Option<String>,
 }
 
@@ -295,6 +298,7 @@ impl PoolSettings {
             query_timeout,
             client_idle_timeout,
             max_prepared_statements,
+            max_session_state,
             server_reset_query,
         );
         out

@@ -1,6 +1,6 @@
 //! The settings of pools: `[defaults]` has them all, databases and users override them.
 
-use super::kinds::{Count, Delay, Kind, Limited, Pause};
+use super::kinds::{Bytes, Count, Delay, Kind, Limited, Pause};
 use super::resolved::{PoolOverrides, PoolSettings};
 use super::setting::{RELOAD, Setting, built_in};
 use super::words::{OneOf, Text};
@@ -91,6 +91,8 @@ pool_settings! {
         "A client that is idle outside a transaction for longer is disconnected.";
     max_prepared_statements: Count<0> = "200",
         "Prepared statements kept on each server; 0 leaves their names to the clients.";
+    max_session_state: Bytes = "64KiB",
+        "Names and values of the parameters that one client may set.";
     server_reset_query: Text = "DISCARD ALL",
         "Sent between two clients of a server in session mode; empty sends nothing.";
 }

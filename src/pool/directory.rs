@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 
 use super::departed::Departed;
+use super::make_way::Siblings;
 use super::pauses::Pauses;
 use super::{AuthQueries, CapTable, Caps, Pool};
 use crate::auth::ServerCredential;
@@ -42,6 +43,8 @@ pub struct PoolsContext {
     pub control: Handle,
     /// Where sets of parameters are interned.
     pub param_sets: Arc<ParamSets>,
+    /// Every pool, so that one can ask the others for something.
+    pub siblings: Siblings,
     /// What TLS is begun with.
     pub keyring: Arc<Keyring>,
     /// Who is there.

@@ -15,6 +15,7 @@ mod error;
 mod farewell;
 mod keeper;
 mod lease;
+mod make_way;
 mod pauses;
 #[allow(clippy::module_inception, reason = "the room's main noun")]
 mod pool;
@@ -30,6 +31,7 @@ pub use directory::{Connects, PoolKey, Pools, PoolsContext};
 pub use error::{Facts, PoolError};
 pub use keeper::keep;
 pub use lease::Lease;
+pub use make_way::Siblings;
 pub use pool::{Checkout, Pool};
 pub use waiting::{Ticket, Waiting};
 pub use welcome::{Welcome, WelcomeError};

@@ -80,6 +80,7 @@ impl Pool {
         Arc::new_cyclic(|this| {
             caps.database.join(this);
             caps.user.join(this);
+            context.siblings.join(this);
             Pool {
                 key,
                 stats: PoolStats::new(context.workers + 1, &context.buckets),

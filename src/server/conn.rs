@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{Backend, Bulk, Prepared, Progress};
 use crate::net::{Sends, Stream};
-use crate::session::params::{self, ParamSet, ParamSets};
+use crate::session::params::{self, ParamSet, ParamSets, Reported};
 use crate::stats::ServerRecord;
 use crate::types::WorkerId;
 
@@ -16,20 +16,6 @@ pub type ServerId = u64;
 /// Requests were skipped, so that nobody knows whose unnamed statement the server holds, if any. Whoever needs one must
 /// make or close it first.
 pub const UNNAMED_UNKNOWN: u64 = u64::MAX;
-
-/// The parameters a server reported at its login: the pool's defaults.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Reported(pub Vec<(Box<str>, Box<[u8]>)>);
-
-impl Reported {
-    /// The value of a parameter, by name in any case.
-    pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_ref())
-    }
-}
 
 /// A logged-in connection to PostgreSQL.
 pub struct Server {
@@ -71,6 +57,11 @@ impl Server {
             let beyond_default = (self.reported.get(name) != Some(value)).then_some(value);
             self.applied = self.param_sets.with(&self.applied, name, beyond_default);
         }
+    }
+
+    /// Takes note of a parameter that is not reported: the session's value is `value` now, or its default.
+    pub fn hold_param(&mut self, name: &str, value: Option<&[u8]>) {
+        self.applied = self.param_sets.with(&self.applied, name, value);
     }
 
     /// The one object for these parameters.

@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
-use super::params::{ParamSet, ParamSets};
+use super::Portals;
+use super::changes::{Both, Changes};
+use super::params::{ParamSet, ParamSets, Reported};
+use super::replay::ROLE;
 use super::statement::{Statement, Statements};
+use crate::sql::Quoting;
 
 /// Longest name of a prepared statement that is kept; PostgreSQL's own limit is 63.
 pub const MAX_NAME: usize = 1024;
@@ -21,6 +25,12 @@ type Named = AHashMap<Box<[u8]>, Arc<Statement>>;
 pub struct VirtualSession {
     /// Its parameters, as far as they differ from the pool's defaults.
     pub params: Arc<ParamSet>,
+    /// What its start-up packet asked for: what RESET returns to.
+    pub start: Arc<ParamSet>,
+    /// What its open transaction has changed; none for most clients.
+    pub changes: Option<Box<Changes>>,
+    /// What its portals would change; none for most clients.
+    pub portals: Option<Box<Portals>>,
     /// Where sets of parameters are interned.
     pub param_sets: Arc<ParamSets>,
     /// Where statements are interned.
@@ -29,8 +39,6 @@ pub struct VirtualSession {
     pub unnamed: Unnamed,
     /// What the next unnamed statement is called; unique over all clients.
     next_unnamed: u64,
-    /// A name that a statement made on purpose takes on the server; it is closed behind the next Sync.
-    pub stray: Option<Box<[u8]>>,
     /// The session holds something that only its present server has.
     pinned: bool,
     /// Named statements; none for most clients, hence boxed.
@@ -58,12 +66,14 @@ impl VirtualSession {
         let next_unnamed = (client_id << 32) | 1;
         let unnamed = Unnamed::default();
         VirtualSession {
+            start: Arc::clone(&params),
             params,
+            changes: None,
+            portals: None,
             param_sets,
             statements,
             unnamed,
             next_unnamed,
-            stray: None,
             pinned: false,
             named: None,
         }
@@ -111,6 +121,51 @@ impl VirtualSession {
             self.named = None;
         }
         forgotten
+    }
+
+    /// How its texts are to be read; `defaults` are its server's.
+    pub fn quoting(&self, defaults: Option<&Reported>) -> Quoting {
+        let value = |name| self.params.get(name).or_else(|| defaults.and_then(|all| all.get(name)));
+        Quoting::new(value("standard_conforming_strings"), value("client_encoding"))
+    }
+
+    /// A parameter is about to change, while its server holds `held`.
+    pub fn begin_change(&mut self, held: &Arc<ParamSet>) {
+        let wanted = &self.params;
+        let now = || Both { wanted: Arc::clone(wanted), held: Arc::clone(held) };
+        self.changes.get_or_insert_default().begin(now);
+    }
+
+    /// Gives a parameter a value, or takes it away.
+    pub fn set_param(&mut self, name: &str, value: Option<&[u8]>) {
+        self.params = self.param_sets.with(&self.params, name, value);
+    }
+
+    /// RESET: back to what the start-up packet asked for.
+    pub fn reset_param(&mut self, name: &str) {
+        let start = Arc::clone(&self.start);
+        self.set_param(name, start.get(name));
+    }
+
+    /// RESET ALL, which leaves the role alone.
+    pub fn reset_params(&mut self) {
+        let (start, params) = (&self.start, &self.params);
+        self.params = self.param_sets.mixed(start, params, |name| name == ROLE);
+    }
+
+    /// Forgets what is over: portals with the transaction, and memory that is not needed any more.
+    pub fn forget_moment(&mut self, transaction_over: bool) {
+        if let Some(portals) = self.portals.as_mut().filter(|_| transaction_over) {
+            portals.end_transaction();
+        }
+        self.portals.take_if(|portals| portals.is_empty());
+        self.changes.take_if(|changes| changes.is_empty());
+    }
+
+    /// DISCARD ALL, as far as it concerns parameters and statements.
+    pub fn discard(&mut self) {
+        self.params = Arc::clone(&self.start);
+        self.forget_all_statements();
     }
 
     /// Forgets every statement (DEALLOCATE ALL, DISCARD ALL).
