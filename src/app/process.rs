@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::admin::Averages;
 use crate::client::{Gate, GateParts, Identities, LogClients, WorkerHandle, spawn_worker};
 use crate::config::{Config, Loaded};
-use crate::pool::{Connects, Pools, PoolsContext, Siblings};
+use crate::pool::{Connects, Exchanges, Pools, PoolsContext, Siblings};
 use crate::stats::{Buckets, Records, ReloadFacts};
 use crate::telemetry::LogControl;
 use crate::types::WorkerId;
@@ -70,6 +70,7 @@ impl Process {
             control,
             param_sets: Arc::default(),
             siblings: Siblings::default(),
+            exchanges: Exchanges::default(),
             records: Arc::<Records>::default(),
             connects: Connects::new(&buckets),
             buckets: buckets.clone(),

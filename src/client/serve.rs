@@ -108,6 +108,16 @@ impl Client {
                 return Poll::Ready(Err(goodbye));
             }
             let mut side = ClientSide { stream: &mut self.stream, pool: &self.worker.buffers };
+            if let Some(listening) = &self.session.listening {
+                listening.listener.watch(cx.waker());
+                if self.relay.is_flushed() {
+                    let post = listening.listener.take();
+                    if post.overflow {
+                        return Poll::Ready(Err(Goodbye::Told(replies::slow_listener())));
+                    }
+                    self.relay.say(&post.messages);
+                }
+            }
             // Replies first: a client that does not read gets no server.
             match self.relay.poll_flush(cx, &mut side) {
                 Poll::Ready(Ok(true)) => continue,

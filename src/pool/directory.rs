@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use super::departed::Departed;
 use super::make_way::Siblings;
 use super::pauses::Pauses;
-use super::{CapTable, Caps, Pool};
+use super::{CapTable, Caps, Exchanges, Pool};
 use crate::auth::ServerCredential;
 use crate::config::{Config, Database};
 use crate::server::Blueprint;
@@ -44,6 +44,8 @@ pub struct PoolsContext {
     pub param_sets: Arc<ParamSets>,
     /// Every pool, so that one can ask the others for something.
     pub siblings: Siblings,
+    /// Where notifications are handed on, by database.
+    pub exchanges: Exchanges,
     /// Who is there.
     pub records: Arc<Records>,
     /// Bounds of the time histograms.

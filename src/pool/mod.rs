@@ -14,6 +14,7 @@ mod error;
 mod farewell;
 mod keeper;
 mod lease;
+mod listening;
 mod make_way;
 mod pauses;
 #[allow(clippy::module_inception, reason = "the room's main noun")]
@@ -27,6 +28,7 @@ pub use directory::{Connects, PoolKey, Pools, PoolsContext};
 pub use error::{Facts, PoolError};
 pub use keeper::keep;
 pub use lease::Lease;
+pub use listening::{ExchangeFacts, Exchanges};
 pub use make_way::Siblings;
 pub use pool::{Checkout, Pool};
 pub use waiting::{Ticket, Waiting};

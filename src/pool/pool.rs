@@ -18,7 +18,7 @@ use super::{CloseReason, Lease, PoolError, PoolKey, PoolsContext, Ticket, Waitin
 use crate::auth::ServerCredential;
 use crate::config::PoolSettings;
 use crate::server::{Blueprint, Server, ServerId, drain_news};
-use crate::stats::{ErrorCounts, PoolStats, ServerRecord, ServerState};
+use crate::stats::{ErrorCounts, PoolPins, PoolStats, ServerRecord, ServerState};
 use crate::types::{PoolMode, WorkerId};
 
 /// The servers of one database and user, and the clients that wait for them.
@@ -31,6 +31,8 @@ pub struct Pool {
     pub errors: ErrorCounts,
     /// Why servers were closed.
     pub closes: CloseCounts,
+    /// Clients that keep their servers.
+    pub pins: Arc<PoolPins>,
     /// Clients that use this pool.
     pub clients: AtomicUsize,
     pub(super) context: Arc<PoolsContext>,
@@ -86,6 +88,7 @@ impl Pool {
                 stats: PoolStats::new(context.workers + 1, &context.buckets),
                 errors: ErrorCounts::default(),
                 closes: CloseCounts::default(),
+                pins: Arc::default(),
                 clients: AtomicUsize::new(0),
                 context,
                 departed,

@@ -9,6 +9,7 @@ use crate::server::progress::Entry;
 use crate::session::changes::Both;
 use crate::session::replay::ROLE;
 use crate::sql::{Action, Discard, Piece, SetConfig, Setting, Traits, Value};
+use crate::stats::Cause;
 use crate::types::TransactionStatus;
 
 /// A parameter that is reported to the client in the server's place: name and value.
@@ -50,6 +51,7 @@ impl Conversation<'_> {
             }
             _ => {}
         }
+        self.note_completed(tag, piece);
         piece.map_or_else(Vec::new, |piece| self.apply(piece))
     }
 
@@ -88,7 +90,7 @@ impl Conversation<'_> {
 
     /// What the session holds cannot be told any more: the client keeps this server, which nobody gets as it is.
     pub(super) fn keep_server(&mut self) {
-        self.session.pin();
+        self.session.pin(Cause::Unknown);
         self.server.needs_reset = true;
     }
 
@@ -207,10 +209,14 @@ impl Conversation<'_> {
         if let Some(changes) = &mut self.session.changes {
             changes.fail();
         }
+        if let Some(listening) = &mut self.session.listening {
+            listening.channels.fail();
+        }
     }
 
     /// The server said ReadyForQuery.
     pub(super) fn settle_changes(&mut self) {
+        self.settle_channels();
         if self.session.changes.is_none() && self.session.portals.is_none() {
             return;
         }

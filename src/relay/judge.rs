@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::keep::Admission;
 use super::locals;
 use super::requests::{Look, Requests};
 use super::{Conversation, Release};
@@ -11,8 +12,11 @@ use crate::session::replay::{ask_sql, replay_sql, replay_whole};
 use crate::session::statement::{Statement, sql_of, type_of};
 use crate::sql::{self, Action, Quoting, Value, Verdict};
 use crate::types::TransactionStatus;
-use crate::wire::Header;
-use crate::wire::frontend::{BindNames, BindValues, execute_portal, put_query, read_query};
+use crate::wire::{ErrorFields, Header};
+use crate::wire::frontend::{
+    BindNames, BindValues, execute_portal, put_bind, put_close_statement, put_execute, put_parse,
+    put_query, read_query,
+};
 
 impl Conversation<'_> {
     /// The session is the server's own: there is nothing to be kept apart.
@@ -186,6 +190,17 @@ impl Requests {
             self.barrier = true;
             return Look::Next;
         }
+        match talk.admit(&verdict, sql) {
+            Admission::Pass => {}
+            Admission::Wait => return self.postpone(),
+            Admission::Refuse(fields) => {
+                self.refuse_query(header, talk, fields);
+                return Look::Next;
+            }
+        }
+        if std::mem::take(&mut talk.session.sequences.is_stale) {
+            self.inject(talk, "DISCARD SEQUENCES", Purpose::Other);
+        }
         for piece in &verdict.pieces {
             match &piece.action {
                 Action::DropDatabase(name) => talk.way.make_way(name),
@@ -229,6 +244,64 @@ impl Requests {
         self.insert(&bytes);
     }
 
+    /// Discards what sequences have left, in the middle of a batch.
+    fn discard_sequences(&mut self, talk: &mut Conversation<'_>) {
+        let name = b"pgusher discard";
+        let mut bytes = Vec::new();
+        put_parse(&mut bytes, name, b"DISCARD SEQUENCES\0\0\0");
+        put_bind(&mut bytes, name, name);
+        put_execute(&mut bytes, name);
+        put_close_statement(&mut bytes, name);
+        for request in [Request::Parse, Request::Bind, Request::Execute, Request::Close] {
+            talk.server.progress.sent(Entry::new(request, Origin::Injected));
+        }
+        self.insert(&bytes);
+    }
+
+    /// Sends what fails in place of a query, so that the error comes where the query's answer would, and does to a
+    /// transaction what errors do.
+    fn refuse_query(
+        &mut self,
+        header: Header,
+        talk: &mut Conversation<'_>,
+        fields: Box<ErrorFields>,
+    ) {
+        let mut bytes = Vec::new();
+        put_query(&mut bytes, "refused by the pooler");
+        talk.session.forget_unnamed();
+        talk.server.unnamed = 0;
+        let entry = Entry { refusal: Some(fields), ..Entry::client(Request::Query) };
+        self.send_instead(header, talk, entry, &bytes);
+        self.barrier = true;
+    }
+
+    /// The same in place of an Execute.
+    fn refuse_execute(
+        &mut self,
+        header: Header,
+        talk: &mut Conversation<'_>,
+        fields: Box<ErrorFields>,
+    ) {
+        let mut bytes = Vec::new();
+        put_execute(&mut bytes, b"refused by the pooler");
+        let entry = Entry { refusal: Some(fields), ..Entry::client(Request::Execute) };
+        self.send_instead(header, talk, entry, &bytes);
+        self.changing = true;
+    }
+
+    fn send_instead(
+        &mut self,
+        header: Header,
+        talk: &mut Conversation<'_>,
+        entry: Entry,
+        bytes: &[u8],
+    ) {
+        talk.requests_began();
+        talk.server.progress.sent(entry);
+        self.drop_message(header.size);
+        self.insert(bytes);
+    }
+
     fn send_query(&mut self, header: Header, talk: &mut Conversation<'_>, entry: Entry) {
         talk.session.forget_unnamed();
         talk.server.unnamed = 0;
@@ -244,8 +317,23 @@ impl Requests {
             }
             verdict = talk.portal(self.unseen().get(..header.size).unwrap_or_default());
         }
-        self.changing |= verdict.is_some();
         let statement = self.last_bound.clone();
+        if let Some(verdict) = &verdict {
+            let unnamed = &talk.session.unnamed.content;
+            let sql = sql_of(statement.as_ref().map_or(unnamed, |s| s.content())).to_vec();
+            match talk.admit(verdict, &sql) {
+                Admission::Pass => {}
+                Admission::Wait => return self.postpone(),
+                Admission::Refuse(fields) => {
+                    self.refuse_execute(header, talk, fields);
+                    return Look::Next;
+                }
+            }
+        }
+        if std::mem::take(&mut talk.session.sequences.is_stale) {
+            self.discard_sequences(talk);
+        }
+        self.changing |= verdict.is_some();
         self.forward(header, talk, Entry { statement, verdict, ..Entry::client(Request::Execute) });
         Look::Next
     }

@@ -76,6 +76,7 @@ pub(super) fn carry_out(piece: &Piece, session: &mut VirtualSession, out: &mut V
         }
         Action::Discard(Discard::All) => {
             session.discard();
+            session.unlisten_all();
             session.set_param(ROLE, None);
             "DISCARD ALL"
         }
@@ -83,7 +84,10 @@ pub(super) fn carry_out(piece: &Piece, session: &mut VirtualSession, out: &mut V
         Action::Discard(Discard::Sequences) => "DISCARD SEQUENCES",
         Action::Discard(Discard::Temp) => "DISCARD TEMP",
         Action::Close(_) => "CLOSE CURSOR ALL",
-        Action::Unlisten(_) => "UNLISTEN",
+        Action::Unlisten(_) => {
+            session.unlisten_all();
+            "UNLISTEN"
+        }
         _ => {
             backend::put_void_description(out, "pg_advisory_unlock_all");
             backend::put_data_row(out, [Some(b"")]);

@@ -8,6 +8,7 @@
 mod effects;
 mod idle;
 mod judge;
+mod keep;
 mod locals;
 mod prepared;
 mod pump;
@@ -15,6 +16,7 @@ mod replies;
 mod requests;
 
 pub use idle::Wish;
+pub use keep::{Keeping, Refusal};
 pub use pump::{ClientSide, Outcome, Relay};
 pub use replies::ReplyError;
 pub use requests::RequestError;
@@ -44,6 +46,8 @@ pub struct Conversation<'a> {
     pub errors: &'a ErrorCounts,
     /// What the conversation's timeouts are measured from.
     pub clock: &'a mut Clock,
+    /// What the client may keep.
+    pub keeping: Keeping<'a>,
     /// `max_session_state`.
     pub state_limit: usize,
     /// Who can make idle servers give way.

@@ -282,7 +282,7 @@ impl Requests {
 
     fn parse(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
         let limit = match talk.names {
-            Names::Virtual { limit } if header.size <= MAX_UNNAMED && !talk.session.is_pinned() => {
+            Names::Virtual { limit } if header.size <= MAX_UNNAMED && !talk.session.has_private_statements() => {
                 limit
             }
             Names::Virtual { .. } => {
@@ -408,7 +408,7 @@ impl Requests {
     /// Closing a shared statement only takes its name away; the server keeps it for others.
     fn close(&mut self, header: Header, name: &[u8], talk: &mut Conversation<'_>) {
         let closed = talk.session.forget_statement(name);
-        if closed.is_none() && (name.is_empty() || talk.session.is_pinned()) {
+        if closed.is_none() && (name.is_empty() || talk.session.has_private_statements()) {
             if name.is_empty() {
                 talk.session.forget_unnamed();
                 talk.server.unnamed = 0;

@@ -9,7 +9,7 @@ pub mod progress;
 
 pub use backend::{Backend, CancelGuard, deliver_cancel};
 pub use clean::{CleanError, clean, drain_news, probe, run_sql};
-pub use conn::{Server, ServerId, UNNAMED_UNKNOWN};
+pub use conn::{Audit, Server, ServerId, UNNAMED_UNKNOWN};
 pub use connect::{Blueprint, ConnectError, Credential, connect};
 pub use prepared::{Holding, Prepared};
 pub use progress::Progress;

@@ -3,18 +3,22 @@
 //! A counter on the hot path is a plain cell with one writing thread ([`Counter`]); nothing is locked and nothing is
 //! sent. The console and the metrics read the same cells, so they cannot disagree.
 
+mod audit;
 mod cells;
 mod counter;
 mod errors;
 mod histogram;
+mod pins;
 mod records;
 mod snapshot;
 mod totals;
 
+pub use audit::{AuditTable, Offence};
 pub use cells::{PoolCells, PoolStats, WaitOutcome};
 pub use counter::Counter;
 pub use errors::ErrorCounts;
 pub use histogram::{Buckets, Histogram, HistogramTotal};
+pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
 pub use records::{
     ClientRecord, ClientState, Entered, IdSource, Records, ServerRecord, ServerState,
 };

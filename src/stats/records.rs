@@ -9,6 +9,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use socket2::Socket;
 
+use super::{AuditTable, PinBook};
 use crate::control::Control;
 use crate::types::{Name, ServerAddress};
 
@@ -268,6 +269,10 @@ impl ServerRecord {
 pub struct Records {
     /// Numbers for clients and servers alike.
     pub ids: IdSource,
+    /// Clients that keep their servers.
+    pub pins: PinBook,
+    /// What would break under a plain transaction pooler.
+    pub audit: AuditTable,
     clients: DashMap<u64, Arc<ClientRecord>, ahash::RandomState>,
 }
 
@@ -307,7 +312,8 @@ impl Records {
 pub struct Entered {
     /// The record.
     pub client: Arc<ClientRecord>,
-    records: Arc<Records>,
+    /// Where it is entered.
+    pub records: Arc<Records>,
 }
 
 impl Drop for Entered {
