@@ -129,5 +129,7 @@ fn unsafe_code_is_where_it_is_explained() {
             places.push(path);
         }
     }
-    assert_eq!(places, [PathBuf::from("src/net/stream.rs")]);
+    places.sort();
+    let allowed = ["src/net/engine.rs", "src/net/stream.rs"].map(PathBuf::from);
+    assert_eq!(places, allowed);
 }

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use crate::admin::Averages;
 use crate::client::{Gate, GateParts, Identities, LogClients, WorkerHandle, spawn_worker};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, SendEngine};
+use crate::net::Sends;
 use crate::pool::{Connects, Exchanges, Pools, PoolsContext, Siblings};
 use crate::stats::{Buckets, Records, ReloadFacts};
 use crate::telemetry::LogControl;
@@ -153,9 +154,22 @@ fn spawn_workers(
 ) -> Result<Vec<WorkerHandle>, String> {
     let count = config.process.worker_threads.unwrap_or_else(auto_workers);
     (0..count)
-        .map(|number| spawn_worker(WorkerId(number), control.clone(), log.clone()))
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("cannot start worker threads: {error}"))
+        .map(|number| {
+            let sends = sends(config.process.send_engine)?;
+            spawn_worker(WorkerId(number), control.clone(), log.clone(), sends)
+                .map_err(|error| format!("cannot start worker threads: {error}"))
+        })
+        .collect()
+}
+
+fn sends(asked: SendEngine) -> Result<Sends, String> {
+    let sends = Sends::new(asked).map_err(|error| {
+        format!("send_engine = \"io_uring\": the kernel refuses it: {error}; \"auto\" does without")
+    })?;
+    if asked != sends.kind() {
+        tracing::info!(engine = ?sends.kind(), "send engine");
+    }
+    Ok(sends)
 }
 
 /// Half the cores, at most 8: a second worker costs more CPU per transaction than the first while that has room, and

@@ -9,7 +9,6 @@ use super::replies;
 use super::serve::Client;
 use crate::control::Dequeue;
 use crate::pool::{Checkout, Lease, PoolError, Ticket};
-use crate::relay::ClientSide;
 use crate::stats::{ClientState, WaitOutcome};
 
 /// How wanting a server ended.
@@ -64,7 +63,7 @@ impl Client {
 
     /// Moves the server's socket to this thread if it comes from another one.
     fn take_home(&mut self, mut lease: Lease) -> Waited {
-        match lease.rehome(self.worker.id) {
+        match lease.rehome(self.worker.id, &self.worker.sends) {
             Ok(()) => Waited::Served(lease),
             Err(_) => Waited::Left(Goodbye::Told(replies::server_gone())),
         }
@@ -116,7 +115,7 @@ impl Client {
             return Poll::Ready(End::Failed(error));
         }
         if !self.relay.is_flushed() {
-            let mut side = ClientSide { stream: &mut self.stream, pool: &self.worker.buffers };
+            let mut side = self.worker.side(&mut self.stream);
             while let Poll::Ready(Ok(true)) = self.relay.poll_flush(cx, &mut side) {}
         }
         Poll::Pending

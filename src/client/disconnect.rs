@@ -1,7 +1,6 @@
 //! How a client's connection ends.
 
 use std::fmt;
-use std::net::Shutdown;
 use std::time::Duration;
 
 use crate::net::{Buffer, Stream};
@@ -53,7 +52,7 @@ impl fmt::Display for Goodbye {
 /// Closes a connection so that the peer reads our last words: closing with unread bytes in the socket would discard
 /// them. Bounded in time.
 pub(super) async fn linger(mut stream: Stream) {
-    let _ = stream.socket().shutdown(Shutdown::Write);
+    stream.end_sending();
     let drain = async {
         let mut buffer = Buffer::new();
         while let Ok(count) = stream.recv(&mut buffer).await {

@@ -13,7 +13,7 @@ use super::replies;
 use super::serve::Client;
 use crate::cancel::Target;
 use crate::pool::{CloseReason, Lease, Pool};
-use crate::relay::{ClientSide, Clock, Conversation, Keeping, MakeWay, Names, Outcome, Release};
+use crate::relay::{Clock, Conversation, Keeping, MakeWay, Names, Outcome, Release};
 use crate::server::deliver_cancel;
 use crate::stats::{ClientState, ServerState};
 use crate::types::{PoolMode, Timeout, TransactionStatus};
@@ -168,7 +168,7 @@ impl Client {
         if let Some(listening) = &talk.session.listening {
             listening.listener.watch(cx.waker());
         }
-        let mut side = ClientSide { stream: &mut self.stream, pool: &self.worker.buffers };
+        let mut side = self.worker.side(&mut self.stream);
         if let Poll::Ready(outcome) = self.relay.poll(cx, &mut side, &mut talk) {
             return Poll::Ready(End::Relay(outcome));
         }
@@ -258,6 +258,7 @@ impl Client {
 
     /// Lets the server go, and says what becomes of the client.
     fn end_hold(&mut self, mut held: Held<'_>, watch: Watch, end: End) -> Result<(), Goodbye> {
+        held.calm();
         if self.relay.is_mid_request() {
             // The server waits for the rest of a message that will not come.
             held.progress.lose();

@@ -277,6 +277,7 @@ impl Login<'_> {
             };
             backend::put_parameter_status(&mut bytes, name, &value);
         }
+        welcome.notices.iter().for_each(|notice| bytes.extend_from_slice(notice));
         backend::put_key_data(&mut bytes, key.target.pid, &key.target.key);
         bytes.extend_from_slice(&backend::READY_IDLE);
         self.incoming.send(&bytes).await?;

@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 
 use super::login::Admitted;
 use super::serve;
-use crate::net::{BufferPool, Deadlines, TICK};
+use crate::net::{BufferPool, Deadlines, Nudges, Sends, Stream, TICK};
+use crate::relay::ClientSide;
 use crate::types::WorkerId;
 
 /// What a worker lends to its clients' tasks.
@@ -19,6 +20,10 @@ pub struct Worker {
     pub id: WorkerId,
     /// Spare memory.
     pub buffers: BufferPool,
+    /// Second looks at sockets that fill.
+    pub nudges: Nudges,
+    /// Small sends, until the end of the turn.
+    pub sends: Arc<Sends>,
     /// Timeouts.
     pub deadlines: Rc<Deadlines>,
     /// Where work goes that is not for this thread.
@@ -26,6 +31,13 @@ pub struct Worker {
     /// Whether a line is logged for clients that come and go.
     pub log: LogClients,
     clients: Arc<AtomicUsize>,
+}
+
+impl Worker {
+    /// A client's socket, with what its relay needs of the thread.
+    pub(super) fn side<'a>(&'a self, stream: &'a mut Stream) -> ClientSide<'a> {
+        ClientSide { stream, pool: &self.buffers, nudges: &self.nudges }
+    }
 }
 
 /// Which lines are logged; may change while running.
@@ -60,7 +72,7 @@ impl WorkerHandle {
     }
 }
 
-/// Starts a worker's thread. It ends when its handles are dropped and its clients have left.
+/// Starts a worker's thread, which sends by `sends`. It ends when its handles are dropped and its clients have left.
 ///
 /// # Errors
 /// The thread or its runtime cannot be made.
@@ -68,6 +80,7 @@ pub fn spawn_worker(
     id: WorkerId,
     control: Handle,
     log: LogClients,
+    sends: Sends,
 ) -> std::io::Result<WorkerHandle> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let clients = Arc::new(AtomicUsize::new(0));
@@ -82,6 +95,8 @@ pub fn spawn_worker(
                 let worker = Rc::new(Worker {
                     id,
                     buffers: BufferPool::default(),
+                    nudges: Nudges::default(),
+                    sends: Arc::new(sends),
                     deadlines: Rc::default(),
                     control,
                     log,
@@ -106,6 +121,10 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admi
             deadlines.tick();
         }
     });
+    let sends = Arc::clone(&worker.sends);
+    let nudging = Rc::clone(&worker);
+    let nudging = tokio::task::spawn_local(async move { nudging.nudges.run().await });
+    let sending = tokio::task::spawn_local(async move { sends.run().await });
     while let Some(client) = arrivals.recv().await {
         let worker = Rc::clone(&worker);
         tokio::task::spawn_local(async move {
@@ -118,6 +137,8 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admi
         tokio::time::sleep(TICK).await;
     }
     ticking.abort();
+    nudging.abort();
+    sending.abort();
 }
 
 /// A client is counted as long as its task lives.

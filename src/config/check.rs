@@ -1,5 +1,6 @@
 //! Rules between settings: values that are right alone and wrong together.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -112,6 +113,12 @@ pub(super) fn database(keys: &DatabaseKeys, table: &Table, report: &mut Report) 
             message,
             Some("write one port, or one for each host".into()),
         );
+    }
+    let ends = keys.host.iter().zip(keys.port.iter().cycle());
+    let mut seen = BTreeSet::new();
+    if let Some((host, port)) = ends.clone().find(|end| !seen.insert(*end)) {
+        let message = format!("`host`: \"{host}\" with port {port} is listed twice");
+        report.add(table.place("host"), message, None);
     }
     let secret = ["password", "password_file"].into_iter().find(|key| table.has(key));
     if let Some(key) = secret

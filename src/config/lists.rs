@@ -1,6 +1,7 @@
 //! Kinds of settings that hold several values, and addresses.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -22,26 +23,37 @@ fn texts<T>(
         Value::List(items) => items.iter().collect(),
         _ => vec![node],
     };
-    let mut seen = Vec::new();
     let mut out = Vec::new();
     // No early return: every element's mistake is reported.
     let mut whole = true;
     for item in items {
         let value = cx.text(item, expected).and_then(|text| {
-            let twice = seen.contains(&text);
-            seen.push(text);
-            let message = match text {
-                "" => "the text is empty".to_owned(),
-                text if twice => format!("\"{text}\" is listed twice"),
-                text => return each(text, item.at, cx),
-            };
-            cx.wrong(item.at, &message, None);
-            None
+            if text.is_empty() {
+                cx.wrong(item.at, "the text is empty", None);
+                return None;
+            }
+            each(text, item.at, cx)
         });
         whole &= value.is_some();
         out.extend(value);
     }
     whole.then_some(out)
+}
+
+/// The same for lists in which nothing may stand twice.
+fn distinct_texts<T>(
+    node: &Node,
+    cx: &mut Reading<'_>,
+    each: impl Fn(&str, Place, &mut Reading<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let seen = RefCell::new(BTreeSet::new());
+    texts(node, cx, |text, at, cx| {
+        if !seen.borrow_mut().insert(text.to_owned()) {
+            cx.wrong(at, &format!("\"{text}\" is listed twice"), None);
+            return None;
+        }
+        each(text, at, cx)
+    })
 }
 
 /// User names.
@@ -55,7 +67,7 @@ impl Kind for Names {
     }
 
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Vec<Name>> {
-        texts(node, cx, |text, _, _| Some(Name::from(text)))
+        distinct_texts(node, cx, |text, _, _| Some(Name::from(text)))
     }
 
     fn show(value: &Vec<Name>) -> String {
@@ -74,7 +86,7 @@ impl Kind for ListenAddrs {
     }
 
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Vec<String>> {
-        texts(node, cx, |text, at, cx| {
+        distinct_texts(node, cx, |text, at, cx| {
             host_only(text, at, "listen_port", cx)?;
             if text.starts_with('/') {
                 let help = "a socket folder belongs in `unix_socket_dir`".into();

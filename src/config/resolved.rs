@@ -57,6 +57,8 @@ pub struct Process {
     pub cancel_wait_timeout: Timeout,
     /// Threads that relay traffic; `None` is `auto`.
     pub worker_threads: Option<u16>,
+    /// How the small sends of a thread reach the kernel.
+    pub send_engine: SendEngine,
     /// Bytes of prepared statement text kept for all clients together.
     pub prepared_statements_memory: usize,
     /// Shape of log lines.
@@ -91,6 +93,17 @@ impl AuthType {
             AuthType::ScramSha256 => "scram-sha-256",
         }
     }
+}
+
+/// How the small sends of a thread reach the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendEngine {
+    /// io_uring where the kernel allows it, plain where it does not.
+    Auto,
+    /// Those of one turn of the loop with one system call.
+    IoUring,
+    /// Each with a system call of its own.
+    Plain,
 }
 
 /// Shape of log lines.

@@ -2,7 +2,7 @@
 
 use super::kinds::{Auto, Bytes, Count, Delay, FileMode, Flag, Int, Limited};
 use super::lists::{Buckets, ListenAddrs, Names, Socket};
-use super::resolved::{AuthType, Http, LogFormat, Process};
+use super::resolved::{AuthType, Http, LogFormat, Process, SendEngine};
 use super::setting::{RELOAD, RESTART, section_table};
 use super::words::{LogFilter, OneOf, OptionalPath};
 
@@ -36,7 +36,9 @@ section_table! {
         cancel_wait_timeout: Limited = "10s", RELOAD,
             "How long a cancel request may take to be delivered to its server.";
         worker_threads: Auto<Int<u16, 1, 256>> = "auto", RESTART,
-            "Threads that relay traffic; \"auto\" is one for each processor.";
+            "Threads that relay traffic; \"auto\" is one for two processors, at most 8.";
+        send_engine: OneOf<SendEngine> = "auto", RESTART,
+            "How small messages are sent: io_uring (together, in one system call), plain (one by one), or auto: io_uring where the kernel allows it.";
         prepared_statements_memory: Bytes = "64MiB", RESTART,
             "Text of prepared statements kept for all clients together.";
         log_format: OneOf<LogFormat> = "text", RESTART,

@@ -207,7 +207,8 @@ fn addresses_are_addresses() {
         mistakes(&[(
             "pool.toml",
             "[pgusher]\nauth_type = \"md5\"\nlisten_addr = [\"0.0.0.0:1\", \"[::1]\", \"[::1]:5\", \"a b\", \"/run\"]\n\
-             [users.a]\npassword = \"x\"\n[http]\nlisten = \":9127\"\n[databases.a]\nhost = []\n[databases.b]\nhost = \"pg:5432\"\n"
+             [users.a]\npassword = \"x\"\n[http]\nlisten = \":9127\"\n[databases.a]\nhost = []\n[databases.b]\nhost = \"pg:5432\"\n\
+             [databases.c]\nhost = [\"a\", \"b\", \"a\"]\n[databases.d]\nhost = [\"a\", \"a\"]\nport = [1, 2]\n"
         )]),
         "pool.toml:3:16: `listen_addr`: \"0.0.0.0:1\" is not an address or a host name; write \"0.0.0.0\" and put the port in `listen_port`\n\
          pool.toml:3:29: `listen_addr`: \"[::1]\" is not an address or a host name; write \"::1\"\n\
@@ -216,7 +217,8 @@ fn addresses_are_addresses() {
          pool.toml:3:56: `listen_addr`: \"/run\" is not an address; a socket folder belongs in `unix_socket_dir`\n\
          pool.toml:7:10: `listen`: expected an address and a port such as \"127.0.0.1:9127\", found \":9127\"; write \"0.0.0.0:9127\" or \"[::]:9127\"\n\
          pool.toml:9:8: `host`: there is no host; remove the key for the default\n\
-         pool.toml:11:8: `host`: \"pg:5432\" is not an address or a host name; write \"pg\" and put the port in `port`"
+         pool.toml:11:8: `host`: \"pg:5432\" is not an address or a host name; write \"pg\" and put the port in `port`\n\
+         pool.toml:13:8: `host`: \"a\" with port 5432 is listed twice"
     );
 }
 

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use super::kinds::{Kind, Reading};
-use super::resolved::{AuthType, LogFormat};
+use super::resolved::{AuthType, LogFormat, SendEngine};
 use super::suggest::closest;
 use super::tree::{Node, Value};
 use crate::secret::Secret;
@@ -55,6 +55,14 @@ impl Choice for AuthType {
 impl Choice for LogFormat {
     const WORDS: &'static [(&'static str, Self)] =
         &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+}
+
+impl Choice for SendEngine {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", SendEngine::Auto),
+        ("io_uring", SendEngine::IoUring),
+        ("plain", SendEngine::Plain),
+    ];
 }
 
 /// One of a few words.

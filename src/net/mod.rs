@@ -3,7 +3,13 @@
 mod buffer;
 mod deadline;
 mod dial;
+mod engine;
 mod listen;
+mod nudge;
+mod outgoing;
+mod sends;
+#[cfg(test)]
+mod sends_tests;
 mod stream;
 mod tls_facts;
 
@@ -11,5 +17,7 @@ pub use buffer::{Buffer, BufferPool};
 pub use deadline::{Deadline, Deadlines, TICK};
 pub use dial::connect;
 pub use listen::{Listener, Peer, bind_all};
+pub use nudge::Nudges;
+pub use sends::Sends;
 pub use stream::Stream;
 pub use tls_facts::{ClientCertificate, TlsFacts};

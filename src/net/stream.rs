@@ -1,19 +1,26 @@
 //! A connected socket, polled by the one task that owns it.
 
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use socket2::Socket;
+use socket2::{Domain, Socket};
 use tokio::io::unix::AsyncFd;
 
-use super::{Buffer, BufferPool};
+use super::outgoing::Outgoing;
+use super::sends::Rest;
+use super::{Buffer, BufferPool, Sends};
 
 /// A connected TCP or unix socket.
 ///
 /// It is registered once, edge-triggered, with the runtime it was made in. A receive that did not fill its buffer
 /// has emptied the socket, so readiness is dropped right away and no second receive is spent on hearing `EAGAIN`.
+/// On a worker its small sends go out together with those of the other sockets ([`Sends`]).
 #[derive(Debug)]
 pub struct Stream {
+    // In front of the socket: what is planned goes out before it is closed.
+    out: Outgoing,
     io: AsyncFd<Socket>,
     /// Readiness was consumed without reading: try once before waiting for an edge that has already passed.
     primed: bool,
@@ -26,20 +33,22 @@ impl Stream {
     /// When the socket cannot be made non-blocking or registered.
     pub fn new(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Stream { io: register(socket)?, primed: false })
+        let out = Outgoing::alone(socket.as_raw_fd());
+        Ok(Stream { out, io: register(socket)?, primed: false })
     }
 
-    /// Moves the registration to the current runtime.
+    /// Moves the registration to the current runtime, and its sends to those of the current thread, if it has any.
     ///
     /// # Errors
     /// When the registration fails; the socket is closed then.
-    pub fn rehome(self) -> io::Result<Self> {
-        Stream::new(self.io.into_inner())
-    }
-
-    /// Takes the socket off its runtime.
-    pub fn into_socket(self) -> Socket {
-        self.io.into_inner()
+    pub fn rehome(mut self, sends: Option<&Arc<Sends>>) -> io::Result<Self> {
+        self.out.settle();
+        let rest = self.out.rest().take();
+        let Stream { out, io, .. } = self;
+        drop(out);
+        let socket = io.into_inner();
+        let out = Outgoing::with(sends, socket.as_raw_fd(), rest);
+        Ok(Stream { out, io: register(socket)?, primed: false })
     }
 
     /// The socket, to ask it for addresses.
@@ -93,11 +102,54 @@ impl Stream {
         }
     }
 
-    /// Sends from `bytes`; at once if the kernel takes them, else when it has room.
+    /// Sends from `bytes`; at once if the kernel takes them, else when it has room. Bytes that are to go out at the end
+    /// of the turn count as sent: what the kernel then does not take is sent before any others, and the task is woken
+    /// to see to it by [`poll_sent`](Stream::poll_sent).
+    ///
+    /// # Errors
+    /// The socket's, of earlier bytes too.
+    pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_sent(cx))?;
+            if self.out.plan(cx, bytes) {
+                return Poll::Ready(Ok(bytes.len()));
+            }
+            if self.is_sent() {
+                return self.poll_send_now(cx, bytes);
+            }
+        }
+    }
+
+    /// Sends what was left of bytes that counted as sent; ready when there is nothing left.
     ///
     /// # Errors
     /// The socket's.
-    pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(mut rest) = self.out.rest().take() else { return Poll::Ready(Ok(())) };
+        let result = self.poll_rest(cx, &mut rest);
+        if result.is_pending() {
+            *self.out.rest() = Some(rest);
+        }
+        result
+    }
+
+    fn poll_rest(&mut self, cx: &mut Context<'_>, rest: &mut Rest) -> Poll<io::Result<()>> {
+        if let Some(error) = rest.error.take() {
+            return Poll::Ready(Err(error));
+        }
+        while !rest.bytes.is_empty() {
+            let count = ready!(self.poll_send_now(cx, &rest.bytes))?;
+            rest.bytes.drain(..count);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// True when the kernel has refused none of the bytes that counted as sent.
+    pub fn is_sent(&mut self) -> bool {
+        self.out.rest().is_none()
+    }
+
+    fn poll_send_now(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             match self.io.get_ref().write(bytes) {
                 // Readiness may be older than the refusal: only after clearing it does a second refusal count.
@@ -125,6 +177,22 @@ impl Stream {
         }
     }
 
+    /// Asks the kernel to report bytes only when there are `least` of them; the end of the stream is reported in any
+    /// case. 1 is what a socket begins with. False: this kind of socket cannot (only TCP can).
+    pub fn fill_first(&mut self, least: i32) -> bool {
+        let socket = self.io.get_ref();
+        let is_tcp = matches!(socket.domain(), Ok(Domain::IPV4 | Domain::IPV6));
+        let done = is_tcp && set_low_water(socket, least).is_ok();
+        // Fewer may be there, of which no edge will tell.
+        self.look();
+        done
+    }
+
+    /// Has the next receive look at the socket whatever was reported.
+    pub fn look(&mut self) {
+        self.primed = true;
+    }
+
     /// True when the runtime has seen bytes or an end on the socket that nobody has read. Costs no system call.
     pub fn has_news(&self) -> bool {
         let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -139,14 +207,16 @@ impl Stream {
         std::future::poll_fn(|cx| self.poll_recv(cx, buffer, &BufferPool::default())).await
     }
 
-    /// Sends all of `bytes`.
+    /// Sends all of `bytes`, with nobody else's.
     ///
     /// # Errors
     /// The socket's; `WriteZero` when it takes no more.
     pub async fn send_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.settle();
+        std::future::poll_fn(|cx| self.poll_sent(cx)).await?;
         let mut rest = bytes;
         while !rest.is_empty() {
-            let sent = std::future::poll_fn(|cx| self.poll_send(cx, rest)).await?;
+            let sent = std::future::poll_fn(|cx| self.poll_send_now(cx, rest)).await?;
             if sent == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -156,10 +226,18 @@ impl Stream {
     }
 
     /// Says goodbye: sends `bytes` if the kernel takes them now, and closes the sending side.
-    pub fn farewell(&self, bytes: &[u8]) {
+    pub fn farewell(&mut self, bytes: &[u8]) {
+        self.out.settle();
         // A peer that does not read loses the message, and nobody waits for it.
-        let _ = self.io.get_ref().write(bytes);
+        if self.is_sent() {
+            let _ = self.io.get_ref().write(bytes);
+        }
         let _ = self.io.get_ref().shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Closes the sending side behind everything that was sent.
+    pub fn end_sending(&mut self) {
+        self.farewell(b"");
     }
 }
 
@@ -168,6 +246,22 @@ fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: `AsyncFd` owns the socket until `into_inner`, and nothing here takes or replaces its descriptor, so it
     // is valid and open for as long as it is registered.
     Ok(unsafe { AsyncFd::register(socket) }?)
+}
+
+#[allow(unsafe_code, reason = "SO_RCVLOWAT has no safe wrapper; see below")]
+fn set_low_water(socket: &Socket, least: libc::c_int) -> io::Result<()> {
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the option's value is one integer, which is alive during the call, and its size is given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            std::ptr::from_ref(&least).cast(),
+            size,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

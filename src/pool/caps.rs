@@ -127,10 +127,6 @@ impl Cap {
         own.servers > limit.div_ceil(claims.len() + 1) || claims.iter().any(outstayed)
     }
 
-    fn is_limited(&self) -> bool {
-        self.state.lock().limit.is_some()
-    }
-
     fn is_exceeded(&self) -> bool {
         let state = self.state.lock();
         state.limit.is_some_and(|limit| state.used - state.leaving > limit)
@@ -213,11 +209,6 @@ pub(crate) struct Permit {
 impl Permit {
     fn caps(&self) -> impl Iterator<Item = &Arc<Cap>> {
         self.held.iter().flatten()
-    }
-
-    /// True when the room is scarce.
-    pub(super) fn is_limited(&self) -> bool {
-        self.caps().any(|cap| cap.is_limited())
     }
 
     /// The server was told goodbye.

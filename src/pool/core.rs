@@ -1,7 +1,7 @@
 //! The schedule of one pool: who gets which server next. Pure; time comes in as an argument.
 //!
-//! Every server is counted in exactly one of `idle`, `busy` or `incoming` (being dialled or tested), so the limit is
-//! one addition away. Idle servers are a stack, the warmest on top; waiters are a queue.
+//! Every server is counted in exactly one of `idle`, `busy`, `incoming` (being dialled or tested) or `leaving` (told
+//! goodbye, but still one of PostgreSQL's connections), so the limit is one addition away. Idle servers are a stack, the warmest on top; waiters are a queue.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub enum Offer<S, W> {
     Taken(W, S),
     /// It is idle now.
     Kept,
-    /// There is no place for it: close it.
+    /// There is no place for it: close it. It counts until it has [gone](Core::gone).
     Surplus(S),
 }
 
@@ -64,6 +64,7 @@ pub struct Core<S, W> {
     idle: Vec<Idle<S>>,
     busy: usize,
     incoming: usize,
+    leaving: usize,
     queue: VecDeque<Option<Place<W>>>,
     /// The number of the ticket at the queue's front.
     front: u64,
@@ -111,6 +112,7 @@ impl<S, W> Core<S, W> {
             idle: Vec::new(),
             busy: 0,
             incoming: 0,
+            leaving: 0,
             queue: VecDeque::new(),
             front: 0,
             waiting: 0,
@@ -119,8 +121,13 @@ impl<S, W> Core<S, W> {
         }
     }
 
-    /// All servers, those on their way included.
+    /// All servers, those on their way and those leaving included.
     pub fn total(&self) -> usize {
+        self.staying() + self.leaving
+    }
+
+    /// The servers that will be there when those that are leaving have gone.
+    pub fn staying(&self) -> usize {
         self.idle.len() + self.busy + self.incoming
     }
 
@@ -191,7 +198,7 @@ impl<S, W> Core<S, W> {
     /// A server in use is given back by `worker`.
     pub fn give_back(&mut self, server: S, worker: WorkerId, now: Instant) -> Offer<S, W> {
         self.account(now);
-        if self.total() <= self.allowed(now)
+        if self.staying() <= self.allowed(now)
             && !self.paused
             && let Some(place) = self.next_waiter(worker, now)
         {
@@ -199,7 +206,8 @@ impl<S, W> Core<S, W> {
         }
         self.busy -= 1;
         // Without this one the others already fill the pool, or nobody is to be served: it has to go.
-        if self.total() >= self.limits.size || self.paused {
+        if self.staying() >= self.limits.size || self.paused {
+            self.leaving += 1;
             return Offer::Surplus(server);
         }
         self.idle.push(Idle { server, home: worker });
@@ -228,7 +236,20 @@ impl<S, W> Core<S, W> {
 
     /// A server that [`remove_idle`](Core::remove_idle) took out is looked at, and may come back.
     pub fn begin_test(&mut self) {
+        self.leaving -= 1;
         self.incoming += 1;
+    }
+
+    /// A server in use is going to be closed.
+    pub fn retire(&mut self, now: Instant) {
+        self.account(now);
+        self.busy -= 1;
+        self.leaving += 1;
+    }
+
+    /// A server that was leaving is gone.
+    pub fn gone(&mut self) {
+        self.leaving -= 1;
     }
 
     /// A server in use is gone.
@@ -251,7 +272,7 @@ impl<S, W> Core<S, W> {
             return 0;
         }
         let for_waiters = self.waiting.saturating_sub(self.incoming);
-        let for_minimum = self.limits.min.saturating_sub(self.total());
+        let for_minimum = self.limits.min.saturating_sub(self.staying());
         let room = self.allowed(now).saturating_sub(self.total());
         let room_for_minimum = self.limits.size.saturating_sub(self.total());
         for_waiters.min(room).max(for_minimum.min(room_for_minimum))
@@ -263,7 +284,7 @@ impl<S, W> Core<S, W> {
         self.limits.size + reserve
     }
 
-    /// Takes out idle servers for which `unfit` says so, the coldest first.
+    /// Takes out idle servers for which `unfit` says so, the coldest first. They count as leaving.
     pub fn remove_idle(&mut self, now: Instant, mut unfit: impl FnMut(&S) -> bool) -> Vec<S> {
         self.account(now);
         let mut removed = Vec::new();
@@ -275,19 +296,23 @@ impl<S, W> Core<S, W> {
                 at += 1;
             }
         }
+        self.leaving += removed.len();
         removed
     }
 
     /// Takes out idle servers beyond the pool's size, the coldest first.
     pub fn remove_surplus(&mut self, now: Instant) -> Vec<S> {
         self.account(now);
-        let surplus = self.total().saturating_sub(self.limits.size).min(self.idle.len());
+        let surplus = self.staying().saturating_sub(self.limits.size).min(self.idle.len());
+        self.leaving += surplus;
         self.idle.drain(..surplus).map(|idle| idle.server).collect()
     }
 
     /// Takes out the coldest idle server.
     pub fn evict_idle(&mut self) -> Option<S> {
-        (!self.idle.is_empty()).then(|| self.idle.remove(0).server)
+        let coldest = (!self.idle.is_empty()).then(|| self.idle.remove(0).server);
+        self.leaving += usize::from(coldest.is_some());
+        coldest
     }
 
     /// How long the first in the queue has waited.

@@ -137,6 +137,8 @@ enum Step {
     Resize(usize),
     Pause(bool),
     Evict,
+    Retire(usize),
+    Gone,
     Wait(u64),
 }
 
@@ -153,6 +155,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1..6_usize).prop_map(Step::Resize),
         1 => any::<bool>().prop_map(Step::Pause),
         1 => Just(Step::Evict),
+        1 => (0..8_usize).prop_map(Step::Retire),
+        2 => Just(Step::Gone),
         2 => (0..3_000_u64).prop_map(Step::Wait),
     ]
 }
@@ -163,6 +167,7 @@ struct Model {
     idle: usize,
     held: Vec<u32>,
     incoming: usize,
+    leaving: usize,
     waiting: VecDeque<(TicketNumber, u32)>,
     served: usize,
 }
@@ -213,6 +218,7 @@ proptest! {
                             model.idle += 1;
                         }
                         Offer::Surplus(_) => {
+                            model.leaving += 1;
                             prop_assert!(paused || model.idle + model.held.len() + model.incoming >= size);
                         }
                     }
@@ -220,7 +226,7 @@ proptest! {
                 Step::Dial => {
                     let dials = core.start_dials(now);
                     model.incoming += dials;
-                    let total = model.idle + model.held.len() + model.incoming;
+                    let total = model.idle + model.held.len() + model.incoming + model.leaving;
                     prop_assert!(dials == 0 || total <= size, "{total} of {size}");
                     prop_assert!(dials <= model.waiting.len());
                 }
@@ -246,7 +252,19 @@ proptest! {
                     paused = to;
                     core.set_paused(to);
                 }
-                Step::Evict => model.idle -= usize::from(core.evict_idle().is_some()),
+                Step::Retire(at) if at < model.held.len() => {
+                    model.held.swap_remove(at);
+                    model.leaving += 1;
+                    core.retire(now);
+                }
+                Step::Gone if model.leaving > 0 => {
+                    model.leaving -= 1;
+                    core.gone();
+                }
+                Step::Evict if core.evict_idle().is_some() => {
+                    model.idle -= 1;
+                    model.leaving += 1;
+                }
                 Step::Wait(micros) => now += Duration::from_micros(micros),
                 _ => {}
             }
@@ -255,6 +273,7 @@ proptest! {
                 (census.idle, census.busy, census.incoming, census.waiting),
                 (model.idle, model.held.len(), model.incoming, model.waiting.len())
             );
+            prop_assert_eq!(core.total() - core.staying(), model.leaving);
         }
     }
 }
@@ -266,7 +285,10 @@ fn a_smaller_pool_sends_idle_servers_away_the_coldest_first() {
     assert_eq!(core.checkout(HERE, now), Some(3));
     core.set_limits(limits(2));
     assert_eq!(core.remove_surplus(now), [0, 1]);
-    assert_eq!((core.total(), core.remove_surplus(now).len()), (2, 0));
+    assert_eq!((core.staying(), core.remove_surplus(now).len()), (2, 0));
+    assert_eq!(core.total(), 4, "until they have gone they are PostgreSQL's connections");
+    core.gone();
+    assert_eq!(core.total(), 3);
     core.set_limits(limits(0));
     assert_eq!(core.remove_surplus(now), [2], "a server in use goes when it is given back");
     assert_eq!(core.give_back(3, HERE, now), Offer::Surplus(3));

@@ -79,7 +79,7 @@ impl Pool {
         }
         self.errors.from_pgusher(&error.fields.code);
         tracing::warn!(pool = %self.key, error = %error.fields, "server login failed");
-        let hopeless = self.core.lock().total() == 0;
+        let hopeless = self.core.lock().staying() == 0;
         if hopeless && !error.is_temporary() {
             self.dismiss_waiters(&PoolError::ServerDown(error));
         }

@@ -2,26 +2,32 @@
 
 use std::time::{Duration, Instant};
 
-use super::caps::Permit;
 use super::{CloseReason, Pool, Pooled};
 use crate::net::{Buffer, Stream};
 use crate::server::Server;
 use crate::wire::frontend;
 
 impl Pool {
-    /// Closes a server that the schedule does not count any more. Where a limit is shared its place is free once the
-    /// server has gone: until then it is one of PostgreSQL's connections.
+    /// Closes a server that the schedule counts as leaving. Its place is free once it has gone: until then it is one of
+    /// PostgreSQL's connections.
     pub(super) fn close(&self, pooled: Pooled, reason: CloseReason) {
         self.closes.count(reason);
         let record = &pooled.server.record;
         self.servers.lock().remove(&record.id);
         tracing::debug!(pool = %self.key, server = record.id, pid = record.pid, reason = reason.as_str(), "server closed");
+        let mut pooled = pooled;
         pooled.server.stream.farewell(&frontend::TERMINATE);
         let Pooled { server, mut permit, .. } = pooled;
-        if permit.is_limited() {
-            permit.leave();
-            self.context.control.spawn(see_off(server.stream, permit));
-        }
+        permit.leave();
+        let pool = self.this();
+        self.context.control.spawn(async move {
+            see_off(server.stream).await;
+            drop(permit);
+            if let Some(pool) = pool.upgrade() {
+                pool.core.lock().gone();
+                pool.pump();
+            }
+        });
     }
 
     /// Closes idle servers for which `unfit` says so.
@@ -44,9 +50,9 @@ impl Pool {
 }
 
 /// Waits until a server that was told goodbye has closed, within reason.
-async fn see_off(stream: Stream, permit: Permit) {
+async fn see_off(stream: Stream) {
     let gone = async {
-        let Ok(mut stream) = stream.rehome() else { return };
+        let Ok(mut stream) = stream.rehome(None) else { return };
         let mut buffer = Buffer::new();
         while let Ok(1..) = stream.recv(&mut buffer).await {
             buffer.consume(buffer.filled().len());
@@ -54,7 +60,6 @@ async fn see_off(stream: Stream, permit: Permit) {
     };
     // A server that does not close in time has most likely gone without a word.
     let _ = tokio::time::timeout(SEEN_OFF, gone).await;
-    drop(permit);
 }
 
 /// PostgreSQL takes milliseconds to end a session.

@@ -30,7 +30,7 @@ impl Pool {
         let settings = self.settings();
         let (idle_timeout, minimum) = (settings.server_idle_timeout, settings.min_pool_size);
         self.close_idle(CloseReason::Lifetime, |server| self.is_too_old(server, now));
-        let mut spare = self.total_servers().saturating_sub(minimum);
+        let mut spare = self.core.lock().staying().saturating_sub(minimum);
         self.close_idle(CloseReason::Idle, |server| {
             let over = idle_timeout.is_some_and(|limit| idle_for(server, now) > limit) && spare > 0;
             spare -= usize::from(over);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{CloseReason, Pool, Pooled};
+use crate::net::Sends;
 use crate::server::Server;
 use crate::types::WorkerId;
 
@@ -24,18 +25,18 @@ impl Lease {
         Lease { pooled: Some(pooled), pool, since, condemned: None }
     }
 
-    /// Moves the server's socket to the current thread.
+    /// Moves the server's socket to the current thread, and its sends to that thread's.
     ///
     /// # Errors
     /// When it cannot be registered; the server is closed then.
-    pub fn rehome(&mut self, home: WorkerId) -> std::io::Result<()> {
+    pub fn rehome(&mut self, home: WorkerId, sends: &Arc<Sends>) -> std::io::Result<()> {
         let Some(mut pooled) = self.pooled.take() else { return Ok(()) };
         if pooled.server.home == home {
             self.pooled = Some(pooled);
             return Ok(());
         }
         let Pooled { server, permit, generation } = pooled;
-        match server.rehome(home) {
+        match server.rehome(home, sends) {
             Ok(server) => {
                 pooled = Pooled { server, permit, generation };
                 self.pooled = Some(pooled);

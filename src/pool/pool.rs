@@ -195,7 +195,7 @@ impl Pool {
         self.core.lock().is_paused()
     }
 
-    /// Servers, those on their way included.
+    /// Servers, those on their way and those leaving included.
     pub fn total_servers(&self) -> usize {
         self.core.lock().total()
     }
@@ -245,7 +245,7 @@ impl Pool {
 
     /// An error for everybody while the servers cannot be reached at all.
     fn refusal(&self, core: &Core<Pooled, Arc<Waiting>>, now: Instant) -> Option<PoolError> {
-        if core.total() > 0 || core.is_paused() {
+        if core.staying() > 0 || core.is_paused() {
             return None;
         }
         let failure = self.failure.lock();
@@ -296,7 +296,6 @@ impl Pool {
             Offer::Surplus(pooled) => {
                 drop(core);
                 self.close(pooled, CloseReason::Surplus);
-                self.pump_later();
             }
         }
     }
@@ -315,7 +314,7 @@ impl Pool {
     pub(super) fn claim(&self, now: Instant) -> Claim {
         let core = self.core.lock();
         let waited = (core.waiting() > 0).then(|| core.oldest_wait(now));
-        Claim { servers: core.total(), waited }
+        Claim { servers: core.staying(), waited }
     }
 
     pub(super) fn is_too_old(&self, server: &Server, now: Instant) -> bool {
@@ -326,10 +325,8 @@ impl Pool {
 
     /// Closes a server that was in use.
     pub(super) fn retire(self: &Arc<Self>, pooled: Pooled, reason: CloseReason) {
-        // In this order: until its connection is closed it counts, or another thread dials one too many.
+        self.core.lock().retire(Instant::now());
         self.close(pooled, reason);
-        self.core.lock().lost(Instant::now());
-        self.pump_later();
     }
 
     /// A server in use was lost without a word.

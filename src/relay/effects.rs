@@ -193,7 +193,8 @@ impl Conversation<'_> {
     }
 
     fn report(&self, name: &str, value: &[u8]) -> Option<Report> {
-        let spelt = self.server.reported.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
+        let spelt =
+            self.server.reported.values.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
         Some((spelt.0.clone(), value.into()))
     }
 

@@ -116,6 +116,19 @@ impl Conversation<'_> {
         }
     }
 
+    /// Closes the idle servers of a database that a statement wants out of use.
+    fn make_way(&self, verdict: &Verdict) {
+        for piece in &verdict.pieces {
+            match &piece.action {
+                Action::DropDatabase(name) => self.way.make_way(name),
+                Action::CreateDatabase { template, .. } => {
+                    self.way.make_way(template.as_deref().unwrap_or(b"template1"));
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// The SQL that makes the server's parameters the client's, if there is anything to do.
     fn replay(&self) -> Option<String> {
         let (from, to) = (&self.server.applied, &self.session.params);
@@ -201,15 +214,7 @@ impl Requests {
         if std::mem::take(&mut talk.session.sequences.is_stale) {
             self.inject(talk, "DISCARD SEQUENCES", Purpose::Other);
         }
-        for piece in &verdict.pieces {
-            match &piece.action {
-                Action::DropDatabase(name) => talk.way.make_way(name),
-                Action::CreateDatabase { template, .. } => {
-                    talk.way.make_way(template.as_deref().unwrap_or(b"template1"));
-                }
-                _ => {}
-            }
-        }
+        talk.make_way(&verdict);
         self.barrier = true;
         self.send_query(header, talk, entry(Some(verdict)));
         Look::Next
@@ -333,7 +338,10 @@ impl Requests {
         if std::mem::take(&mut talk.session.sequences.is_stale) {
             self.discard_sequences(talk);
         }
-        self.changing |= verdict.is_some();
+        if let Some(verdict) = &verdict {
+            talk.make_way(verdict);
+            self.changing = true;
+        }
         self.forward(header, talk, Entry { statement, verdict, ..Entry::client(Request::Execute) });
         Look::Next
     }

@@ -109,7 +109,7 @@ pub(super) fn reports(
     let value = |set: &ParamSet, (name, default): &(Box<str>, Box<[u8]>)| -> Box<[u8]> {
         set.get(&name.to_ascii_lowercase()).map_or_else(|| default.clone(), Into::into)
     };
-    let told = defaults.0.iter().filter(|(name, _)| defaults.tells(name));
+    let told = defaults.values.iter().filter(|(name, _)| defaults.tells(name));
     told.filter(|one| value(before, one) != value(now, one))
         .map(|one| (one.0.clone(), value(now, one)))
         .collect()

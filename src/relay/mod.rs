@@ -6,6 +6,7 @@
 //! that need no server.
 
 mod effects;
+mod heal;
 mod idle;
 mod judge;
 mod keep;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::replies::{Replies, notifications};
 use super::requests::Requests;
 use super::{Conversation, Release, ReplyError, RequestError};
-use crate::net::{BufferPool, Stream};
+use crate::net::{BufferPool, Nudges, Stream};
 use crate::server::progress::Purpose;
 use crate::types::TransactionStatus;
 
@@ -27,6 +27,8 @@ pub struct ClientSide<'a> {
     pub stream: &'a mut Stream,
     /// The thread's spare memory.
     pub pool: &'a BufferPool,
+    /// Who looks again at sockets that fill.
+    pub nudges: &'a Nudges,
 }
 
 /// How holding a server ends.
@@ -89,6 +91,7 @@ impl Relay {
         talk: &mut Conversation<'_>,
     ) -> Result<bool, Outcome> {
         self.requests.scan(talk).map_err(Outcome::BadRequest)?;
+        self.replies.may_heal = self.requests.may_heal();
         let mut moved = self.replies.answer_locals(talk);
         moved |= self.send_requests(cx, talk)?;
         moved |= self.receive_replies(cx, client, talk)?;
@@ -154,10 +157,16 @@ impl Relay {
     }
 
     /// Lets the server go when nothing is outstanding, nothing is half sent in either direction, and nothing pins it.
-    fn check_settled(&self, talk: &Conversation<'_>, now: Option<Instant>) -> Result<(), Outcome> {
+    fn check_settled(
+        &self,
+        talk: &mut Conversation<'_>,
+        now: Option<Instant>,
+    ) -> Result<(), Outcome> {
+        let whole = self.requests.at_boundary()
+            && self.requests.is_drained()
+            && self.replies.is_clean()
+            && talk.server.stream.is_sent();
         let progress = &talk.server.progress;
-        let whole =
-            self.requests.at_boundary() && self.requests.is_drained() && self.replies.is_clean();
         // Elsewhere a postponed request would be postponed again, for ever.
         if !whole || !progress.is_quiet() || self.requests.postponed || talk.must_ask() || talk.has_chore() {
             return Ok(());
@@ -177,8 +186,10 @@ impl Relay {
         cx: &mut Context<'_>,
         talk: &mut Conversation<'_>,
     ) -> Result<bool, Outcome> {
-        let ready = self.requests.buffer.filled().get(..self.requests.ready).unwrap_or_default();
+        let ready = self.requests.outgoing();
         if ready.is_empty() {
+            // What the server did not take at once. An error shows when it is read from.
+            let _ = talk.server.stream.poll_sent(cx);
             return Ok(false);
         }
         match talk.server.stream.poll_send(cx, ready) {
@@ -200,15 +211,22 @@ impl Relay {
         if self.replies.buffer.is_full() {
             return Ok(false);
         }
-        let before = self.replies.buffer.capacity();
-        let received = talk.server.stream.poll_recv(cx, &mut self.replies.buffer, client.pool);
-        match received {
-            Poll::Pending => return Ok(false),
-            Poll::Ready(Ok(0) | Err(_)) => return Err(self.server_gone(talk)),
-            Poll::Ready(Ok(count)) => talk.cells.client_sent.add(count as u64),
+        let server = &mut *talk.server;
+        if server.bulk.is_waiting() {
+            self.replies.buffer.enlarge(client.pool);
         }
+        let before = self.replies.buffer.capacity();
+        let received = server.stream.poll_recv(cx, &mut self.replies.buffer, client.pool);
+        let count = match received {
+            Poll::Pending => return Ok(server.bulk.dried(cx, client.nudges, &mut server.stream)),
+            Poll::Ready(Ok(0) | Err(_)) => return Err(self.server_gone(talk)),
+            Poll::Ready(Ok(count)) => count,
+        };
+        talk.cells.client_sent.add(count as u64);
         let now = Instant::now();
+        server.bulk.received(count, now, &mut server.stream);
         self.replies.scan(talk, now).map_err(Outcome::BadReply)?;
+        self.heal(talk);
         if before > 0 && self.replies.buffer.is_full() {
             self.replies.buffer.enlarge(client.pool);
         }
@@ -247,7 +265,7 @@ impl Relay {
         let ready = self.replies.buffer.filled().get(..self.replies.ready).unwrap_or_default();
         if ready.is_empty() {
             self.replies.release(client.pool);
-            return Poll::Ready(Ok(false));
+            return client.stream.poll_sent(cx).map_ok(|()| false);
         }
         match client.stream.poll_send(cx, ready) {
             Poll::Pending => Poll::Pending,

@@ -50,6 +50,8 @@ pub(super) struct Replies {
     swallowing: bool,
     /// The server said FATAL: what follows is the end.
     pub(super) farewell: bool,
+    /// The client has been told nothing of its batch, which is kept.
+    pub(super) may_heal: bool,
 }
 
 impl Replies {
@@ -110,6 +112,7 @@ impl Replies {
             }
             let verdict = self.look(header, talk, now)?;
             self.swallowing = verdict == Verdict::Swallow;
+            self.may_heal &= self.swallowing;
             self.passing = header.size;
             if matches!(header.tag, tag::DATA_ROW | tag::COPY_DATA) && !self.swallowing {
                 self.pass_alike(header.tag);
@@ -177,6 +180,14 @@ impl Replies {
                     aside = notifications(talk)?;
                 }
                 verdict
+            }
+            tag::ERROR_RESPONSE if self.may_heal => {
+                let state = notice::sqlstate(message).unwrap_or_default().to_vec();
+                if let Some(verdict) = self.heal(&state, talk) {
+                    return Ok(verdict);
+                }
+                self.may_heal = false;
+                return self.look(header, talk, now);
             }
             tag::ERROR_RESPONSE => {
                 let fatal = ErrorFields::read(message).is_fatal();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::heal::Keep;
 use super::prepared::ParseFate;
 use super::{Conversation, Names};
 use crate::net::{Buffer, BufferPool};
@@ -41,8 +42,10 @@ pub enum RequestError {
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     pub(super) buffer: Buffer,
-    /// Bytes at the front that are ready to be sent.
+    /// Bytes that are ready to be sent, behind those that are kept.
     pub(super) ready: usize,
+    /// Bytes at the front that were sent and may be sent again.
+    pub(super) keep: Keep,
     /// Bytes of the current message that have yet to arrive, to be sent on unseen.
     passing: usize,
     /// The same, to be dropped.
@@ -82,20 +85,24 @@ impl Requests {
         self.ready == 0
     }
 
+    /// Bytes in front of those that nobody has looked at.
+    fn front(&self) -> usize {
+        self.keep.sent() + self.ready
+    }
+
+    /// Bytes that are ready to be sent.
+    pub(super) fn outgoing(&self) -> &[u8] {
+        self.buffer.filled().get(self.keep.sent()..self.front()).unwrap_or_default()
+    }
+
     /// Bytes that nobody has looked at.
     pub(super) fn unseen(&self) -> &[u8] {
-        self.buffer.filled().get(self.ready..).unwrap_or_default()
+        self.buffer.filled().get(self.front()..).unwrap_or_default()
     }
 
     /// True when more may be received.
     pub(super) fn wants_bytes(&self, outstanding: usize) -> bool {
         !self.leaving && !self.buffer.is_full() && outstanding < MAX_OUTSTANDING
-    }
-
-    /// Drops `count` bytes that were sent.
-    pub(super) fn sent(&mut self, count: usize) {
-        self.buffer.consume(count);
-        self.ready = self.ready.saturating_sub(count);
     }
 
     /// Drops a message without sending it.
@@ -108,7 +115,8 @@ impl Requests {
     pub(super) fn drop_pending(&mut self) -> bool {
         let count = self.dropping.min(self.unseen().len());
         if count > 0 {
-            self.buffer.replace(self.ready..self.ready + count, b"");
+            let front = self.front();
+            self.buffer.replace(front..front + count, b"");
             self.dropping -= count;
         }
         self.dropping > 0
@@ -135,6 +143,7 @@ impl Requests {
                 return Ok(());
             }
             let Some(header) = frame::header(self.unseen())? else { return Ok(()) };
+            self.keep_on(header);
             if talk.must_restore() {
                 self.restore(talk);
             }
@@ -227,18 +236,21 @@ impl Requests {
     /// Puts bytes in front of the message that is looked at.
     pub(super) fn insert(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.buffer.replace(self.ready..self.ready, bytes);
+            self.drop_kept();
+            let front = self.front();
+            self.buffer.replace(front..front, bytes);
             self.ready += bytes.len();
         }
     }
 
     /// Changes a text inside the message that is looked at, and its length; returns the message's new size.
     fn rename(&mut self, header: Header, at: usize, old: usize, new: &[u8]) -> usize {
-        let from = self.ready + at;
+        let from = self.front() + at;
         self.buffer.replace(from..from + old, new);
         let size = header.size - old + new.len();
         let length = u32::try_from(size - 1).unwrap_or(u32::MAX).to_be_bytes();
-        self.buffer.replace(self.ready + 1..self.ready + HEADER, &length);
+        let front = self.front();
+        self.buffer.replace(front + 1..front + HEADER, &length);
         size
     }
 
@@ -275,7 +287,7 @@ impl Requests {
     pub(super) fn is_incomplete(&mut self, size: usize) -> bool {
         let incomplete = self.unseen().len() < size;
         if incomplete {
-            self.buffer.reserve(self.ready + size);
+            self.buffer.reserve(self.front() + size);
         }
         incomplete
     }
@@ -341,8 +353,8 @@ impl Requests {
         if talk.must_wait(names.statement) {
             return Ok(self.postpone());
         }
-        let whole = visible.len() == header.size || header.size > MAX_UNNAMED;
-        if !whole && talk.wants_values(names.statement) {
+        let complete = visible.len() == header.size;
+        if !complete && header.size <= MAX_UNNAMED && talk.wants_values(names.statement) {
             self.is_incomplete(header.size);
             return Ok(Look::More);
         }
@@ -352,6 +364,9 @@ impl Requests {
         let (at, old, mut before) = (names.statement_at, names.statement.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, names.statement, &mut before);
         talk.judge_bind(statement.as_ref(), visible);
+        if statement.is_some() && before.is_empty() && complete {
+            self.keep_batch(header, talk);
+        }
         talk.server
             .progress
             .sent(Entry { statement: statement.clone(), ..Entry::client(Request::Bind) });

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Backend, Prepared, Progress};
-use crate::net::Stream;
+use super::{Backend, Bulk, Prepared, Progress};
+use crate::net::{Sends, Stream};
 use crate::session::params::{self, ParamSet, ParamSets, Reported};
 use crate::stats::ServerRecord;
 use crate::types::WorkerId;
@@ -34,6 +34,8 @@ pub struct Server {
     pub stream: Stream,
     /// Where it can be cancelled.
     pub backend: Arc<Backend>,
+    /// How thick its replies come.
+    pub bulk: Bulk,
     /// What is outstanding on it.
     pub progress: Progress,
     /// The parameters its session holds, beyond its defaults.
@@ -90,13 +92,22 @@ impl Server {
         self.prepared.clear();
     }
 
-    /// Moves the socket to the current runtime, whose thread is `home`.
+    /// Nobody is holding it any more: what it sends next is heard as it comes.
+    pub fn calm(&mut self) {
+        self.bulk.end(&mut self.stream);
+    }
+
+    /// Moves the socket to the current runtime, whose thread is `home`, and its sends to that thread's.
     ///
     /// # Errors
     /// When it cannot be registered; the connection is lost then.
-    pub fn rehome(mut self: Box<Self>, home: WorkerId) -> std::io::Result<Box<Self>> {
+    pub fn rehome(
+        mut self: Box<Self>,
+        home: WorkerId,
+        sends: &Arc<Sends>,
+    ) -> std::io::Result<Box<Self>> {
         if self.home != home {
-            self.stream = self.stream.rehome()?;
+            self.stream = self.stream.rehome(Some(sends))?;
             self.home = home;
         }
         Ok(self)

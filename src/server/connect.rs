@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Backend, Prepared, Progress, Server, ServerId};
+use super::{Backend, Bulk, Prepared, Progress, Server, ServerId};
 use crate::auth::{AuthError, MECHANISM, ScramClient, ScramClientFinal, ServerCredential};
 use crate::net::{self, Buffer, Stream};
 use crate::session::params::{ParamSets, Reported, Values};
@@ -58,6 +58,8 @@ impl ConnectError {
 
 /// Largest message of the login phase. The longest honest one is an error.
 const MAX_LOGIN_MESSAGE: usize = 64 * 1024;
+/// Notices of a login that clients are told.
+const MAX_NOTICES: usize = 8;
 /// More messages than any honest login has.
 const MAX_LOGIN_MESSAGES: usize = 1_000;
 
@@ -191,7 +193,7 @@ impl<'a> Login<'a> {
             tag::PARAMETER_STATUS if self.authenticated => {
                 let (name, value) = backend::read_parameter_status(message)?;
                 let name = String::from_utf8_lossy(name).into_owned();
-                self.reported.0.push((name.into(), value.into()));
+                self.reported.values.push((name.into(), value.into()));
             }
             tag::BACKEND_KEY_DATA if self.authenticated => {
                 let (pid, key) = backend::read_key_data(message)?;
@@ -203,6 +205,10 @@ impl<'a> Login<'a> {
                     address: None,
                     fields: Box::new(ErrorFields::read(message)),
                 });
+            }
+            // The clients will be told.
+            tag::NOTICE_RESPONSE if self.reported.notices.len() < MAX_NOTICES => {
+                self.reported.notices.push(message.into());
             }
             tag::NOTICE_RESPONSE | tag::NEGOTIATE_PROTOCOL_VERSION => {}
             other => return Err(violation(&format!("unexpected message type 0x{other:02x}"))),
@@ -284,6 +290,7 @@ impl<'a> Login<'a> {
         Ok(Box::new(Server {
             backend: Backend::new(resolved(address, &self.stream), pid, &key),
             stream: self.stream,
+            bulk: Bulk::default(),
             progress: Progress::default(),
             applied: param_sets.intern(Values::new()),
             reported: Arc::new(self.reported),

@@ -1,6 +1,7 @@
 //! One connection to PostgreSQL: how it is made, what it holds, what is outstanding on it, and how it is brought to rest.
 
 mod backend;
+mod bulk;
 mod clean;
 mod conn;
 mod connect;
@@ -8,6 +9,7 @@ mod prepared;
 pub mod progress;
 
 pub use backend::{Backend, CancelGuard, deliver_cancel};
+pub use bulk::Bulk;
 pub use clean::{CleanError, clean, drain_news, probe, run_sql};
 pub use conn::{Audit, Server, ServerId, UNNAMED_UNKNOWN};
 pub use connect::{Blueprint, ConnectError, Credential, connect};

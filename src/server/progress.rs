@@ -175,6 +175,8 @@ pub struct Progress {
     uncertain: bool,
     /// A reply came that nothing asked for.
     out_of_sync: bool,
+    /// Requests that are to be sent again.
+    aside: Vec<Entry>,
 }
 
 impl Progress {
@@ -212,6 +214,28 @@ impl Progress {
     pub fn is_quiet_for_client(&self) -> bool {
         let ours = |entry: &Entry| entry.origin == Origin::Injected;
         self.queue.iter().all(ours) && !self.needs_sync() && self.copy == Copy::None
+    }
+
+    /// True when what is outstanding is one batch of the client's, whole.
+    pub fn is_one_batch(&self) -> bool {
+        let mut behind = self.queue.iter().skip_while(|entry| entry.request != Request::Sync);
+        behind.next().is_some_and(|sync| sync.origin == Origin::Client) && behind.next().is_none()
+    }
+
+    /// The server has refused the batch at the head, which will be sent again: its end is not for the client.
+    pub fn set_aside(&mut self) {
+        let mut aside = Vec::new();
+        self.error(&mut |entry| aside.push(entry));
+        aside.reverse();
+        self.aside = aside;
+        if let Some(end) = self.queue.front_mut() {
+            end.origin = Origin::Injected;
+        }
+    }
+
+    /// The requests of the batch that was [set aside](Progress::set_aside), without its end.
+    pub fn take_aside(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.aside)
     }
 
     /// True when the server may be handed to another client.

@@ -21,14 +21,19 @@ pub fn is_settable(name: &str) -> bool {
     !READ_ONLY.iter().any(|fixed| name.eq_ignore_ascii_case(fixed))
 }
 
-/// The parameters a server reported at its login: the pool's defaults.
+/// What a server said at its login.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Reported(pub Vec<(Box<str>, Box<[u8]>)>);
+pub struct Reported {
+    /// Parameters, by name: the pool's defaults.
+    pub values: Vec<(Box<str>, Box<[u8]>)>,
+    /// NoticeResponse messages.
+    pub notices: Vec<Box<[u8]>>,
+}
 
 impl Reported {
     /// The value of a parameter, by name in any case.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0
+        self.values
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_ref())

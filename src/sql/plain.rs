@@ -86,7 +86,10 @@ fn matters(before: &[u8], sql: &[u8]) -> bool {
         }
         _ => {
             let length = name.iter().rev().take_while(|&&byte| is_word(byte)).count();
-            !traits_of(name.get(name.len() - length..).unwrap_or_default()).is_empty()
+            let word = name.get(name.len() - length..).unwrap_or_default();
+            // A text in dollar quotes or a number may end right in front of the name.
+            let glued = word.first().is_some_and(u8::is_ascii_digit) || word.contains(&b'$');
+            glued || !traits_of(word).is_empty()
         }
     }
 }

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn verdict(sql: &str) -> Verdict {
@@ -297,4 +299,75 @@ fn databases_that_must_be_out_of_use_are_named() {
     assert_eq!(action("create database b with owner x template = a"), made(Some("a")));
     assert_eq!(action("create database b template 'A'"), made(Some("A")));
     assert_eq!(action("drop table t"), Action::Drop);
+}
+
+/// Pieces that, put together at random, make what a reader may misread.
+const SOUP: [&str; 44] = [
+    "select",
+    "set",
+    "set_config",
+    "(",
+    ")",
+    "'a'",
+    "'",
+    "\"",
+    "$$",
+    "$a$",
+    ";",
+    ",",
+    " ",
+    "\n",
+    "--",
+    "/*",
+    "*/",
+    "e'",
+    "U&\"",
+    "pg_advisory_lock",
+    "nextval",
+    "\"setval\"",
+    ".",
+    "::",
+    "$1",
+    "1",
+    "temp",
+    "into",
+    "pg_temp",
+    "rollback",
+    "to",
+    "begin",
+    "commit",
+    "with",
+    "update",
+    "\\",
+    "-",
+    "/",
+    "=",
+    "a",
+    "\u{e9}",
+    "insert into t values",
+    "false",
+    "U&'",
+];
+
+proptest! {
+    #[test]
+    fn the_quick_look_overlooks_nothing(words in proptest::collection::vec(0..SOUP.len(), 0..12)) {
+        let sql: String = words.iter().map(|&word| SOUP[word]).collect();
+        let verdict = verdict(&sql);
+        if is_plain(sql.as_bytes()) && !verdict.traits().has(Traits::UNSURE) {
+            prop_assert!(verdict.pieces.len() <= 1, "{}: {:?}", sql, verdict);
+            for piece in &verdict.pieces {
+                prop_assert!(piece.traits.is_empty() && piece.calls.is_empty(), "{}: {:?}", sql, piece);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_it_is_it_is_read_to_its_end(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+        for encoding in [Encoding::Plain, Encoding::Pairs, Encoding::ShiftJis, Encoding::Gb18030] {
+            for conforming in [true, false] {
+                let _ = read(&bytes, Quoting { conforming, encoding });
+            }
+        }
+    }
 }

@@ -32,6 +32,15 @@ async fn pool_size_is_filled_and_never_exceeded() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_told_goodbye_keeps_its_place_until_it_has_gone() {
+    let settings = "pool_size = 3\nserver_lifetime = \"20ms\"";
+    let stage = Stage::new("limit_goodbye", settings);
+    let mut eye = stage.eye().await;
+    let most = eye.most_until(crowd(&stage.pgusher, &stage.database, "postgres", 12, 50)).await;
+    assert_eq!(most, 3);
+}
+
+#[tokio::test]
 async fn min_pool_size_is_kept_once_the_pool_is_used() {
     let stage = Stage::new(
         "limit_min",

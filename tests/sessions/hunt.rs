@@ -112,7 +112,9 @@ impl Hunter {
         let quoted = value.replace('\'', "''");
         let sql = match (self.rng.u32(..5), name) {
             (0, _) => format!("SELECT set_config('{name}', '{quoted}', false)"),
-            (1, _) => format!("SELECT length(set_config('{name}', '{quoted}', false)) FROM public.t"),
+            (1, _) => {
+                format!("SELECT length(set_config('{name}', '{quoted}', false)) FROM public.t")
+            }
             (2, "TimeZone") => format!("SET TIME ZONE '{quoted}'"),
             (_, "search_path" | "DateStyle") => format!("/* a */ SET {name} = {value}"),
             (3, _) => format!("SET SESSION {name} TO '{quoted}' -- ;"),

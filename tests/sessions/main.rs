@@ -3,5 +3,7 @@
 
 mod differ;
 mod frameworks;
+mod heal;
 mod hunt;
+mod reading;
 mod stage;

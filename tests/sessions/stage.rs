@@ -26,6 +26,7 @@ impl Stage {
         for schema in ["one", "two", "three"] {
             cluster.psql_in("app", &format!("set role app; create schema {schema}"));
         }
+        let settings = settings.replace("{server}", &cluster.port().to_string());
         let text = format!(
             "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
              admin_users = [\"admin\"]\nlog_level = \"debug\"\n[databases.app]\nhost = \"127.0.0.1\"\n\
