@@ -2,18 +2,19 @@
 //!
 //! # Bird's eye
 //!
-//! A client logs in on the control runtime and is handed to a worker, a thread with a runtime of its own. There one
-//! task serves it: while it is idle the task holds nothing but its socket; when it sends a request the task takes a
-//! server from the pool, or waits for one in a queue, relays both ways until the transaction is over, and gives the
-//! server back before the last reply is even sent. Clients and servers of one conversation live on one thread; what
-//! threads share is the pool's small schedule, behind a lock.
+//! A client logs in on the control runtime and is handed to a worker, a thread with a runtime of its own. While it
+//! rests it is parked there: it has no task and no buffers, and one descriptor watches the sockets of all who rest. When
+//! it sends a request it is given a task, which takes a server from the pool, or waits for one in a queue, relays both
+//! ways until the transaction is over, and gives the server back before the last reply is even sent. A busy client keeps
+//! its task. Clients and servers of one conversation live on one thread; what threads share is the pool's small
+//! schedule, behind a lock.
 //!
 //! # The road of a byte, and the rooms along it
 //!
 //! | room | its one idea |
 //! |---|---|
 //! | [`net`] | sockets, listeners, buffers that are borrowed while bytes are pending, deadlines from one tick |
-//! | [`client`] | handshake → login → a client's life: idle, wants a server, holds one |
+//! | [`client`] | handshake → login → a client's life: idle, wants a server, holds one; parked while it rests |
 //! | [`pool`] | who gets which server next ([`pool::core`], pure), leases, dialling, shared limits, the keeper |
 //! | [`server`] | one connection to PostgreSQL: its login, what is outstanding on it ([`server::progress`], pure), bringing it to rest |
 //! | [`relay`] | whole runs of messages both ways, names of prepared statements |

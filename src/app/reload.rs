@@ -100,17 +100,20 @@ pub(super) async fn reload_and_log(process: &Process) {
     }
 }
 
-/// Reloads when a file of the configuration changes and `reload_on_change` is set.
-pub(super) async fn watch_files(process: Arc<Process>) {
+/// Reloads when a file of the configuration changes and `reload_on_change` is set. What counts as a change begins with
+/// this call, not with the first poll of what it returns.
+pub(super) fn watch_files(process: Arc<Process>) -> impl Future<Output = ()> {
     let mut seen = stamps(&process);
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let now = stamps(&process);
-        if now != seen && process.gate.config().process.reload_on_change {
-            tracing::info!("configuration files changed");
-            reload_and_log(&process).await;
+    async move {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = stamps(&process);
+            if now != seen && process.gate.config().process.reload_on_change {
+                tracing::info!("configuration files changed");
+                reload_and_log(&process).await;
+            }
+            seen = now;
         }
-        seen = now;
     }
 }
 

@@ -1,13 +1,15 @@
 //! How a client's connection ends.
 
 use std::fmt;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::serve::Client;
 use crate::net::{Buffer, Stream};
 use crate::wire::ErrorFields;
 
 /// How long a client that was told goodbye may take to hear it.
-pub(super) const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Why a client left.
 #[derive(Clone, Debug)]
@@ -45,6 +47,42 @@ impl fmt::Display for Goodbye {
             Goodbye::Failed(kind) => write!(f, "client connection failed: {kind}"),
             Goodbye::Told(fields) => write!(f, "{} {}", fields.code, fields.message),
             Goodbye::ByServer => f.write_str("the server ended the session"),
+        }
+    }
+}
+
+impl Client {
+    /// Says goodbye, if there is something to say and somebody to hear it.
+    pub(super) async fn part(mut self, goodbye: Goodbye) {
+        match goodbye {
+            Goodbye::Terminated | Goodbye::Closed | Goodbye::Failed(_) => return,
+            Goodbye::Told(fields) => {
+                self.pool.errors.from_pgusher(&fields.code);
+                if self.relay.can_speak() {
+                    self.say_error(&fields);
+                }
+            }
+            Goodbye::ByServer => {}
+        }
+        self.deadline.arm(Some(LINGER));
+        let flushed = std::future::poll_fn(|cx| self.poll_last_words(cx)).await;
+        if flushed {
+            linger(self.stream).await;
+        }
+    }
+
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            if self.deadline.is_over() {
+                return Poll::Ready(false);
+            }
+            let mut side = self.worker.side(&mut self.stream);
+            match self.relay.poll_flush(cx, &mut side) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => return Poll::Ready(true),
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+                Poll::Pending => return Poll::Pending,
+            }
         }
     }
 }

@@ -25,19 +25,19 @@ impl MakeWay for Pool {
 }
 
 /// A server that the client's cancel key is aimed at. The aim is taken off before the server goes back.
-struct Held<'a> {
-    target: &'a Target,
+struct Held {
+    target: Arc<Target>,
     lease: Lease,
 }
 
-impl<'a> Held<'a> {
-    fn new(target: &'a Target, lease: Lease) -> Self {
+impl Held {
+    fn new(target: &Arc<Target>, lease: Lease) -> Self {
         target.aim_at_server(&lease.backend);
-        Held { target, lease }
+        Held { target: Arc::clone(target), lease }
     }
 }
 
-impl Deref for Held<'_> {
+impl Deref for Held {
     type Target = Lease;
 
     fn deref(&self) -> &Lease {
@@ -45,13 +45,13 @@ impl Deref for Held<'_> {
     }
 }
 
-impl DerefMut for Held<'_> {
+impl DerefMut for Held {
     fn deref_mut(&mut self) -> &mut Lease {
         &mut self.lease
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Held {
     fn drop(&mut self) {
         self.target.aim_at_nothing();
     }
@@ -94,10 +94,10 @@ enum End {
 
 impl Client {
     /// Relays until the server is not needed any more.
-    pub(super) async fn hold(&mut self, lease: Lease) -> Result<(), Goodbye> {
+    #[allow(clippy::manual_async_fn, reason = "an async fn would have room for the lease twice")]
+    pub(super) fn hold(&mut self, lease: Lease) -> impl Future<Output = Result<(), Goodbye>> {
         let since = lease.since;
-        let key = Arc::clone(&self.key.target);
-        let mut held = Held::new(&key, lease);
+        let mut held = Held::new(&self.key.target, lease);
         self.note_active(&held);
         let mut watch = Watch {
             clock: Clock { requests_since: Some(since), idle_since: None },
@@ -110,12 +110,14 @@ impl Client {
         if self.settings.pool_mode == PoolMode::Session {
             held.needs_reset = true;
         }
-        let mut restored = false;
-        let end =
-            std::future::poll_fn(|cx| self.poll_hold(cx, &mut held, &mut watch, &mut restored))
-                .await;
-        self.disarm();
-        self.end_hold(held, watch, end)
+        async move {
+            let mut restored = false;
+            let end =
+                std::future::poll_fn(|cx| self.poll_hold(cx, &mut held, &mut watch, &mut restored))
+                    .await;
+            self.disarm();
+            self.end_hold(held, watch, end)
+        }
     }
 
     fn note_active(&self, lease: &Lease) {
@@ -128,7 +130,7 @@ impl Client {
     fn poll_hold(
         &mut self,
         cx: &mut Context<'_>,
-        held: &mut Held<'_>,
+        held: &mut Held,
         watch: &mut Watch,
         restored: &mut bool,
     ) -> Poll<End> {
@@ -176,7 +178,7 @@ impl Client {
     }
 
     /// Timeouts and orders, while nothing moves.
-    fn check_hold(&mut self, held: &Held<'_>, watch: &mut Watch) -> Poll<End> {
+    fn check_hold(&mut self, held: &Held, watch: &mut Watch) -> Poll<End> {
         let phase = phase(held, watch);
         let idle = phase == Phase::Idle;
         if let Some(goodbye) = self.ordered(idle) {
@@ -243,7 +245,7 @@ impl Client {
     }
 
     /// `query_timeout`: the server itself ends the query, so the client stays.
-    fn ask_to_cancel(&mut self, held: &Held<'_>, watch: &mut Watch) {
+    fn ask_to_cancel(&mut self, held: &Held, watch: &mut Watch) {
         watch.cancelled = watch.clock.requests_since;
         self.enter_phase(Phase::Cancelling, watch);
         if self.relay.can_speak() {
@@ -257,7 +259,7 @@ impl Client {
     }
 
     /// Lets the server go, and says what becomes of the client.
-    fn end_hold(&mut self, mut held: Held<'_>, watch: Watch, end: End) -> Result<(), Goodbye> {
+    fn end_hold(&mut self, mut held: Held, watch: Watch, end: End) -> Result<(), Goodbye> {
         held.calm();
         if self.relay.is_mid_request() {
             // The server waits for the rest of a message that will not come.
@@ -296,7 +298,7 @@ impl Client {
         result.map(drop)
     }
 
-    fn judge(held: &mut Held<'_>, outcome: Outcome) -> Result<Instant, Goodbye> {
+    fn judge(held: &mut Held, outcome: Outcome) -> Result<Instant, Goodbye> {
         Err(match outcome {
             Outcome::Settled(now) => return Ok(now),
             Outcome::ClientLeft => Goodbye::Terminated,
@@ -326,7 +328,7 @@ impl Client {
 /// How long a server may take to react to a cancel request.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
 
-fn phase(held: &Held<'_>, watch: &Watch) -> Phase {
+fn phase(held: &Held, watch: &Watch) -> Phase {
     let progress = &held.progress;
     if !progress.waits_for_client() {
         let cancelling = watch.cancelled.is_some() && watch.cancelled == watch.clock.requests_since;

@@ -1,10 +1,12 @@
 //! How many clients there are: over all, by database, by user. A limit is never exceeded, not for a moment.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
+use crate::pool::Pool;
 use crate::types::Name;
 
 /// Counts of clients.
@@ -64,6 +66,48 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A client among those of its worker. Dropping it takes it off.
+#[derive(Debug)]
+pub(super) struct Present(Arc<AtomicUsize>);
+
+impl Present {
+    /// For a client that has been counted.
+    pub(super) fn counted(count: &Arc<AtomicUsize>) -> Self {
+        Present(Arc::clone(count))
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A client's pool, which counts it. Dropping it counts it off.
+#[derive(Debug)]
+pub(super) struct Guest(Arc<Pool>);
+
+impl Guest {
+    pub(super) fn new(pool: Arc<Pool>) -> Self {
+        pool.clients.fetch_add(1, Ordering::Relaxed);
+        Guest(pool)
+    }
+}
+
+impl Deref for Guest {
+    type Target = Arc<Pool>;
+
+    fn deref(&self) -> &Arc<Pool> {
+        &self.0
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.0.clients.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -12,7 +12,7 @@ use super::replies;
 use super::request::Request;
 use crate::cancel::{Issued, LONG_KEY, SHORT_KEY};
 use crate::config::{Config, Database};
-use crate::net::{Buffer, Stream};
+use crate::net::{Buffer, Stream, Suspended};
 use crate::pool::{Pool, Welcome, WelcomeError};
 use crate::session::VirtualSession;
 use crate::session::params::ParamSet;
@@ -36,7 +36,7 @@ pub enum Entry {
 /// An admitted client on its way to a worker.
 #[derive(Debug)]
 pub struct Admitted {
-    pub(super) stream: Stream,
+    pub(super) socket: Suspended,
     pub(super) buffer: Buffer,
     pub(super) session: VirtualSession,
     pub(super) pool: Arc<Pool>,
@@ -119,7 +119,7 @@ impl Pass {
         Some(match self {
             Pass::Client { session, pool, record, key, counted } => {
                 Entry::Client(Box::new(Admitted {
-                    stream,
+                    socket: stream.suspend(),
                     buffer,
                     session,
                     pool,
@@ -290,7 +290,7 @@ impl Login<'_> {
             id,
             Name::clone(&pool.key.database),
             user,
-            request.application_name,
+            context.records.names.intern(&request.application_name),
             socket,
         );
         let record = context.records.enter(record);

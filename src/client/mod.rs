@@ -1,4 +1,4 @@
-//! Clients: how they come in ([`Gate`]), and how they are served ([`serve`]).
+//! Clients: how they come in ([`Gate`]), how they are served ([`serve`]), and where they rest ([`parking`]).
 
 mod authenticate;
 mod checkout;
@@ -8,7 +8,9 @@ mod handshake;
 mod hold;
 mod identity;
 mod limits;
+mod log;
 mod login;
+mod parking;
 mod refusal;
 pub mod replies;
 mod request;

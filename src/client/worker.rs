@@ -7,11 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::{Builder, Handle, LocalOptions};
 use tokio::sync::mpsc;
 
+use super::limits::Present;
 use super::login::Admitted;
+use super::parking::{self, Lot};
 use super::serve;
 use crate::net::{BufferPool, Deadlines, Nudges, Sends, Stream, TICK};
 use crate::relay::ClientSide;
 use crate::types::WorkerId;
+
+/// Spare memory that was not needed for this long, a second, is given back.
+const TICKS_PER_TRIM: u32 = 20;
 
 /// What a worker lends to its clients' tasks.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub struct Worker {
     pub sends: Arc<Sends>,
     /// Timeouts.
     pub deadlines: Rc<Deadlines>,
+    /// Clients without a task.
+    pub(super) lot: Lot,
     /// Where work goes that is not for this thread.
     pub control: Handle,
     /// Whether a line is logged for clients that come and go.
@@ -89,8 +96,12 @@ pub fn spawn_worker(
     std::thread::Builder::new().name(format!("worker-{}", id.0)).spawn(move || {
         let runtime =
             Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-        match runtime {
-            Ok(runtime) => {
+        let made = runtime.and_then(|runtime| {
+            let lot = runtime.block_on(async { Lot::new() })?;
+            Ok((runtime, lot))
+        });
+        match made {
+            Ok((runtime, lot)) => {
                 let _ = runtime_made.0.send(Ok(()));
                 let worker = Rc::new(Worker {
                     id,
@@ -98,6 +109,7 @@ pub fn spawn_worker(
                     nudges: Nudges::default(),
                     sends: Arc::new(sends),
                     deadlines: Rc::default(),
+                    lot,
                     control,
                     log,
                     clients,
@@ -112,40 +124,36 @@ pub fn spawn_worker(
 }
 
 async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admitted>>) {
-    let deadlines = Rc::clone(&worker.deadlines);
-    let ticking = tokio::task::spawn_local(async move {
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
-            deadlines.tick();
-        }
-    });
+    let ticking = tokio::task::spawn_local(keep_time(Rc::clone(&worker)));
+    let attending = tokio::task::spawn_local(parking::attend(Rc::clone(&worker)));
     let sends = Arc::clone(&worker.sends);
     let nudging = Rc::clone(&worker);
     let nudging = tokio::task::spawn_local(async move { nudging.nudges.run().await });
     let sending = tokio::task::spawn_local(async move { sends.run().await });
     while let Some(client) = arrivals.recv().await {
-        let worker = Rc::clone(&worker);
-        tokio::task::spawn_local(async move {
-            let _present = Present(Rc::clone(&worker));
-            serve::serve(worker, client).await;
-        });
+        let present = Present::counted(&worker.clients);
+        serve::arrive(&worker, *client, present);
     }
     // Clients that are still there keep the thread until they leave.
     while worker.clients.load(Ordering::Relaxed) > 0 {
         tokio::time::sleep(TICK).await;
     }
     ticking.abort();
+    attending.abort();
     nudging.abort();
     sending.abort();
 }
 
-/// A client is counted as long as its task lives.
-struct Present(Rc<Worker>);
-
-impl Drop for Present {
-    fn drop(&mut self) {
-        self.0.clients.fetch_sub(1, Ordering::Relaxed);
+/// Looks at all timeouts at every tick, and gives spare memory back every now and then.
+async fn keep_time(worker: Rc<Worker>) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        for _ in 0..TICKS_PER_TRIM {
+            tick.tick().await;
+            worker.deadlines.tick();
+            worker.lot.tick(worker.deadlines.elapsed());
+        }
+        worker.buffers.trim();
     }
 }

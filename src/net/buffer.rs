@@ -5,25 +5,42 @@ use std::ops::Range;
 
 /// What a buffer starts with: several small transactions, or a piece of a large one.
 pub(super) const SMALL: usize = 16 * 1024;
+/// What suffices for most messages of a login.
+const TINY: usize = 1024;
+/// What suffices for most requests. Thousands may wait in a queue with theirs.
+pub(super) const MODEST: usize = 4 * 1024;
 /// What it grows to when reads keep filling it. Larger ones cost more cache than they save in system calls.
 pub(super) const LARGE: usize = 64 * 1024;
-/// Buffers of either size that a thread keeps for the next borrower.
+/// Buffers of each size that a thread keeps for the next borrower.
 const KEPT: usize = 64;
 
 /// Bytes in flight between two sockets: filled at the end, consumed at the front, edited in between.
 ///
 /// An empty buffer owns no memory once it is [released](Buffer::release).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// How much it borrows first.
+    first: usize,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Buffer::new()
+    }
 }
 
 impl Buffer {
     /// A buffer without memory.
     pub const fn new() -> Self {
-        Buffer { bytes: Vec::new(), start: 0, end: 0 }
+        Buffer { bytes: Vec::new(), start: 0, end: 0, first: SMALL }
+    }
+
+    /// A buffer without memory, for what is mostly short.
+    pub const fn for_requests() -> Self {
+        Buffer { bytes: Vec::new(), start: 0, end: 0, first: MODEST }
     }
 
     /// The bytes that are there.
@@ -63,19 +80,30 @@ impl Buffer {
     /// the memory is too short to be worth a system call.
     pub fn prepare(&mut self, pool: &BufferPool) {
         if self.bytes.is_empty() {
-            self.bytes = pool.take(SMALL);
+            self.bytes = pool.take(self.first);
         }
         if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
             self.compact();
         }
     }
 
-    /// Trades the memory for a large piece; bytes stay.
+    /// Makes room to receive into off the hot path, with memory of its own: a little, and more when that is full.
+    pub(super) fn prepare_alone(&mut self) {
+        if self.start > 0 {
+            self.compact();
+        }
+        if self.end == self.bytes.len() && self.end < SMALL {
+            self.bytes.resize((2 * self.end).clamp(TINY, SMALL), 0);
+        }
+    }
+
+    /// Trades the memory for a larger piece; bytes stay.
     pub fn enlarge(&mut self, pool: &BufferPool) {
-        if self.bytes.len() >= LARGE {
+        let size = if self.bytes.len() < SMALL { SMALL } else { LARGE };
+        if self.bytes.len() >= size {
             return;
         }
-        let mut larger = pool.take(LARGE);
+        let mut larger = pool.take(size);
         let length = self.len();
         if let Some(front) = larger.get_mut(..length) {
             front.copy_from_slice(self.filled());
@@ -149,13 +177,42 @@ impl Buffer {
 /// The spare memory of one thread.
 #[derive(Debug, Default)]
 pub struct BufferPool {
-    small: RefCell<Vec<Vec<u8>>>,
-    large: RefCell<Vec<Vec<u8>>>,
+    modest: RefCell<Shelf>,
+    small: RefCell<Shelf>,
+    large: RefCell<Shelf>,
+}
+
+/// Spare pieces of one size.
+#[derive(Debug, Default)]
+struct Shelf {
+    pieces: Vec<Vec<u8>>,
+    /// The fewest that were here since the last [trim](Shelf::trim): so many nobody needed.
+    fewest: usize,
+}
+
+impl Shelf {
+    fn take(&mut self) -> Option<Vec<u8>> {
+        let piece = self.pieces.pop();
+        self.fewest = self.fewest.min(self.pieces.len());
+        piece
+    }
+
+    fn put(&mut self, piece: Vec<u8>) {
+        if self.pieces.len() < KEPT {
+            self.pieces.push(piece);
+        }
+    }
+
+    fn trim(&mut self) {
+        self.pieces.truncate(self.pieces.len() - self.fewest);
+        self.fewest = self.pieces.len();
+    }
 }
 
 impl BufferPool {
-    fn shelf(&self, size: usize) -> Option<&RefCell<Vec<Vec<u8>>>> {
+    fn shelf(&self, size: usize) -> Option<&RefCell<Shelf>> {
         match size {
+            MODEST => Some(&self.modest),
             SMALL => Some(&self.small),
             LARGE => Some(&self.large),
             _ => None,
@@ -163,17 +220,21 @@ impl BufferPool {
     }
 
     fn take(&self, size: usize) -> Vec<u8> {
-        let kept = self.shelf(size).and_then(|shelf| shelf.borrow_mut().pop());
+        let kept = self.shelf(size).and_then(|shelf| shelf.borrow_mut().take());
         kept.unwrap_or_else(|| vec![0; size])
     }
 
     fn put(&self, bytes: Vec<u8>) {
         if let Some(shelf) = self.shelf(bytes.len()) {
-            let mut shelf = shelf.borrow_mut();
-            if shelf.len() < KEPT {
-                shelf.push(bytes);
-            }
+            shelf.borrow_mut().put(bytes);
         }
+    }
+
+    /// Gives back what was not needed since the last time.
+    pub fn trim(&self) {
+        self.modest.borrow_mut().trim();
+        self.small.borrow_mut().trim();
+        self.large.borrow_mut().trim();
     }
 }
 
@@ -201,7 +262,43 @@ mod tests {
         buffer.consume(3);
         buffer.release(&pool);
         assert_eq!(buffer.capacity(), 0);
-        assert_eq!(pool.small.borrow().len(), 1);
+        assert_eq!(pool.small.borrow().pieces.len(), 1);
+    }
+
+    #[test]
+    fn only_memory_that_is_needed_is_kept() {
+        let pool = BufferPool::default();
+        let spare = || pool.small.borrow().pieces.len();
+        for piece in [pool.take(SMALL), pool.take(SMALL), pool.take(SMALL)] {
+            pool.put(piece);
+        }
+        pool.trim();
+        assert_eq!(spare(), 3, "all of it was in use");
+        let needed = pool.take(SMALL);
+        pool.put(needed);
+        pool.trim();
+        assert_eq!(spare(), 1);
+        pool.trim();
+        assert_eq!(spare(), 0);
+    }
+
+    #[test]
+    fn a_buffer_alone_grows_as_it_fills() {
+        let mut buffer = Buffer::new();
+        for size in [TINY, 2 * TINY, 4 * TINY] {
+            buffer.prepare_alone();
+            assert_eq!(buffer.capacity(), size);
+            let space = buffer.space().len();
+            buffer.fill(space);
+        }
+        buffer.consume(1);
+        buffer.prepare_alone();
+        assert_eq!((buffer.capacity(), buffer.space().len()), (4 * TINY, 1));
+        buffer.reserve(SMALL);
+        let space = buffer.space().len();
+        buffer.fill(space);
+        buffer.prepare_alone();
+        assert_eq!(buffer.capacity(), SMALL, "what asks for more has to say so");
     }
 
     #[test]
@@ -213,6 +310,23 @@ mod tests {
         buffer.consume(1);
         buffer.enlarge(&pool);
         assert_eq!((buffer.filled(), buffer.capacity()), (&b"ello"[..], LARGE));
+    }
+
+    #[test]
+    fn requests_start_modestly_and_grow_in_steps() {
+        let pool = BufferPool::default();
+        let mut buffer = Buffer::for_requests();
+        buffer.prepare(&pool);
+        for larger in [SMALL, LARGE, LARGE] {
+            let space = buffer.space().len();
+            buffer.fill(space);
+            buffer.enlarge(&pool);
+            assert_eq!(buffer.capacity(), larger);
+        }
+        buffer.consume(buffer.len());
+        buffer.release(&pool);
+        buffer.prepare(&pool);
+        assert_eq!(buffer.capacity(), MODEST);
     }
 
     proptest! {

@@ -47,6 +47,11 @@ impl Deadlines {
         self.tick_at(Instant::now());
     }
 
+    /// The clock at the last tick, since the deadlines were made.
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.now.get())
+    }
+
     fn tick_at(&self, now: Instant) {
         let now = millis(now.saturating_duration_since(self.start));
         self.now.set(now);

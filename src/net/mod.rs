@@ -12,6 +12,7 @@ mod sends;
 mod sends_tests;
 mod stream;
 mod tls_facts;
+mod watchlist;
 
 pub use buffer::{Buffer, BufferPool};
 pub use deadline::{Deadline, Deadlines, TICK};
@@ -19,5 +20,6 @@ pub use dial::connect;
 pub use listen::{Listener, Peer, bind_all};
 pub use nudge::Nudges;
 pub use sends::Sends;
-pub use stream::Stream;
+pub use stream::{Stream, Suspended};
 pub use tls_facts::{ClientCertificate, TlsFacts};
+pub use watchlist::Watchlist;

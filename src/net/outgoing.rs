@@ -41,6 +41,12 @@ impl Outgoing {
         }
     }
 
+    /// True when nothing is planned that has not been submitted.
+    pub(super) fn has_submitted(&self) -> bool {
+        self.planned_in == 0
+            || self.sends.as_ref().is_none_or(|sends| !sends.is_turn(self.planned_in))
+    }
+
     /// Has everything planned submitted.
     pub(super) fn settle(&mut self) {
         if let Some(sends) = &self.sends

@@ -120,6 +120,11 @@ impl Sends {
         Some(batch.turn)
     }
 
+    /// True while this is the current turn.
+    pub(super) fn is_turn(&self, turn: u32) -> bool {
+        self.batch.lock().turn == turn
+    }
+
     /// Submits now if `planned_in` is the current turn.
     pub(super) fn settle(&self, planned_in: u32) {
         let mut batch = self.batch.lock();

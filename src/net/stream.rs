@@ -1,7 +1,7 @@
 //! A connected socket, polled by the one task that owns it.
 
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -49,6 +49,24 @@ impl Stream {
         let socket = io.into_inner();
         let out = Outgoing::with(sends, socket.as_raw_fd(), rest);
         Ok(Stream { out, io: register(socket)?, primed: false })
+    }
+
+    /// True when the end of the turn has come for all that was planned to be sent.
+    pub fn has_submitted(&self) -> bool {
+        self.out.has_submitted()
+    }
+
+    /// True when nothing but the socket itself would tell that there is something to be done: no bytes are held back
+    /// in either direction.
+    pub fn can_suspend(&mut self) -> bool {
+        self.has_submitted() && self.is_sent()
+    }
+
+    /// Takes the socket off its runtime, until [`Suspended::resume`]. Only when it [can be](Stream::can_suspend).
+    pub fn suspend(self) -> Suspended {
+        let Stream { out, io, .. } = self;
+        drop(out);
+        Suspended { socket: io.into_inner() }
     }
 
     /// The socket, to ask it for addresses.
@@ -204,7 +222,15 @@ impl Stream {
     /// # Errors
     /// The socket's.
     pub async fn recv(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
-        std::future::poll_fn(|cx| self.poll_recv(cx, buffer, &BufferPool::default())).await
+        std::future::poll_fn(|cx| {
+            if !self.primed {
+                // Whoever waits needs no memory.
+                drop(ready!(self.io.poll_read_ready(cx))?);
+            }
+            buffer.prepare_alone();
+            self.poll_recv(cx, buffer, &BufferPool::default())
+        })
+        .await
     }
 
     /// Sends all of `bytes`, with nobody else's.
@@ -241,11 +267,41 @@ impl Stream {
     }
 }
 
+/// A connection that no runtime watches.
+#[derive(Debug)]
+pub struct Suspended {
+    socket: Socket,
+}
+
+impl Suspended {
+    /// Registers the connection with the current runtime, and its sends with those of the current thread. What arrived
+    /// meanwhile is seen by the first receive.
+    ///
+    /// # Errors
+    /// When the registration fails; the socket is closed then.
+    pub fn resume(self, sends: Option<&Arc<Sends>>) -> io::Result<Stream> {
+        let out = Outgoing::with(sends, self.socket.as_raw_fd(), None);
+        Ok(Stream { out, io: register(self.socket)?, primed: true })
+    }
+}
+
+impl AsFd for Suspended {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// What owns its descriptor and neither closes nor replaces it before it is dropped.
+pub(super) trait Owner: AsRawFd {}
+
+impl Owner for Socket {}
+impl Owner for OwnedFd {}
+
 #[allow(unsafe_code, reason = "tokio cannot check that a descriptor stays open; see below")]
-fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
-    // SAFETY: `AsyncFd` owns the socket until `into_inner`, and nothing here takes or replaces its descriptor, so it
-    // is valid and open for as long as it is registered.
-    Ok(unsafe { AsyncFd::register(socket) }?)
+pub(super) fn register<T: Owner>(owner: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: `AsyncFd` keeps the owner until `into_inner`, and an `Owner`'s descriptor is valid and open, and the
+    // same, for as long as the owner is there.
+    Ok(unsafe { AsyncFd::register(owner) }?)
 }
 
 #[allow(unsafe_code, reason = "SO_RCVLOWAT has no safe wrapper; see below")]
@@ -299,6 +355,19 @@ mod tests {
         assert_eq!(ours.recv(&mut buffer).await.expect("recv"), 5);
         drop(theirs);
         std::future::poll_fn(|cx| ours.poll_peer_closed(cx)).await.expect("closed");
+    }
+
+    #[tokio::test]
+    async fn what_arrives_while_suspended_is_read() {
+        let (mut ours, mut theirs) = pair();
+        assert!(ours.can_suspend());
+        let suspended = ours.suspend();
+        theirs.write_all(b"meanwhile").expect("write");
+        let mut ours = suspended.resume(None).expect("resume");
+        let mut buffer = Buffer::new();
+        assert_eq!(ours.recv(&mut buffer).await.expect("recv"), 9);
+        theirs.write_all(b"later").expect("write");
+        assert_eq!(ours.recv(&mut buffer).await.expect("recv"), 5);
     }
 
     #[tokio::test]

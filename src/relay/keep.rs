@@ -226,6 +226,9 @@ impl Conversation<'_> {
             && let Some(listening) = &mut self.session.listening
         {
             listening.end_transaction();
+            if listening.channels.is_empty() {
+                self.session.listening = None;
+            }
         }
     }
 

@@ -345,6 +345,11 @@ impl Relay {
         self.replies.release(pool);
     }
 
+    /// True when nothing is under way: a relay made anew would go on in the same way.
+    pub fn is_blank(&self) -> bool {
+        !self.refusing && self.requests.is_blank() && self.replies.is_blank()
+    }
+
     /// True when the client's last words have all been sent.
     pub fn is_flushed(&self) -> bool {
         self.replies.ready == 0

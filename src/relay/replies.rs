@@ -65,6 +65,11 @@ impl Replies {
         self.passing == 0 && self.unseen().is_empty()
     }
 
+    /// True when there are no bytes, and none are expected that belong to what was there.
+    pub(super) fn is_blank(&self) -> bool {
+        self.buffer.is_empty() && self.passing == 0
+    }
+
     /// Drops `count` bytes that were sent.
     pub(super) fn sent(&mut self, count: usize) {
         self.buffer.consume(count);

@@ -39,7 +39,7 @@ pub enum RequestError {
 }
 
 /// The client's bytes: those ready to be sent, then those not yet looked at.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Requests {
     pub(super) buffer: Buffer,
     /// Bytes that are ready to be sent, behind those that are kept.
@@ -74,6 +74,25 @@ pub(super) enum Look {
     More,
 }
 
+impl Default for Requests {
+    fn default() -> Self {
+        Requests {
+            buffer: Buffer::for_requests(),
+            ready: 0,
+            keep: Keep::default(),
+            passing: 0,
+            dropping: 0,
+            long: false,
+            suspect: false,
+            postponed: false,
+            leaving: false,
+            barrier: false,
+            changing: false,
+            last_bound: None,
+        }
+    }
+}
+
 impl Requests {
     /// True when no message is half sent.
     pub(super) fn at_boundary(&self) -> bool {
@@ -93,6 +112,11 @@ impl Requests {
     /// Bytes that are ready to be sent.
     pub(super) fn outgoing(&self) -> &[u8] {
         self.buffer.filled().get(self.keep.sent()..self.front()).unwrap_or_default()
+    }
+
+    /// True when there are no bytes, and none are expected that belong to what was there.
+    pub(super) fn is_blank(&self) -> bool {
+        self.buffer.is_empty() && self.at_boundary() && self.dropping == 0 && !self.leaving
     }
 
     /// Bytes that nobody has looked at.

@@ -114,12 +114,6 @@ impl Listening {
         self.channels.end();
         self.listener.settle(self.channels.listening());
     }
-
-    /// UNLISTEN *, answered without a server.
-    pub fn clear(&mut self) {
-        self.channels = Channels::default();
-        self.listener.settle(self.channels.listening());
-    }
 }
 
 #[cfg(test)]

@@ -128,9 +128,7 @@ impl VirtualSession {
 
     /// UNLISTEN *.
     pub fn unlisten_all(&mut self) {
-        if let Some(listening) = &mut self.listening {
-            listening.clear();
-        }
+        self.listening = None;
     }
 
     /// Takes note that the server is let go: what tied the client to it is gone.

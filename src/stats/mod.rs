@@ -8,6 +8,7 @@ mod cells;
 mod counter;
 mod errors;
 mod histogram;
+mod names;
 mod pins;
 mod records;
 mod snapshot;
@@ -18,6 +19,7 @@ pub use cells::{PoolCells, PoolStats, WaitOutcome};
 pub use counter::Counter;
 pub use errors::ErrorCounts;
 pub use histogram::{Buckets, Histogram, HistogramTotal};
+pub use names::Names;
 pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
 pub use records::{
     ClientRecord, ClientState, Entered, IdSource, Records, ServerRecord, ServerState,

@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use socket2::Socket;
 
-use super::{AuditTable, PinBook};
+use super::{AuditTable, Names, PinBook};
 use crate::control::Control;
 use crate::types::{Name, ServerAddress};
 
@@ -273,6 +273,8 @@ pub struct Records {
     pub pins: PinBook,
     /// What would break under a plain transaction pooler.
     pub audit: AuditTable,
+    /// Names of applications: many clients share few.
+    pub names: Names,
     clients: DashMap<u64, Arc<ClientRecord>, ahash::RandomState>,
 }
 
@@ -314,6 +316,13 @@ pub struct Entered {
     pub client: Arc<ClientRecord>,
     /// Where it is entered.
     pub records: Arc<Records>,
+}
+
+impl Entered {
+    /// The one object for the name of an application.
+    pub fn intern(&self, name: &str) -> Name {
+        self.records.names.intern(name)
+    }
 }
 
 impl Drop for Entered {

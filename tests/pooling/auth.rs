@@ -83,6 +83,7 @@ async fn a_scram_entry_serves_both_sides() {
         // A server made later, long after the login, is logged in to by the same proof.
         cluster
             .psql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'alice'");
+        pgusher.wait_log("idle server lost", LIMIT);
         assert_eq!(whoami(&pgusher, "alice", PASSWORD).await, "alice");
     }
 }

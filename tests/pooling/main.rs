@@ -9,6 +9,7 @@ mod limits;
 mod listening;
 mod load;
 mod modes;
+mod parking;
 mod queue;
 mod reload;
 mod servers;

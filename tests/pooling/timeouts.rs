@@ -42,8 +42,8 @@ async fn an_idle_client_is_sent_away() {
     }
     client.query("begin").await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(client.query("commit").await.tags, ["COMMIT"], "not within a transaction");
     let since = Instant::now();
+    assert_eq!(client.query("commit").await.tags, ["COMMIT"], "not within a transaction");
     let error = sent_away(&mut client, since).await;
     assert_eq!(error.code(), "57P05");
     assert!(error.message().contains("client_idle_timeout"), "{error:?}");
@@ -54,8 +54,9 @@ async fn an_idle_client_in_session_mode_is_sent_away_too() {
     let settings = "pool_mode = \"session\"\nclient_idle_timeout = \"700ms\"";
     let stage = Stage::new("timeout_idle_session", settings);
     let mut client = stage.client().await;
+    // The clock starts when the server has answered, which is before the client has heard it.
+    let since = Instant::now() + Duration::from_secs(1);
     client.query("select pg_sleep(1)").await;
-    let since = Instant::now();
     assert_eq!(sent_away(&mut client, since).await.code(), "57P05");
 }
 
@@ -123,8 +124,8 @@ async fn an_idle_transaction_is_ended_and_its_server_used_again() {
     client.query("begin").await;
     let pid = backend_pid(&mut client).await;
     client.query("insert into kept values (1)").await;
+    let since = Instant::now() + Duration::from_millis(1200);
     assert!(client.query("select pg_sleep(1.2)").await.error.is_none(), "working is not idling");
-    let since = Instant::now();
     let error = sent_away(&mut client, since).await;
     assert_eq!(error.code(), "25P03");
     assert!(error.message().contains("idle_transaction_timeout"), "{error:?}");
