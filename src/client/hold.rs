@@ -107,7 +107,7 @@ impl Client {
             cancelled: None,
             cancel: None,
         };
-        if self.settings.pool_mode == PoolMode::Session {
+        if self.mode() == PoolMode::Session {
             held.needs_reset = true;
         }
         async move {
@@ -143,11 +143,12 @@ impl Client {
             }
             watch.cancel = None;
         }
+        let mode = self.mode();
         let mut talk = Conversation {
             session: &mut self.session,
             server: held,
-            names: names(&self.settings),
-            release: release(self.settings.pool_mode),
+            names: names(&self.settings, mode),
+            release: release(mode),
             cells: self.pool.stats.of(self.worker.id),
             errors: &self.pool.errors,
             clock: &mut watch.clock,
@@ -349,9 +350,9 @@ fn timed_out(phase: Phase) -> Goodbye {
     })
 }
 
-fn names(settings: &crate::config::PoolSettings) -> Names {
+fn names(settings: &crate::config::PoolSettings, mode: PoolMode) -> Names {
     match settings.max_prepared_statements {
-        limit @ 1.. if settings.pool_mode != PoolMode::Session => Names::Virtual { limit },
+        limit @ 1.. if mode != PoolMode::Session => Names::Virtual { limit },
         _ => Names::Raw,
     }
 }

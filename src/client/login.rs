@@ -16,7 +16,7 @@ use crate::net::{Buffer, Stream, Suspended};
 use crate::pool::{Pool, Welcome, WelcomeError};
 use crate::session::VirtualSession;
 use crate::session::params::ParamSet;
-use crate::stats::{ClientRecord, Entered};
+use crate::stats::{Cause, ClientRecord, Entered};
 use crate::types::Name;
 use crate::wire::backend;
 use crate::wire::startup::{NEWEST_MINOR, Startup};
@@ -294,12 +294,15 @@ impl Login<'_> {
             socket,
         );
         let record = context.records.enter(record);
-        let session = VirtualSession::new(
+        let mut session = VirtualSession::new(
             id,
             params,
             Arc::clone(&context.param_sets),
             Arc::clone(&self.gate.statements),
         );
+        if request.wants_session {
+            session.pin(Cause::Session);
+        }
         Ok(Pass::Client { session, pool, record, key, counted })
     }
 }

@@ -15,6 +15,7 @@ mod refusal;
 pub mod replies;
 mod request;
 mod serve;
+mod session_mode;
 mod worker;
 
 pub use disconnect::Goodbye;

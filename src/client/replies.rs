@@ -121,8 +121,9 @@ pub fn unsharable(refusal: Refusal<'_>) -> ErrorFields {
         }
         Refusal::Discarded(causes) => {
             let message = format!("{} will be discarded with the transaction", list(causes));
-            ErrorFields::new(Severity::Warning, sqlstate::WARNING, message)
-                .detail("It cannot be shared in transaction pooling mode (unsharable_state = \"warn\").")
+            ErrorFields::new(Severity::Warning, sqlstate::WARNING, message).detail(
+                "It cannot be shared in transaction pooling mode (unsharable_state = \"warn\").",
+            )
         }
         Refusal::NoChannel(fields) => fields
             .severity(Severity::Error)
@@ -165,6 +166,23 @@ pub fn bad_login(what: &str) -> ErrorFields {
 /// A start-up parameter that cannot be read.
 pub fn bad_parameter(message: impl Into<String>) -> ErrorFields {
     fatal(sqlstate::INVALID_PARAMETER_VALUE, message)
+}
+
+/// `pgusher.pool_mode` in a start-up packet.
+pub fn bad_pool_mode(value: &str) -> ErrorFields {
+    let message = format!("invalid value for parameter \"pgusher.pool_mode\": \"{value}\"");
+    fatal(sqlstate::INVALID_PARAMETER_VALUE, message)
+        .hint("Available values: session, transaction.")
+}
+
+/// A client that asked for a session of its own gets none.
+pub fn too_many_sessions(limit: usize) -> ErrorFields {
+    fatal(
+        sqlstate::TOO_MANY_CONNECTIONS,
+        "as many clients keep their servers as may (max_pinned)",
+    )
+    .detail(format!("The client asked for a session of its own (pgusher.pool_mode); max_pinned is {limit}."))
+    .hint("SHOW PINS on the console tells who keeps servers, and why. Raise max_pinned or pool_size.")
 }
 
 /// No user in the start-up packet.

@@ -182,6 +182,7 @@ impl Client {
                 Waited::Refused => continue,
                 Waited::Left(goodbye) => return Err(goodbye),
             };
+            self.enter_session(&lease)?;
             self.hold(lease).await?;
         }
     }

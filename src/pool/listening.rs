@@ -17,6 +17,7 @@ use crate::server::{self, Server};
 use crate::session::exchange::{Exchange, Listener};
 use crate::sql::Ident;
 use crate::sqlstate;
+use crate::stats::ExchangeFacts;
 use crate::types::Name;
 use crate::wire::tag::backend as tag;
 use crate::wire::{ErrorFields, FrameError, Severity, backend, frame, frontend};
@@ -47,19 +48,6 @@ pub(super) struct Office {
     is_driven: Mutex<bool>,
     connects: AtomicU64,
     notifications: AtomicU64,
-}
-
-/// An exchange in numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ExchangeFacts {
-    /// The database as clients call it.
-    pub database: Name,
-    /// Channels that somebody listens to.
-    pub channels: usize,
-    /// Connections made so far.
-    pub connects: u64,
-    /// Notifications received so far.
-    pub notifications: u64,
 }
 
 impl Exchanges {

@@ -3,6 +3,7 @@
 //! [`core`] is the pure schedule. [`Pool`] puts it behind a lock and carries its verdicts out; [`Lease`] and
 //! [`Ticket`] are what a client holds, and dropping them is how it lets go.
 
+mod audit;
 mod caps;
 mod census;
 mod clean_up;
@@ -28,7 +29,7 @@ pub use directory::{Connects, PoolKey, Pools, PoolsContext};
 pub use error::{Facts, PoolError};
 pub use keeper::keep;
 pub use lease::Lease;
-pub use listening::{ExchangeFacts, Exchanges};
+pub use listening::Exchanges;
 pub use make_way::Siblings;
 pub use pool::{Checkout, Pool};
 pub use waiting::{Ticket, Waiting};

@@ -217,7 +217,6 @@ impl Conversation<'_> {
 
     /// The server said ReadyForQuery.
     pub(super) fn settle_changes(&mut self) {
-        self.settle_channels();
         if self.session.changes.is_none() && self.session.portals.is_none() {
             return;
         }

@@ -12,11 +12,11 @@ use crate::session::replay::{ask_sql, replay_sql, replay_whole};
 use crate::session::statement::{Statement, sql_of, type_of};
 use crate::sql::{self, Action, Quoting, Value, Verdict};
 use crate::types::TransactionStatus;
-use crate::wire::{ErrorFields, Header};
 use crate::wire::frontend::{
     BindNames, BindValues, execute_portal, put_bind, put_close_statement, put_execute, put_parse,
     put_query, read_query,
 };
+use crate::wire::{ErrorFields, Header};
 
 impl Conversation<'_> {
     /// The session is the server's own: there is nothing to be kept apart.
@@ -185,6 +185,7 @@ impl Requests {
         }
         let message = self.unseen().get(..header.size).unwrap_or_default();
         let sql = read_query(message).unwrap_or_default();
+        talk.server.audit.note(sql);
         let Some(verdict) = sql::judge(sql, || talk.quoting()).map(Arc::new) else {
             self.send_query(header, talk, entry(None));
             return Look::Next;

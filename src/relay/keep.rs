@@ -10,6 +10,7 @@ use crate::server::progress::Purpose;
 use crate::session::channels::Listening;
 use crate::session::exchange::{Listener, Readiness};
 use crate::session::pins::{LASTING, Pinned, causes_of, causes_of_all, sequence_use};
+use crate::session::statement::{Statement, sql_of};
 use crate::sql::{self, Action, Piece, Verdict};
 use crate::stats::{Cause, Causes, ClientRecord, Offence, PinFacts, PoolPins, Records};
 use crate::types::{TransactionStatus, Unsharable};
@@ -92,6 +93,10 @@ impl Conversation<'_> {
     }
 
     fn admit_channel(&mut self, channel: &[u8]) -> Admission {
+        // The next ReadyForQuery has to be this statement's own: it settles what is listened to.
+        if self.server.progress.awaits_ready() {
+            return Admission::Wait;
+        }
         let join = self.keeping.join;
         let new = || Listening { channels: Default::default(), listener: join() };
         let listening = self.session.listening.get_or_insert_with(|| Box::new(new()));
@@ -135,9 +140,7 @@ impl Conversation<'_> {
             self.note_offence(cause.as_str(), sql);
         }
         match self.keeping.policy {
-            Unsharable::Error => {
-                Err(Box::new((self.keeping.words)(Refusal::Unsharable(new))))
-            }
+            Unsharable::Error => Err(Box::new((self.keeping.words)(Refusal::Unsharable(new)))),
             Unsharable::Warn => {
                 self.keeping.pins.warn(new);
                 self.server.needs_reset = true;
@@ -181,6 +184,14 @@ impl Conversation<'_> {
             statement: self.fingerprint(sql).to_string(),
             cause: cause.to_owned(),
         });
+    }
+
+    /// A statement is bound: what it leaves may be looked for.
+    pub(super) fn note_bound(&mut self, statement: Option<&Statement>) {
+        if self.server.audit.is_due {
+            let unnamed = &self.session.unnamed.content[..];
+            self.server.audit.note(sql_of(statement.map_or(unnamed, Statement::content)));
+        }
     }
 
     /// What the client is told about a statement that has just succeeded.
@@ -278,7 +289,10 @@ impl Conversation<'_> {
         pinned.pins.answered(asked, found);
         pinned.show();
         if pinned.pins.is_empty() {
-            tracing::debug!(client = self.keeping.record.id, "client does not keep its server any more");
+            tracing::debug!(
+                client = self.keeping.record.id,
+                "client does not keep its server any more"
+            );
             self.session.pins = None;
         }
     }
@@ -300,9 +314,7 @@ impl Conversation<'_> {
 /// One row with an answer for each cause, in the order of their numbers.
 fn question(asked: Causes) -> String {
     let part = |cause| match cause {
-        Cause::Prepare => {
-            "EXISTS(SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql)"
-        }
+        Cause::Prepare => "EXISTS(SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql)",
         Cause::AdvisoryLock => {
             "EXISTS(SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND \
              pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())"

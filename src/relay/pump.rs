@@ -168,7 +168,12 @@ impl Relay {
             && talk.server.stream.is_sent();
         let progress = &talk.server.progress;
         // Elsewhere a postponed request would be postponed again, for ever.
-        if !whole || !progress.is_quiet() || self.requests.postponed || talk.must_ask() || talk.has_chore() {
+        if !whole
+            || !progress.is_quiet()
+            || self.requests.postponed
+            || talk.must_ask()
+            || talk.has_chore()
+        {
             return Ok(());
         }
         match talk.release {

@@ -277,6 +277,7 @@ fn ready(message: &[u8], talk: &mut Conversation<'_>, now: Instant) -> Result<Ve
     match answered {
         Some(entry) if entry.origin == Origin::Injected => Ok(Verdict::Swallow),
         Some(_) => {
+            talk.settle_channels();
             talk.query_ended(now);
             Ok(Verdict::Forward)
         }

@@ -318,7 +318,9 @@ impl Requests {
 
     fn parse(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
         let limit = match talk.names {
-            Names::Virtual { limit } if header.size <= MAX_UNNAMED && !talk.session.has_private_statements() => {
+            Names::Virtual { limit }
+                if header.size <= MAX_UNNAMED && !talk.session.has_private_statements() =>
+            {
                 limit
             }
             Names::Virtual { .. } => {
@@ -388,6 +390,7 @@ impl Requests {
         let (at, old, mut before) = (names.statement_at, names.statement.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, names.statement, &mut before);
         talk.judge_bind(statement.as_ref(), visible);
+        talk.note_bound(statement.as_deref());
         if statement.is_some() && before.is_empty() && complete {
             self.keep_batch(header, talk);
         }

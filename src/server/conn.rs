@@ -28,6 +28,17 @@ pub struct Audit {
     pub statement: Vec<u8>,
 }
 
+impl Audit {
+    /// Remembers a statement, if this is one whose traces are looked for. Those that end a transaction say nothing.
+    pub fn note(&mut self, sql: &[u8]) {
+        let first = sql.trim_ascii_start().first().map(u8::to_ascii_lowercase);
+        if self.is_due && !matches!(first, Some(b'c' | b'r' | b'b' | b'e') if sql.len() < 12) {
+            self.statement.clear();
+            self.statement.extend_from_slice(sql.get(..1_024).unwrap_or(sql));
+        }
+    }
+}
+
 /// A logged-in connection to PostgreSQL.
 pub struct Server {
     /// The socket; registered with the runtime of `home`.

@@ -11,9 +11,8 @@ pub const CONFIRMABLE: Causes = Causes::of(Cause::Prepare)
     .or(Causes::of(Cause::SessionAuthorization));
 
 /// Causes that DISCARD ALL does not take away: the server is of no use to anybody else.
-pub const LASTING: Causes = Causes::of(Cause::Load)
-    .or(Causes::of(Cause::Seed))
-    .or(Causes::of(Cause::ReplicationOrigin));
+pub const LASTING: Causes =
+    Causes::of(Cause::Load).or(Causes::of(Cause::Seed)).or(Causes::of(Cause::ReplicationOrigin));
 
 /// The ties of one client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -105,6 +105,11 @@ impl VirtualSession {
         self.lasting = self.lasting.or(cause.into());
     }
 
+    /// True when the client asked for a server of its own.
+    pub fn wants_session(&self) -> bool {
+        self.lasting.has(Cause::Session)
+    }
+
     /// True while the client must keep its server.
     pub fn is_pinned(&self) -> bool {
         self.pins.is_some() || !self.lasting.is_empty()
@@ -134,7 +139,7 @@ impl VirtualSession {
     /// Takes note that the server is let go: what tied the client to it is gone.
     pub fn let_go(&mut self) {
         self.pins = None;
-        self.lasting = Causes::NONE;
+        self.lasting = self.lasting.and(Cause::Session.into());
         self.sequences.is_here = false;
     }
 

@@ -1,6 +1,7 @@
 //! What would break under a plain transaction pooler, and what was found left behind: who did it, with what.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -46,6 +47,35 @@ impl AuditTable {
         let mut all: Vec<_> = self.0.lock().iter().map(|(o, &count)| (o.clone(), count)).collect();
         all.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         all
+    }
+}
+
+/// Leaks that audits have found, by kind.
+#[derive(Debug, Default)]
+pub struct LeakCounts {
+    audits: AtomicU64,
+    found: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl LeakCounts {
+    /// There was an audit.
+    pub fn audited(&self) {
+        self.audits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It found something.
+    pub fn count(&self, kind: &'static str) {
+        *self.found.lock().entry(kind).or_default() += 1;
+    }
+
+    /// How many audits there were.
+    pub fn audits(&self) -> u64 {
+        self.audits.load(Ordering::Relaxed)
+    }
+
+    /// What they found.
+    pub fn all(&self) -> Vec<(&'static str, u64)> {
+        self.found.lock().iter().map(|(kind, count)| (*kind, *count)).collect()
     }
 }
 

@@ -14,7 +14,7 @@ mod records;
 mod snapshot;
 mod totals;
 
-pub use audit::{AuditTable, Offence};
+pub use audit::{AuditTable, LeakCounts, Offence};
 pub use cells::{PoolCells, PoolStats, WaitOutcome};
 pub use counter::Counter;
 pub use errors::ErrorCounts;
@@ -25,7 +25,7 @@ pub use records::{
     ClientRecord, ClientState, Entered, IdSource, Records, ServerRecord, ServerState,
 };
 pub use snapshot::{
-    ClientsByState, DatabaseFacts, PoolFacts, ProcessFacts, ReloadFacts, ServersByState, Snapshot,
-    UserFacts,
+    ClientsByState, DatabaseFacts, ExchangeFacts, PinsByCause, PoolFacts, ProcessFacts,
+    ReloadFacts, ServersByState, Snapshot, UserFacts,
 };
 pub use totals::{Total, Totals};

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::Records;
+use super::{PinsByCause, Records};
 
 /// Why a client keeps its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,18 +162,29 @@ impl PoolPins {
     }
 
     /// Pins begun, by cause.
-    pub fn begun(&self, cause: Cause) -> u64 {
+    fn begun(&self, cause: Cause) -> u64 {
         self.begun.get(cause as usize).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     /// Time pinned, by cause, in microseconds; of pins that are over.
-    pub fn micros(&self, cause: Cause) -> u64 {
+    fn micros(&self, cause: Cause) -> u64 {
         self.micros.get(cause as usize).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     /// Statements let through with a warning, by cause.
-    pub fn warned(&self, cause: Cause) -> u64 {
+    fn warned(&self, cause: Cause) -> u64 {
         self.warned.get(cause as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// All of that by cause.
+    pub fn by_cause(&self) -> Vec<PinsByCause> {
+        let facts = |cause: Cause| PinsByCause {
+            cause: cause.as_str(),
+            begun: self.begun(cause),
+            micros: self.micros(cause),
+            warned: self.warned(cause),
+        };
+        Cause::ALL.map(facts).to_vec()
     }
 
     /// Lets statements through.
