@@ -97,7 +97,7 @@ pool_settings! {
         "What becomes of statements whose effect on the session cannot be shared: pin, error or warn.";
     max_pinned: Share = "100%",
         "Clients of a pool that may keep their servers: a number, or a percentage of the pool's size.";
-    listen_buffer: Bytes = "1MiB",
+    listen_buffer: Bytes = "16MiB",
         "Notifications kept for a client that does not read them; one with more is disconnected.";
     audit_sample: Count<0> = "1000",
         "One in so many transactions is followed by a look at what it left on its server; 0 never looks.";

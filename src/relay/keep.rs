@@ -11,7 +11,7 @@ use crate::session::channels::Listening;
 use crate::session::exchange::{Listener, Readiness};
 use crate::session::pins::{LASTING, Pinned, causes_of, causes_of_all, sequence_use};
 use crate::session::statement::{Statement, sql_of};
-use crate::sql::{self, Action, Piece, Verdict};
+use crate::sql::{self, Action, Piece, Traits, Verdict};
 use crate::stats::{Cause, Causes, ClientRecord, Offence, PinFacts, PoolPins, Records};
 use crate::types::{TransactionStatus, Unsharable};
 use crate::wire::ErrorFields;
@@ -207,12 +207,8 @@ impl Conversation<'_> {
 
     /// A statement has succeeded: `piece` is the statement, where it concerns the session.
     pub(super) fn note_completed(&mut self, tag: &[u8], piece: Option<&Piece>) {
-        if self.session.sequences.is_used && tag.starts_with(b"INSERT") {
-            self.session.sequences.is_here = true;
-            let _ = self.tie(Cause::Sequence.into(), b"insert");
-            if let Some(pinned) = &mut self.session.pins {
-                pinned.pins.hold(Cause::Sequence.into());
-            }
+        if self.session.sequences.is_used {
+            self.note_sequences(tag, piece);
         }
         if let (Some(pinned), Some(piece)) = (&mut self.session.pins, piece) {
             pinned.pins.completed(piece);
@@ -228,6 +224,20 @@ impl Conversation<'_> {
             (b"ROLLBACK", _) => listening.channels.roll_back(),
             (_, Some(action)) => listening.channels.completed(action),
             _ => {}
+        }
+    }
+
+    /// A client that uses what `nextval` leaves keeps the server that has it. An INSERT may have called it unseen.
+    fn note_sequences(&mut self, tag: &[u8], piece: Option<&Piece>) {
+        let calls = piece.is_some_and(|piece| piece.traits.has(Traits::NEXTVAL | Traits::SETVAL));
+        if !calls && !tag.starts_with(b"INSERT") {
+            return;
+        }
+        self.session.sequences.is_here = true;
+        // Where it may not be kept, the next transaction gets PostgreSQL's own error.
+        let _ = self.tie(Cause::Sequence.into(), b"");
+        if let Some(pinned) = &mut self.session.pins {
+            pinned.pins.hold(Cause::Sequence.into());
         }
     }
 

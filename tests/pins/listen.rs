@@ -90,11 +90,17 @@ async fn transactions_and_savepoints_decide_what_is_listened_to() {
             let mut sender = stage.direct().await;
             sender.query("notify a; notify b; notify c; notify d").await;
             // A channel that is heard for certain, and behind the others.
-            client.query("listen d").await;
-            sender.query("notify d, 'end'").await;
+            client.send(&frontend::query("listen d")).await;
             let mut names = String::new();
             loop {
-                let (channel, payload) = notification(&mut client).await;
+                let message = client.recv().await;
+                if message.tag == b'Z' {
+                    sender.query("notify d, 'end'").await;
+                }
+                if message.tag != b'A' {
+                    continue;
+                }
+                let (channel, payload) = parts(&message.body);
                 if payload == "end" {
                     break;
                 }
