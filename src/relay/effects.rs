@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Conversation, locals};
+use super::Conversation;
+use super::locals::{self, Style};
 use crate::server::progress::Entry;
 use crate::session::changes::Both;
 use crate::session::replay::ROLE;
@@ -68,6 +69,7 @@ impl Conversation<'_> {
                 self.change_user();
                 return reports;
             }
+            Action::Deallocate(Some(name)) => self.deallocated(name),
             Action::Savepoint(name) => {
                 let now = self.both();
                 self.session.changes.get_or_insert_default().save(name, now);
@@ -256,7 +258,8 @@ impl Conversation<'_> {
         self.query_ended(Instant::now());
         let verdict = entry.verdict.as_deref();
         verdict.map_or_else(Vec::new, |verdict| {
-            locals::answer(verdict, self.session, &self.server.reported, status)
+            let defaults = &self.server.reported;
+            locals::answer(verdict, self.session, defaults, status, Style::Simple)
         })
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::RequestError;
-use super::locals;
+use super::local_batch;
+use super::locals::{self, Style};
 use super::pump::Relay;
 use crate::session::VirtualSession;
 use crate::session::params::Reported;
@@ -68,7 +69,15 @@ impl Relay {
                     };
                     self.replies.say(&answer);
                 }
-                tag::PARSE | tag::BIND | tag::DESCRIBE | tag::EXECUTE | tag::FUNCTION_CALL => {
+                tag::PARSE | tag::BIND => {
+                    let Some(answer) = answer_batch(unseen, session, defaults) else {
+                        return Ok(Wish::Server);
+                    };
+                    self.replies.say(&answer.bytes);
+                    self.requests.drop_message(answer.size);
+                    continue;
+                }
+                tag::DESCRIBE | tag::EXECUTE | tag::FUNCTION_CALL => {
                     return Ok(Wish::Server);
                 }
                 other => return Err(RequestError::UnknownType(other)),
@@ -107,7 +116,25 @@ fn answer_query(
         return None;
     }
     session.forget_unnamed();
-    Some(locals::answer(&verdict, session, &defaults, TransactionStatus::Idle))
+    Some(locals::answer(&verdict, session, &defaults, TransactionStatus::Idle, Style::Simple))
+}
+
+/// The answer to a batch that needs no server; `None` when it needs one.
+fn answer_batch(
+    bytes: &[u8],
+    session: &mut VirtualSession,
+    defaults: &dyn Fn() -> Option<Arc<Reported>>,
+) -> Option<local_batch::Answer> {
+    let looks_like = match bytes {
+        [tag::PARSE, _, _, _, _, 0, sql @ ..] => may_clear(sql),
+        [tag::BIND, ..] => session.portals.is_some(),
+        _ => false,
+    };
+    if !looks_like {
+        return None;
+    }
+    let defaults = defaults()?;
+    local_batch::answer(bytes, session, &defaults)
 }
 
 /// The quickest look of all: true for the first words of what clears a session.

@@ -5,18 +5,15 @@ use std::sync::Arc;
 use super::keep::Admission;
 use super::locals;
 use super::requests::{Look, Requests};
-use super::{Conversation, Release};
+use super::{Conversation, Release, RequestError};
 use crate::server::progress::{Entry, Origin, Purpose, Request};
 use crate::session::MAX_UNNAMED;
 use crate::session::replay::{ask_sql, replay_sql, replay_whole};
 use crate::session::statement::{Statement, sql_of, type_of};
 use crate::sql::{self, Action, Quoting, Value, Verdict};
 use crate::types::TransactionStatus;
-use crate::wire::frontend::{
-    BindNames, BindValues, execute_portal, put_bind, put_close_statement, put_execute, put_parse,
-    put_query, read_query,
-};
-use crate::wire::{ErrorFields, Header};
+use crate::wire::Header;
+use crate::wire::frontend::{BindNames, BindValues, Parse, execute_portal, put_query, read_query};
 
 impl Conversation<'_> {
     /// The session is the server's own: there is nothing to be kept apart.
@@ -51,6 +48,18 @@ impl Conversation<'_> {
         };
         if verdict.is_some() || self.session.portals.is_some() {
             self.session.portals.get_or_insert_default().set_unnamed_statement(verdict);
+        }
+    }
+
+    /// The same for a client whose names are not followed.
+    fn judge_raw(&mut self, parse: Parse<'_>) {
+        if parse.name.is_empty() {
+            self.judge_unnamed(parse.content);
+            if self.session.portals.is_some() {
+                self.session.set_unnamed(parse.content);
+            }
+        } else if sql::judge(sql_of(parse.content), || self.quoting()).is_some() {
+            self.keep_server();
         }
     }
 
@@ -250,68 +259,49 @@ impl Requests {
         self.insert(&bytes);
     }
 
-    /// Discards what sequences have left, in the middle of a batch.
-    fn discard_sequences(&mut self, talk: &mut Conversation<'_>) {
-        let name = b"pgusher discard";
-        let mut bytes = Vec::new();
-        put_parse(&mut bytes, name, b"DISCARD SEQUENCES\0\0\0");
-        put_bind(&mut bytes, name, name);
-        put_execute(&mut bytes, name);
-        put_close_statement(&mut bytes, name);
-        for request in [Request::Parse, Request::Bind, Request::Execute, Request::Close] {
-            talk.server.progress.sent(Entry::new(request, Origin::Injected));
-        }
-        self.insert(&bytes);
-    }
-
-    /// Sends what fails in place of a query, so that the error comes where the query's answer would, and does to a
-    /// transaction what errors do.
-    fn refuse_query(
-        &mut self,
-        header: Header,
-        talk: &mut Conversation<'_>,
-        fields: Box<ErrorFields>,
-    ) {
-        let mut bytes = Vec::new();
-        put_query(&mut bytes, "refused by the pooler");
-        talk.session.forget_unnamed();
-        talk.server.unnamed = 0;
-        let entry = Entry { refusal: Some(fields), ..Entry::client(Request::Query) };
-        self.send_instead(header, talk, entry, &bytes);
-        self.barrier = true;
-    }
-
-    /// The same in place of an Execute.
-    fn refuse_execute(
-        &mut self,
-        header: Header,
-        talk: &mut Conversation<'_>,
-        fields: Box<ErrorFields>,
-    ) {
-        let mut bytes = Vec::new();
-        put_execute(&mut bytes, b"refused by the pooler");
-        let entry = Entry { refusal: Some(fields), ..Entry::client(Request::Execute) };
-        self.send_instead(header, talk, entry, &bytes);
-        self.changing = true;
-    }
-
-    fn send_instead(
-        &mut self,
-        header: Header,
-        talk: &mut Conversation<'_>,
-        entry: Entry,
-        bytes: &[u8],
-    ) {
-        talk.requests_began();
-        talk.server.progress.sent(entry);
-        self.drop_message(header.size);
-        self.insert(bytes);
-    }
-
     fn send_query(&mut self, header: Header, talk: &mut Conversation<'_>, entry: Entry) {
         talk.session.forget_unnamed();
         talk.server.unnamed = 0;
         self.forward(header, talk, entry);
+    }
+
+    /// Parse of a statement whose name is left to the client. What a named one does cannot be followed: where it
+    /// concerns the session the client keeps its server.
+    pub(super) fn parse_raw(
+        &mut self,
+        header: Header,
+        talk: &mut Conversation<'_>,
+    ) -> Result<Look, RequestError> {
+        if !talk.is_private() {
+            if header.size > MAX_UNNAMED {
+                talk.keep_server();
+            } else if self.is_incomplete(header.size) {
+                return Ok(Look::More);
+            } else {
+                let message = self.unseen().get(..header.size).unwrap_or_default();
+                talk.judge_raw(Parse::read(message)?);
+            }
+        }
+        self.forward(header, talk, Entry::client(Request::Parse));
+        Ok(Look::Next)
+    }
+
+    /// Bind of a statement whose name is left to the client.
+    pub(super) fn bind_raw(
+        &mut self,
+        header: Header,
+        talk: &mut Conversation<'_>,
+    ) -> Result<Look, RequestError> {
+        if talk.session.portals.is_some() {
+            if header.size <= MAX_UNNAMED && self.is_incomplete(header.size) {
+                return Ok(Look::More);
+            }
+            let message = self.unseen();
+            talk.judge_bind(None, message.get(..header.size).unwrap_or(message));
+        }
+        talk.cells.binds.add(1);
+        self.forward(header, talk, Entry::client(Request::Bind));
+        Ok(Look::Next)
     }
 
     /// Execute. A batch that changes the session is answered before the next one is looked at.

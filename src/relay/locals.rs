@@ -48,7 +48,7 @@ fn is_local(
 }
 
 /// Carries a statement out, and appends PostgreSQL's answer.
-pub(super) fn carry_out(piece: &Piece, session: &mut VirtualSession, out: &mut Vec<u8>) {
+fn carry_out(piece: &Piece, session: &mut VirtualSession, style: Style, out: &mut Vec<u8>) {
     let tag = match &piece.action {
         Action::Deallocate(None) => {
             session.forget_all_statements();
@@ -89,7 +89,9 @@ pub(super) fn carry_out(piece: &Piece, session: &mut VirtualSession, out: &mut V
             "UNLISTEN"
         }
         _ => {
-            backend::put_void_description(out, "pg_advisory_unlock_all");
+            if style == Style::Simple {
+                put_unlock_description(out);
+            }
             backend::put_data_row(out, [Some(b"")]);
             "SELECT 1"
         }
@@ -122,17 +124,32 @@ pub(super) fn put_reports(out: &mut Vec<u8>, reports: &[Report]) {
     }
 }
 
+/// The columns of `SELECT pg_advisory_unlock_all()`.
+pub(super) fn put_unlock_description(out: &mut Vec<u8>) {
+    backend::put_void_description(out, "pg_advisory_unlock_all");
+}
+
+/// How a statement is executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// By a simple query: rows come with their description.
+    Simple,
+    /// By Execute: a description is asked for.
+    Extended,
+}
+
 /// Answers a query without a server: what it says, and ReadyForQuery.
 pub(super) fn answer(
     verdict: &Verdict,
     session: &mut VirtualSession,
     defaults: &Reported,
     status: TransactionStatus,
+    style: Style,
 ) -> Vec<u8> {
     let mut out = Vec::new();
     let before = Arc::clone(&session.params);
     for piece in &verdict.pieces {
-        carry_out(piece, session, &mut out);
+        carry_out(piece, session, style, &mut out);
     }
     put_reports(&mut out, &reports(&before, &session.params, defaults));
     out.extend_from_slice(&backend::ready(status));

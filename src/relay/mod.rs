@@ -10,9 +10,11 @@ mod heal;
 mod idle;
 mod judge;
 mod keep;
+mod local_batch;
 mod locals;
 mod prepared;
 mod pump;
+mod refuse;
 mod replies;
 mod requests;
 

@@ -10,6 +10,7 @@ use super::Conversation;
 use crate::server::progress::{Entry, Origin, Request};
 use crate::server::{Server, UNNAMED_UNKNOWN};
 use crate::session::statement::{SERVER_PREFIX, Statement};
+use crate::sql::Action;
 use crate::stats::Cause;
 use crate::types::TransactionStatus;
 use crate::wire::frontend;
@@ -169,6 +170,26 @@ impl Conversation<'_> {
         let version = self.session.set_unnamed(content);
         self.server.unnamed = version;
         self.server.progress.sent(Entry::client(Request::Parse).unnamed(version));
+    }
+
+    /// Where the unnamed statement deallocates a shared one, it has to call it by its name on the server. Sharing is
+    /// none of the statement's business: the server makes it again when it is wanted.
+    pub(super) fn deallocation(&mut self, limit: usize, before: &mut Vec<u8>) -> Option<Vec<u8>> {
+        let verdict = self.session.portals.as_ref()?.unnamed_statement()?;
+        let Action::Deallocate(Some(name)) = &verdict.single()?.action else { return None };
+        let statement = Arc::clone(self.session.statement(name)?);
+        self.ensure_held(limit, &statement, before);
+        let mut sql = b"DEALLOCATE \"".to_vec();
+        statement.put_server_name(&mut sql);
+        sql.push(b'"');
+        Some(sql)
+    }
+
+    /// A statement was deallocated by name.
+    pub(super) fn deallocated(&mut self, name: &[u8]) {
+        if let Some(statement) = self.session.forget_statement(name) {
+            self.server.prepared.remove(&statement);
+        }
     }
 
     /// Makes sure that the server's unnamed statement is the client's, or none.

@@ -9,7 +9,7 @@ use super::prepared::ParseFate;
 use super::{Conversation, Names};
 use crate::net::{Buffer, BufferPool};
 use crate::server::progress::{Entry, Origin, Request};
-use crate::session::statement::Statement;
+use crate::session::statement::{Statement, sql_of};
 use crate::session::{MAX_NAME, MAX_UNNAMED};
 use crate::sql;
 use crate::wire::frame::{self, HEADER};
@@ -329,10 +329,7 @@ impl Requests {
                 self.pass_on(header.size);
                 return Ok(Look::Next);
             }
-            Names::Raw => {
-                self.forward(header, talk, Entry::client(Request::Parse));
-                return Ok(Look::Next);
-            }
+            Names::Raw => return self.parse_raw(header, talk),
         };
         if self.is_incomplete(header.size) {
             return Ok(Look::More);
@@ -346,9 +343,11 @@ impl Requests {
         if view.name.is_empty() {
             talk.cells.client_parses.add(1);
             talk.cells.server_parses.add(1);
-            talk.parse_unnamed(view.content);
             talk.judge_unnamed(view.content);
-            self.pass_on(header.size);
+            let (mut before, old) = (Vec::new(), sql_of(view.content).len());
+            let renamed = talk.deallocation(limit, &mut before);
+            talk.parse_unnamed(view.content);
+            self.send_renamed(header, &before, renamed, HEADER + 1, old);
             return Ok(Look::Next);
         }
         let (mut before, old) = (Vec::new(), view.name.len());
@@ -363,11 +362,7 @@ impl Requests {
     }
 
     fn bind(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
-        let Names::Virtual { limit } = talk.names else {
-            talk.cells.binds.add(1);
-            self.forward(header, talk, Entry::client(Request::Bind));
-            return Ok(Look::Next);
-        };
+        let Names::Virtual { limit } = talk.names else { return self.bind_raw(header, talk) };
         let visible = self.unseen();
         let visible = visible.get(..header.size).unwrap_or(visible);
         let Some(names) = BindNames::read(visible) else {

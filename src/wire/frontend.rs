@@ -318,6 +318,9 @@ mod tests {
         let shape = BindShape::read(&message).expect("valid");
         assert_eq!(shape, BindShape { parameters: 2, formats: vec![0, 1] });
         assert_eq!([0, 1, 2].map(|column| shape.is_binary(column)), [false, true, false]);
+        let values = BindValues::read(&message).expect("valid");
+        assert_eq!(values.get(1), Some((Some(&b"x"[..]), true)));
+        assert_eq!((values.get(2), values.get(3)), (Some((None, true)), None));
         for cut in HEADER..message.len() {
             assert!(BindShape::read(&message[..cut]).is_err(), "cut at {cut}");
         }

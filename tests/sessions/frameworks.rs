@@ -73,6 +73,15 @@ async fn psycopg() {
         Prepare("_pg3_1", "SELECT {n} - $1"),
         Query("DEALLOCATE ALL"),
         Execute("_pg3_1", &["1"]),
+        Prepare("_pg3_2", "SELECT {n} * $1"),
+        Query("BEGIN"),
+        Extended("DEALLOCATE _pg3_2", &[]),
+        Execute("_pg3_2", &["1"]),
+        Query("ROLLBACK"),
+        Execute("_pg3_2", &["1"]),
+        Prepare("_pg3_2", "SELECT {n} * $1"),
+        Extended("DEALLOCATE _pg3_2", &[]),
+        Execute("_pg3_2", &["1"]),
     ];
     same(&[], SCRIPT).await;
 }
