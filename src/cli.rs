@@ -39,5 +39,29 @@ pub enum Command {
         /// The configuration file
         #[arg(value_name = "POOL_TOML")]
         config: PathBuf,
+        /// Also try each way to a server: name, connection, TLS and login
+        #[arg(long)]
+        connect: bool,
+        /// Also try the login of a client on 127.0.0.1; its password is PGPASSWORD, or asked for
+        #[arg(long, value_name = "USER@DATABASE", value_parser = who)]
+        login: Option<Who>,
     },
+}
+
+/// Who logs in, and where.
+#[derive(Clone, Debug)]
+pub struct Who {
+    /// The user.
+    pub user: String,
+    /// The database.
+    pub database: String,
+}
+
+fn who(text: &str) -> Result<Who, String> {
+    // A user may have an @ in its name, as those of cloud services do.
+    let (user, database) = text.rsplit_once('@').ok_or("expected USER@DATABASE")?;
+    if user.is_empty() || database.is_empty() {
+        return Err("expected USER@DATABASE".to_owned());
+    }
+    Ok(Who { user: user.to_owned(), database: database.to_owned() })
 }

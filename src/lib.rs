@@ -28,6 +28,7 @@
 //! | [`wire`] | frames and messages without I/O; the only importer of pgwire |
 //! | [`auth`] | SCRAM from both sides, md5, userlists (pure) |
 //! | [`config`] | from files to one checked, immutable configuration; the difference of two |
+//! | [`tls`] | certificates, keys and settings to begin TLS with, what a handshake has settled (no I/O but reading files) |
 //! | [`stats`] | counters held by their owners, records of who is there |
 //! | [`cancel`] | cancel keys, and what they may strike |
 //! | [`admin`] | the console: commands, orders, tables made from one snapshot ([`stats::Snapshot`]) |
@@ -52,7 +53,7 @@
 //!
 //! # Who may import whom
 //!
-//! Imports point one way: vocabulary ← wire, sql, config, stats ← metrics, net, auth, session ← server ← pool, relay, cancel,
+//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls ← metrics, net, auth, session ← server ← pool, relay, cancel,
 //! http (not each other) ← client, admin (not each other) ← app. A test reads every `use crate::` and fails on one that points the other way.
 
 pub mod admin;
@@ -75,5 +76,6 @@ pub mod sql;
 pub mod sqlstate;
 pub mod stats;
 pub mod telemetry;
+pub mod tls;
 pub mod types;
 pub mod wire;

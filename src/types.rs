@@ -129,6 +129,21 @@ impl fmt::Display for ServerAddress {
     }
 }
 
+/// Version and cipher of a TLS connection, as SHOW CLIENTS and SHOW SERVERS print them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsLabel {
+    /// Such as `TLSv1.3`.
+    pub version: &'static str,
+    /// Such as `TLS_AES_256_GCM_SHA384`.
+    pub cipher: &'static str,
+}
+
+impl fmt::Display for TlsLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.version, self.cipher)
+    }
+}
+
 /// One of the threads that relay traffic, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WorkerId(pub u16);

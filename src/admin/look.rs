@@ -126,6 +126,7 @@ fn process_facts(host: &dyn Host, config: &Config) -> ProcessFacts {
         login_took: door.took,
         cancels: Outcome::ALL.map(|outcome| (outcome.as_str(), keys.count(outcome))).to_vec(),
         reload: host.last_reload(),
+        certificates: host.pools().context.keyring.expiries(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::look::{View, is_outdated};
 use super::table::{Cell, Field, Row};
 use crate::control::Order;
 use crate::stats::{ClientRecord, ClientState, PoolFacts, ServerRecord};
-use crate::types::Name;
+use crate::types::{Name, TlsLabel};
 
 /// A row of SHOW CLIENTS.
 pub(super) struct ClientRow {
@@ -26,6 +26,11 @@ fn address(address: Option<SocketAddr>) -> Cell {
 
 fn port(address: Option<SocketAddr>, on_unix: u16) -> Cell {
     Cell::Number(address.map_or(on_unix, |address| address.port()).into())
+}
+
+/// Version and cipher; empty without TLS.
+fn tls(label: Option<TlsLabel>) -> Cell {
+    label.map(|label| label.to_string()).unwrap_or_default().into()
 }
 
 /// Stands in for PgBouncer's memory addresses: unique, and the same for as long as the connection lives.
@@ -57,7 +62,7 @@ impl Row for ClientRow {
         Field::text("ptr", |row| pointer(row.client.id)),
         Field::text("link", |row| pointer(row.client.link())),
         Field::number("remote_pid", |_| 0_usize.into()),
-        Field::text("tls", |_| "".into()),
+        Field::text("tls", |row| tls(row.client.tls)),
         Field::text("application_name", |row| row.client.application_name.lock().as_ref().into()),
         Field::number("prepared_statements", |row| {
             Cell::Number(row.client.prepared.load(Ordering::Relaxed).into())
@@ -108,7 +113,7 @@ impl Row for ServerRow {
         Field::text("ptr", |row| pointer(row.server.id)),
         Field::text("link", |row| pointer(row.server.link())),
         Field::number("remote_pid", |row| Cell::Number(row.server.pid.into())),
-        Field::text("tls", |_| "".into()),
+        Field::text("tls", |row| tls(row.server.tls)),
         Field::text("application_name", |row| row.application_name.as_ref().into()),
         Field::number("prepared_statements", |row| {
             Cell::Number(row.server.prepared.load(Ordering::Relaxed).into())

@@ -3,12 +3,14 @@
 //! [`run`] builds what is needed and serves until a signal ends it. Logins, dials, the console and everything else that
 //! is not relaying runs on the control runtime; workers have runtimes of their own.
 
+mod certificates;
 mod drain;
 mod host;
 mod process;
 mod reload;
 mod serve;
 mod signals;
+mod trials;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,12 +19,15 @@ use tokio::runtime::Builder;
 
 use crate::auth::Userlist;
 use crate::config::{self, Loaded};
+use crate::tls::Keys;
 use process::Process;
+
+pub use trials::{try_login, try_servers};
 
 /// Threads for logins, dials and the console.
 const CONTROL_THREADS: usize = 2;
 
-/// Checks a configuration file, and the userlist it names.
+/// Checks a configuration file, and the userlist, certificates and keys it names.
 ///
 /// # Errors
 /// Every mistake, one per line.
@@ -31,6 +36,7 @@ pub fn check(path: &Path) -> Result<(), String> {
     if let Some(auth_file) = &loaded.config.process.auth_file {
         Userlist::load(auth_file).map_err(|error| error.to_string())?;
     }
+    Keys::load(&loaded.config).map_err(|error| error.to_string())?;
     Ok(())
 }
 

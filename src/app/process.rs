@@ -16,6 +16,7 @@ use crate::net::Sends;
 use crate::pool::{Connects, Exchanges, Pools, PoolsContext, Siblings};
 use crate::stats::{Buckets, Records, ReloadFacts};
 use crate::telemetry::LogControl;
+use crate::tls::{Keyring, Keys};
 use crate::types::WorkerId;
 
 /// How long consoles and the HTTP port may take to say goodbye.
@@ -38,6 +39,8 @@ pub(super) enum Ending {
 pub(super) struct Process {
     pub(super) path: PathBuf,
     pub(super) gate: Arc<Gate>,
+    /// What TLS is begun with, on both sides.
+    pub(super) keyring: Arc<Keyring>,
     pub(super) log: LogControl,
     pub(super) log_clients: LogClients,
     pub(super) ending: watch::Sender<Ending>,
@@ -65,6 +68,8 @@ impl Process {
         let identities =
             Identities::load(&config, &verifiers).map_err(|error| error.to_string())?;
         let log_clients = LogClients::default();
+        let keys = Keys::load(&config).map_err(|error| error.to_string())?;
+        let keyring = Arc::new(Keyring::new(keys));
         let workers = spawn_workers(&config, &control, &log_clients)?;
         let buckets = buckets(&config);
         let pools = Pools::new(PoolsContext {
@@ -72,6 +77,7 @@ impl Process {
             param_sets: Arc::default(),
             siblings: Siblings::default(),
             exchanges: Exchanges::default(),
+            keyring: Arc::clone(&keyring),
             records: Arc::<Records>::default(),
             connects: Connects::new(&buckets),
             buckets: buckets.clone(),
@@ -80,6 +86,7 @@ impl Process {
         });
         let process = Process {
             path,
+            keyring,
             gate: Gate::new(GateParts {
                 pools,
                 workers,

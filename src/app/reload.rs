@@ -10,6 +10,7 @@ use crate::client::Identities;
 use crate::config::{self, Changes, Config};
 use crate::control::Order;
 use crate::pool::PoolError;
+use crate::tls::Keys;
 use crate::types::Name;
 
 /// How often files are looked at when `reload_on_change` is set.
@@ -36,9 +37,11 @@ impl Process {
         let verifiers = Arc::clone(&self.gate.identities().verifiers);
         let identities =
             Identities::load(&loaded.config, &verifiers).map_err(|error| error.to_string())?;
+        let keys = Keys::load(&loaded.config).map_err(|error| error.to_string())?;
         let (old, new) = (self.gate.config(), Arc::new(loaded.config));
         let changes = config::diff(&old, &new);
         *self.files.write() = loaded.files;
+        self.keyring.replace(keys);
         self.apply(&changes, &new, identities);
         tracing::info!(
             added = ?changes.databases_added,

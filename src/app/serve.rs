@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 
 use super::process::{Ending, Process};
-use super::{drain, host, reload, signals};
+use super::{certificates, drain, host, reload, signals};
 use crate::client::{Entry, Incoming, Visitor, log_in, receive};
 use crate::net::{Listener, Peer, Stream, bind_all};
 use crate::pool;
@@ -22,6 +22,7 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     signals::listen(&process)?;
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
     tokio::spawn(reload::watch_files(Arc::clone(&process)));
+    tokio::spawn(certificates::keep(Arc::clone(&process)));
     host::start(&process).await?;
     let unheard = Arc::new(AtomicUsize::new(0));
     for listener in listeners {
@@ -58,11 +59,18 @@ impl Drop for Unheard {
     }
 }
 
+/// Serves a single visitor.
+pub(super) async fn serve_one(process: Arc<Process>, socket: Socket, peer: Peer) {
+    let unheard = Unheard(Arc::new(AtomicUsize::new(1)));
+    visit(process, socket, peer, unheard).await;
+}
+
 async fn visit(process: Arc<Process>, socket: Socket, peer: Peer, unheard: Unheard) {
     let since = Instant::now();
     let Ok(stream) = Stream::new(socket) else { return };
     let limit = process.gate.config().process.client_login_timeout.unwrap_or(Duration::MAX);
-    let heard = tokio::time::timeout(limit, receive(Incoming::new(stream, peer))).await;
+    let heard =
+        tokio::time::timeout(limit, receive(Incoming::new(stream, peer), &process.keyring)).await;
     drop(unheard);
     match heard {
         Ok(Some(Visitor::Client(incoming, startup))) => {
@@ -72,7 +80,7 @@ async fn visit(process: Arc<Process>, socket: Socket, peer: Peer, unheard: Unhea
                 None => {}
             }
         }
-        Ok(Some(Visitor::Cancel { peer, pid, key, stream })) => {
+        Ok(Some(Visitor::Cancel { peer, pid, key, mut stream })) => {
             let from = match &peer {
                 Peer::Tcp(address) => Some(address.ip()),
                 Peer::Unix => None,
@@ -80,7 +88,7 @@ async fn visit(process: Arc<Process>, socket: Socket, peer: Peer, unheard: Unhea
             let limit = process.gate.pools.context.cancel_wait();
             let outcome = process.gate.cancel_keys.cancel(pid, &key, from, limit).await;
             tracing::debug!(%peer, pid, outcome = outcome.as_str(), "cancel request");
-            drop(stream);
+            stream.end_sending();
         }
         // Gone, sent away, or silent for too long.
         Ok(None) | Err(_) => {}

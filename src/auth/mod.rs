@@ -27,8 +27,10 @@ pub use error::{AuthError, Blame, Refusal};
 pub use exchange::{Exchange, exchange_for};
 pub use md5::{Md5Hash, Md5Server};
 pub use nonce::Nonce;
-pub use scram::{DEFAULT_ITERATIONS, Key, MECHANISM, ScramKeys, ScramVerifier};
-pub use scram_client::{MAX_ITERATIONS, ScramClient, ScramClientFinal, ScramCredential};
+pub use scram::{DEFAULT_ITERATIONS, Key, MECHANISM, MECHANISM_PLUS, ScramKeys, ScramVerifier};
+pub use scram_client::{
+    ClientBinding, MAX_ITERATIONS, ScramClient, ScramClientFinal, ScramCredential,
+};
 pub use scram_server::{ChannelBinding, ScramServer, ScramServerFinal, ScramSubject, ScramSuccess};
 pub use server_login::ServerCredential;
 pub use stored::StoredSecret;

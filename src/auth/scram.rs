@@ -14,6 +14,12 @@ use crate::secret::Secret;
 /// The mechanism's name, on the wire and in stored verifiers.
 pub const MECHANISM: &str = "SCRAM-SHA-256";
 
+/// The same with the exchange bound to the TLS channel under it.
+pub const MECHANISM_PLUS: &str = "SCRAM-SHA-256-PLUS";
+
+/// How a bound message begins. Of the types of channel binding PostgreSQL knows this one alone.
+pub(super) const BOUND_FLAG: &str = "p=tls-server-end-point";
+
 /// PostgreSQL's default work factor, used wherever pgusher itself makes a verifier.
 pub const DEFAULT_ITERATIONS: u32 = 4096;
 

@@ -10,17 +10,13 @@ use subtle::ConstantTimeEq;
 use super::attributes::{Attributes, message_text};
 use super::error::{AuthError, Blame};
 use super::nonce::Nonce;
-use super::scram::{Key, ScramKeys, decimal, decode_key, server_signature};
+use super::scram::{
+    BOUND_FLAG, Key, MECHANISM, MECHANISM_PLUS, ScramKeys, decimal, decode_key, server_signature,
+};
 use crate::secret::Secret;
 
 /// The most work a server may ask for: 244 times PostgreSQL's default, a fraction of a second.
 pub const MAX_ITERATIONS: u32 = 1_000_000;
-
-/// pgusher never binds the channel, and says so (`n`): it does not claim that it could.
-const GS2_HEADER: &str = "n,,";
-
-/// `GS2_HEADER` in base64.
-const BOUND_HEADER: &str = "biws";
 
 /// The longest part of a server's reason that is worth a log line.
 const MAX_REASON_LEN: usize = 100;
@@ -35,10 +31,50 @@ pub enum ScramCredential {
     Keys(ScramKeys),
 }
 
+/// Whether the exchange is bound to the TLS channel under it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ClientBinding {
+    /// There is no TLS, or it is not to be used for this.
+    #[default]
+    Unable,
+    /// There is TLS, and the server offers no binding. It is told so: if it did offer, somebody took that away.
+    NotOffered,
+    /// Bound to this: `tls-server-end-point`.
+    EndPoint(Box<[u8]>),
+}
+
+impl ClientBinding {
+    /// The mechanism that goes with it.
+    pub fn mechanism(&self) -> &'static str {
+        match self {
+            ClientBinding::EndPoint(_) => MECHANISM_PLUS,
+            ClientBinding::Unable | ClientBinding::NotOffered => MECHANISM,
+        }
+    }
+
+    fn gs2_header(&self) -> String {
+        match self {
+            ClientBinding::Unable => "n,,".to_owned(),
+            ClientBinding::NotOffered => "y,,".to_owned(),
+            ClientBinding::EndPoint(_) => format!("{BOUND_FLAG},,"),
+        }
+    }
+
+    /// What `c=` says.
+    fn bound_header(&self) -> String {
+        let mut bytes = self.gs2_header().into_bytes();
+        if let ClientBinding::EndPoint(end_point) = self {
+            bytes.extend_from_slice(end_point);
+        }
+        BASE64_STANDARD.encode(bytes)
+    }
+}
+
 /// Sends client-first, awaits server-first.
 #[derive(Debug)]
 pub struct ScramClient {
     credential: ScramCredential,
+    binding: ClientBinding,
     nonce: Nonce,
 }
 
@@ -59,19 +95,19 @@ struct Challenge {
 
 impl ScramClient {
     /// Begins an exchange.
-    pub fn new(credential: ScramCredential) -> Result<Self, AuthError> {
-        Ok(Self::with_nonce(credential, Nonce::random()?))
+    pub fn new(credential: ScramCredential, binding: ClientBinding) -> Result<Self, AuthError> {
+        Ok(Self::with_nonce(credential, binding, Nonce::random()?))
     }
 
     /// [`ScramClient::new`] with a nonce that is known beforehand.
-    pub fn with_nonce(credential: ScramCredential, nonce: Nonce) -> Self {
-        ScramClient { credential, nonce }
+    pub fn with_nonce(credential: ScramCredential, binding: ClientBinding, nonce: Nonce) -> Self {
+        ScramClient { credential, binding, nonce }
     }
 
     /// The message that opens the exchange. The user name stays empty, as libpq leaves it: the
     /// one of the start-up message counts.
     pub fn client_first(&self) -> Vec<u8> {
-        format!("{GS2_HEADER}{}", self.bare()).into_bytes()
+        format!("{}{}", self.binding.gs2_header(), self.bare()).into_bytes()
     }
 
     /// Takes server-first; gives client-final.
@@ -81,14 +117,14 @@ impl ScramClient {
     pub fn server_first(self, message: &[u8]) -> Result<(ScramClientFinal, Vec<u8>), AuthError> {
         let text = message_text(Blame::Server, message)?;
         let challenge = Challenge::parse(text, &self.nonce)?;
-        let bare = self.bare();
+        let (bare, bound_header) = (self.bare(), self.binding.bound_header());
         let keys = match self.credential {
             ScramCredential::Keys(keys) => keys,
             ScramCredential::Password(password) => {
                 ScramKeys::derive(password.expose(), &challenge.salt, challenge.iterations)
             }
         };
-        let without_proof = format!("c={BOUND_HEADER},r={}", challenge.nonce.as_str());
+        let without_proof = format!("c={bound_header},r={}", challenge.nonce.as_str());
         let auth_message = format!("{bare},{text},{without_proof}");
         let proof = BASE64_STANDARD.encode(keys.client_proof(auth_message.as_bytes()));
         let signature =
@@ -172,7 +208,7 @@ mod tests {
 
     fn client(password: &str) -> ScramClient {
         let credential = ScramCredential::Password(Secret::new(password));
-        ScramClient::with_nonce(credential, Nonce::parse("abc").unwrap())
+        ScramClient::with_nonce(credential, ClientBinding::Unable, Nonce::parse("abc").unwrap())
     }
 
     fn server(verifier: &ScramVerifier) -> ScramServer {
@@ -185,7 +221,7 @@ mod tests {
         credential: ScramCredential,
         verifier: &ScramVerifier,
     ) -> Result<ScramKeys, AuthError> {
-        let client = ScramClient::new(credential)?;
+        let client = ScramClient::new(credential, ClientBinding::Unable)?;
         let (server, server_first) = server(verifier).client_first(&client.client_first())?;
         let (client, client_final) = client.server_first(&server_first)?;
         let success = server.client_final(&client_final)?;
@@ -203,6 +239,34 @@ mod tests {
         let resalted = ScramVerifier::from_password("pässword", 10, b"another salt");
         let refused = login(ScramCredential::Keys(keys), &resalted).unwrap_err();
         assert_eq!(refused, AuthError::Refused(Refusal::WrongPassword));
+    }
+
+    /// A login whose sides believe in these channels.
+    fn bound_login(ours: &[u8], theirs: &[u8]) -> Result<(), AuthError> {
+        let verifier = Arc::new(ScramVerifier::from_password("x", 1, b"salt"));
+        let binding = ClientBinding::EndPoint(ours.into());
+        let chosen = ChannelBinding::chosen(Some(theirs), binding.mechanism().as_bytes());
+        let server = ScramServer::new(ScramSubject::real(verifier), chosen.unwrap())?;
+        let client = ScramClient::new(ScramCredential::Password(Secret::new("x")), binding)?;
+        let (server, first) = server.client_first(&client.client_first())?;
+        let (client, last) = client.server_first(&first)?;
+        client.server_final(&server.client_final(&last)?.server_final)
+    }
+
+    #[test]
+    fn a_channel_with_somebody_in_between_is_found_out() {
+        assert_eq!(bound_login(b"hash", b"hash"), Ok(()));
+        assert!(matches!(bound_login(b"hash", b"else"), Err(AuthError::Malformed { .. })));
+    }
+
+    #[test]
+    fn an_offer_that_was_taken_away_is_found_out() {
+        let verifier = Arc::new(ScramVerifier::from_password("x", 1, b"salt"));
+        let server = ScramServer::new(ScramSubject::real(verifier), ChannelBinding::Declined);
+        let password = ScramCredential::Password(Secret::new("x"));
+        let client = ScramClient::new(password, ClientBinding::NotOffered).unwrap();
+        let error = server.unwrap().client_first(&client.client_first()).unwrap_err();
+        assert!(error.to_string().contains("took the offer away"), "{error}");
     }
 
     #[test]

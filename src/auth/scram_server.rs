@@ -11,15 +11,39 @@ use base64::prelude::BASE64_STANDARD;
 use super::attributes::{Attributes, message_text};
 use super::error::{AuthError, Blame, Refusal};
 use super::nonce::Nonce;
-use super::scram::{ScramKeys, ScramVerifier, decode_key, server_signature};
+use super::scram::{
+    BOUND_FLAG, MECHANISM, MECHANISM_PLUS, ScramKeys, ScramVerifier, decode_key, server_signature,
+};
 
 /// Whether the exchange is bound to the TLS channel under it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ChannelBinding {
-    /// Only SCRAM-SHA-256 is offered, not SCRAM-SHA-256-PLUS.
+    /// Only SCRAM-SHA-256 was offered.
     #[default]
     NotOffered,
+    /// SCRAM-SHA-256-PLUS was offered, too, and the client has not chosen it.
+    Declined,
+    /// The client has chosen SCRAM-SHA-256-PLUS. This is what it must be bound to: `tls-server-end-point`.
+    EndPoint(Box<[u8]>),
+}
+
+impl ChannelBinding {
+    /// The mechanisms to offer, the better one first; `end_point` is there under TLS.
+    pub fn mechanisms(end_point: Option<&[u8]>) -> &'static [&'static str] {
+        if end_point.is_some() { &[MECHANISM_PLUS, MECHANISM] } else { &[MECHANISM] }
+    }
+
+    /// The binding that goes with a client's choice among them; `None` when it chose something else.
+    pub fn chosen(end_point: Option<&[u8]>, mechanism: &[u8]) -> Option<Self> {
+        match end_point {
+            Some(end_point) if mechanism == MECHANISM_PLUS.as_bytes() => {
+                Some(ChannelBinding::EndPoint(end_point.into()))
+            }
+            Some(_) if mechanism == MECHANISM.as_bytes() => Some(ChannelBinding::Declined),
+            None if mechanism == MECHANISM.as_bytes() => Some(ChannelBinding::NotOffered),
+            _ => None,
+        }
+    }
 }
 
 /// Whose proof is awaited: a verifier, and whether it can succeed at all.
@@ -53,7 +77,7 @@ pub struct ScramServer {
 #[derive(Debug)]
 pub struct ScramServerFinal {
     subject: ScramSubject,
-    /// What `c=` must repeat: the GS2 header, in base64.
+    /// What `c=` must repeat: the GS2 header and the channel it is bound to, in base64.
     bound_header: String,
     nonce: Nonce,
     /// The AuthMessage so far: client-first-bare and server-first.
@@ -84,7 +108,7 @@ impl ScramServer {
     /// does: the one of the start-up message counts.
     pub fn client_first(self, message: &[u8]) -> Result<(ScramServerFinal, Vec<u8>), AuthError> {
         let text = message_text(Blame::Client, message)?;
-        let (header, bare) = split_gs2_header(text, self.binding)?;
+        let (header, bare) = split_gs2_header(text, &self.binding)?;
         let mut attributes = Attributes::new(Blame::Client, bare);
         attributes.expect('n')?;
         let client_nonce = attributes.expect_nonce()?;
@@ -99,7 +123,7 @@ impl ScramServer {
             verifier.iterations()
         );
         let next = ScramServerFinal {
-            bound_header: BASE64_STANDARD.encode(header),
+            bound_header: bound_header(header, &self.binding),
             auth_message: format!("{bare},{server_first}"),
             nonce,
             subject: self.subject,
@@ -142,15 +166,39 @@ impl ScramServerFinal {
     }
 }
 
+fn bound_header(header: &str, binding: &ChannelBinding) -> String {
+    let mut bytes = header.as_bytes().to_vec();
+    if let ChannelBinding::EndPoint(end_point) = binding {
+        bytes.extend_from_slice(end_point);
+    }
+    BASE64_STANDARD.encode(bytes)
+}
+
 /// Splits `n,,n=,r=…` into `n,,` and the rest, and refuses what the header may not ask for.
-fn split_gs2_header(text: &str, binding: ChannelBinding) -> Result<(&str, &str), AuthError> {
+fn split_gs2_header<'t>(
+    text: &'t str,
+    binding: &ChannelBinding,
+) -> Result<(&'t str, &'t str), AuthError> {
     let from = Blame::Client;
     let header_missing = malformed("SCRAM message does not begin with a GS2 header");
     let (flag, rest) = text.split_once(',').ok_or(header_missing.clone())?;
     match (flag, binding) {
+        ("n", ChannelBinding::NotOffered | ChannelBinding::Declined) => {}
         // `y`: the client could bind, and believes the server cannot; here it is right.
-        ("n" | "y", ChannelBinding::NotOffered) => {}
-        (flag, ChannelBinding::NotOffered) if flag.starts_with("p=") => {
+        ("y", ChannelBinding::NotOffered) => {}
+        ("y", ChannelBinding::Declined) => {
+            return Err(malformed(
+                "the client believes that channel binding was not offered, but it was: somebody in between took the offer away",
+            ));
+        }
+        (BOUND_FLAG, ChannelBinding::EndPoint(_)) => {}
+        ("n" | "y", ChannelBinding::EndPoint(_)) => {
+            return Err(malformed("SCRAM-SHA-256-PLUS was chosen, but the message is not bound"));
+        }
+        (flag, ChannelBinding::EndPoint(_)) if flag.starts_with("p=") => {
+            return Err(AuthError::Unsupported { from, what: "another type of channel binding" });
+        }
+        (flag, _) if flag.starts_with("p=") => {
             return Err(malformed(
                 "SCRAM-SHA-256 without channel binding was chosen, but the message is bound",
             ));
@@ -222,6 +270,33 @@ mod tests {
         for header in ["n,a=admin,", "n,,m=x,"] {
             let error = first(header).unwrap_err();
             assert!(matches!(error, AuthError::Unsupported { .. }), "{header}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_choice_of_mechanism_decides_what_may_be_said() {
+        let end_point = [7_u8; 32];
+        let offered = Some(&end_point[..]);
+        assert_eq!(ChannelBinding::mechanisms(offered), ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]);
+        assert_eq!(ChannelBinding::mechanisms(None), ["SCRAM-SHA-256"]);
+        assert_eq!(ChannelBinding::chosen(None, MECHANISM_PLUS.as_bytes()), None);
+        assert_eq!(ChannelBinding::chosen(offered, b"SCRAM-SHA-1"), None);
+        let bound = "p=tls-server-end-point,,";
+        for (offered, mechanism, header, accepted) in [
+            (offered, MECHANISM_PLUS, bound, true),
+            (offered, MECHANISM_PLUS, "n,,", false),
+            (offered, MECHANISM_PLUS, "y,,", false),
+            (offered, MECHANISM_PLUS, "p=tls-unique,,", false),
+            (offered, MECHANISM, "n,,", true),
+            (offered, MECHANISM, "y,,", false),
+            (offered, MECHANISM, bound, false),
+            (None, MECHANISM, "y,,", true),
+            (None, MECHANISM, bound, false),
+        ] {
+            let binding = ChannelBinding::chosen(offered, mechanism.as_bytes()).unwrap();
+            let server = ScramServer { binding, ..rfc_server(None) };
+            let taken = server.client_first(format!("{header}n=,r=abc").as_bytes());
+            assert_eq!(taken.is_ok(), accepted, "{mechanism} {header}");
         }
     }
 

@@ -3,7 +3,7 @@
 use super::error::AuthError;
 use super::md5::Md5Hash;
 use super::scram::ScramKeys;
-use super::scram_client::{ScramClient, ScramCredential};
+use super::scram_client::{ClientBinding, ScramClient, ScramCredential};
 use super::stored::StoredSecret;
 use crate::secret::Secret;
 
@@ -39,8 +39,8 @@ impl ServerCredential {
         Ok(Secret::new(hash.response(salt)))
     }
 
-    /// Answers AuthenticationSASL with SCRAM-SHA-256 on its list.
-    pub fn scram(&self) -> Result<ScramClient, AuthError> {
+    /// Answers AuthenticationSASL with the mechanism of `binding` on its list.
+    pub fn scram(&self, binding: ClientBinding) -> Result<ScramClient, AuthError> {
         let credential = match self {
             ServerCredential::Stored(StoredSecret::Plain(password)) => {
                 ScramCredential::Password(password.clone())
@@ -48,7 +48,7 @@ impl ServerCredential {
             ServerCredential::Keys(keys) => ScramCredential::Keys(keys.clone()),
             _ => return Err(self.wrong_type("SCRAM")),
         };
-        ScramClient::new(credential)
+        ScramClient::new(credential, binding)
     }
 
     /// True for a verifier: good for recognising a client, not for logging in.
@@ -87,7 +87,7 @@ mod tests {
         ] {
             assert_eq!(credential.cleartext().is_ok(), cleartext, "{credential:?}");
             assert_eq!(credential.md5("bob", [1; 4]).is_ok(), md5, "{credential:?}");
-            assert_eq!(credential.scram().is_ok(), scram, "{credential:?}");
+            assert_eq!(credential.scram(ClientBinding::Unable).is_ok(), scram, "{credential:?}");
         }
     }
 
@@ -101,7 +101,9 @@ mod tests {
 
     #[test]
     fn the_error_names_both_sides() {
-        let error = ServerCredential::Stored(StoredSecret::parse(HASH)).scram().unwrap_err();
+        let error = ServerCredential::Stored(StoredSecret::parse(HASH))
+            .scram(ClientBinding::Unable)
+            .unwrap_err();
         let text = "wrong password type: the server asks for SCRAM, but there is an MD5 hash";
         assert_eq!(error.to_string(), text);
     }

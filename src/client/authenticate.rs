@@ -6,7 +6,7 @@ use super::identity::Identities;
 use super::refusal::{Refusal, malformed};
 use super::replies;
 use crate::auth::{
-    ChannelBinding, Exchange, MECHANISM, Md5Server, ScramKeys, ScramServer, StoredSecret,
+    ChannelBinding, Exchange, Md5Server, ScramKeys, ScramServer, ScramSubject, StoredSecret,
     exchange_for,
 };
 use crate::config::{AuthType, Config};
@@ -53,9 +53,7 @@ impl Proof<'_> {
             }
             Exchange::Scram => {
                 let subject = identities.verifiers.subject(user, secret.as_ref());
-                let scram = ScramServer::new(subject, ChannelBinding::default())
-                    .map_err(|error| refused(&error))?;
-                let keys = self.scram(scram, &refused).await?;
+                let keys = self.scram(subject, &refused).await?;
                 if let Some(StoredSecret::Scram(verifier)) = &secret {
                     identities.verifiers.remember(user, verifier, keys);
                 }
@@ -66,19 +64,21 @@ impl Proof<'_> {
 
     async fn scram(
         &mut self,
-        scram: ScramServer,
+        subject: ScramSubject,
         refused: &(dyn Fn(&dyn std::fmt::Display) -> Refusal + Sync),
     ) -> Result<ScramKeys, Refusal> {
+        let end_point = self.incoming.tls.as_ref().and_then(|tls| tls.end_point.clone());
         let mut bytes = Vec::new();
-        backend::put_auth_sasl(&mut bytes, &[MECHANISM]);
+        backend::put_auth_sasl(&mut bytes, ChannelBinding::mechanisms(end_point.as_deref()));
         self.incoming.send(&bytes).await?;
         let message = self.password_message().await?;
         let (mechanism, data) =
             frontend::read_sasl_initial(&message).map_err(|error| malformed(&error))?;
-        if mechanism != MECHANISM.as_bytes() {
+        let Some(binding) = ChannelBinding::chosen(end_point.as_deref(), mechanism) else {
             let text = "client selected an invalid SASL authentication mechanism";
             return Err(Refusal::new(LoginResult::Protocol, replies::bad_login(text)));
-        }
+        };
+        let scram = ScramServer::new(subject, binding).map_err(|error| refused(&error))?;
         let (scram, first) = scram.client_first(data).map_err(|error| refused(&error))?;
         bytes.clear();
         backend::put_auth_sasl_continue(&mut bytes, &first);

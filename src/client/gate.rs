@@ -131,6 +131,8 @@ pub enum LoginResult {
     Limit,
     /// `client_login_timeout`.
     Timeout,
+    /// It came without TLS where there is no session without.
+    TlsRequired,
     /// No such database, or it is disabled.
     NoDatabase,
     /// The server could not be reached, or refused.
@@ -141,11 +143,12 @@ pub enum LoginResult {
 
 impl LoginResult {
     /// All results, in the order of their numbers.
-    pub const ALL: [LoginResult; 7] = [
+    pub const ALL: [LoginResult; 8] = [
         LoginResult::Ok,
         LoginResult::AuthFailed,
         LoginResult::Limit,
         LoginResult::Timeout,
+        LoginResult::TlsRequired,
         LoginResult::NoDatabase,
         LoginResult::Server,
         LoginResult::Protocol,
@@ -158,6 +161,7 @@ impl LoginResult {
             LoginResult::AuthFailed => "auth_failed",
             LoginResult::Limit => "limit",
             LoginResult::Timeout => "timeout",
+            LoginResult::TlsRequired => "tls_required",
             LoginResult::NoDatabase => "no_database",
             LoginResult::Server => "server",
             LoginResult::Protocol => "protocol",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::replies;
 use crate::net::{Buffer, Peer, Stream, TlsFacts};
+use crate::tls::{Acceptor, Keyring, speaks_postgresql};
 use crate::wire::ErrorFields;
 use crate::wire::startup::{self, Packet, Startup, StartupError};
 
@@ -41,6 +42,8 @@ pub enum Visitor {
 
 /// Encryption requests one connection may make: TLS, then GSSAPI, each refused once.
 const MAX_REQUESTS: usize = 4;
+/// How a TLS record of a handshake begins. No start-up packet does: it would be far too long.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 impl Incoming {
     /// A connection just accepted.
@@ -65,6 +68,65 @@ impl Incoming {
         }
     }
 
+    /// The first byte, left where it is.
+    async fn first_byte(&mut self) -> Option<u8> {
+        while self.buffer.is_empty() {
+            if self.stream.recv(&mut self.buffer).await.ok()? == 0 {
+                return None;
+            }
+        }
+        self.buffer.filled().first().copied()
+    }
+
+    /// Puts TLS over the connection; what has arrived belongs to it.
+    async fn secure(self, acceptor: &Acceptor) -> Option<Self> {
+        let Incoming { stream, peer, buffer, .. } = self;
+        let handshake = async {
+            let ssl = acceptor.begin().map_err(|error| error.to_string())?;
+            stream.secure(ssl, buffer).await
+        };
+        match handshake.await {
+            Ok(stream) => {
+                let tls = stream.tls().map(|ssl| Arc::new(acceptor.facts(ssl)));
+                Some(Incoming { stream, peer, buffer: Buffer::new(), tls })
+            }
+            Err(error) => {
+                tracing::info!(%peer, %error, "TLS handshake failed");
+                None
+            }
+        }
+    }
+
+    /// TLS without asking first, as since PostgreSQL 17. ALPN is required: it keeps what was meant for another
+    /// protocol from being taken for PostgreSQL's.
+    async fn secure_directly(self, acceptor: Option<&Acceptor>) -> Option<Self> {
+        let Some(acceptor) = acceptor else {
+            tracing::info!(peer = %self.peer, "direct TLS, but there is no TLS here");
+            return None;
+        };
+        let secured = self.secure(acceptor).await?;
+        if secured.stream.tls().is_some_and(speaks_postgresql) {
+            return Some(secured);
+        }
+        tracing::info!(peer = %secured.peer, "direct TLS without ALPN");
+        None
+    }
+
+    /// Answers a request for TLS.
+    async fn answer_request(mut self, acceptor: Option<&Acceptor>) -> Option<Self> {
+        let Some(acceptor) = acceptor else {
+            self.send(b"N").await.ok()?;
+            return Some(self);
+        };
+        if !self.buffer.is_empty() {
+            tracing::warn!(peer = %self.peer, "received unencrypted data after SSL request");
+            self.refuse(&replies::early_plaintext()).await;
+            return None;
+        }
+        self.send(b"S").await.ok()?;
+        self.secure(acceptor).await
+    }
+
     /// Sends bytes.
     ///
     /// # Errors
@@ -84,12 +146,27 @@ impl Incoming {
 }
 
 /// Listens to a visitor until it says what it wants. `None`: it went away, or was sent away.
-pub async fn receive(mut incoming: Incoming) -> Option<Visitor> {
+pub async fn receive(mut incoming: Incoming, keyring: &Keyring) -> Option<Visitor> {
+    let acceptor = match incoming.peer {
+        Peer::Tcp(_) => keyring.acceptor(),
+        // Nobody is between the ends of a unix socket.
+        Peer::Unix => None,
+    };
+    let acceptor = acceptor.as_deref();
+    if incoming.first_byte().await? == TLS_HANDSHAKE {
+        incoming = Box::pin(incoming.secure_directly(acceptor)).await?;
+    }
     for _ in 0..MAX_REQUESTS {
         match incoming.packet().await {
-            Ok(Some(Packet::SslRequest | Packet::GssEncRequest)) => {
-                incoming.send(b"N").await.ok()?
+            Ok(Some(Packet::SslRequest | Packet::GssEncRequest)) if incoming.tls.is_some() => {
+                let text = "encryption was requested on a connection that has it";
+                incoming.refuse(&replies::bad_login(text)).await;
+                return None;
             }
+            Ok(Some(Packet::SslRequest)) => {
+                incoming = Box::pin(incoming.answer_request(acceptor)).await?;
+            }
+            Ok(Some(Packet::GssEncRequest)) => incoming.send(b"N").await.ok()?,
             Ok(Some(Packet::Cancel { pid, key })) => {
                 return Some(Visitor::Cancel {
                     peer: incoming.peer,

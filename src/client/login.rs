@@ -12,7 +12,7 @@ use super::replies;
 use super::request::Request;
 use crate::cancel::{Issued, LONG_KEY, SHORT_KEY};
 use crate::config::{Config, Database};
-use crate::net::{Buffer, Stream, Suspended};
+use crate::net::{Buffer, Peer, Stream, Suspended};
 use crate::pool::{Pool, Welcome, WelcomeError};
 use crate::session::VirtualSession;
 use crate::session::params::ParamSet;
@@ -144,6 +144,7 @@ struct Login<'a> {
 impl Login<'_> {
     async fn run(mut self, startup: Startup) -> Result<Pass, Refusal> {
         let request = Request::read(&startup, &self.gate.pools.context.param_sets)?;
+        self.insist_on_tls(&request)?;
         if CONSOLE.contains(&request.database.as_ref()) {
             return self.enter_console(request).await;
         }
@@ -158,6 +159,17 @@ impl Login<'_> {
         self.negotiate(&request).await?;
         self.authenticate(&request).await?;
         self.enter_pool(request, counted).await
+    }
+
+    /// On the unix socket nobody listens in.
+    fn insist_on_tls(&self, request: &Request) -> Result<(), Refusal> {
+        let Peer::Tcp(address) = &self.incoming.peer else { return Ok(()) };
+        if self.incoming.tls.is_some() || !self.config.tls_client.sslmode.requires_tls() {
+            return Ok(());
+        }
+        let fields =
+            replies::tls_required(address.ip().to_canonical(), &request.user, &request.database);
+        Err(Refusal::new(LoginResult::TlsRequired, fields))
     }
 
     /// Who may use the console is said only to those who have proved who they are.
@@ -292,6 +304,7 @@ impl Login<'_> {
             user,
             context.records.names.intern(&request.application_name),
             socket,
+            self.incoming.stream.tls().map(crate::tls::label),
         );
         let record = context.records.enter(record);
         let mut session = VirtualSession::new(

@@ -1,5 +1,6 @@
 //! The one table of errors that clients read: what happened, with its SQLSTATE, the facts and what to do.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::pool::{Facts, PoolError, WelcomeError};
@@ -156,6 +157,23 @@ pub fn bad_startup(reason: &StartupError) -> ErrorFields {
         _ => sqlstate::PROTOCOL_VIOLATION,
     };
     fatal(code, reason.to_string())
+}
+
+/// Plaintext where there is no session without TLS. Worded as PostgreSQL words its own refusal.
+pub fn tls_required(host: IpAddr, user: &str, database: &str) -> ErrorFields {
+    let message = format!(
+        "no entry for host \"{host}\", user \"{user}\", database \"{database}\", no encryption"
+    );
+    fatal(sqlstate::INVALID_AUTHORIZATION, message)
+        .detail("The pooler accepts TCP connections with TLS only (client_tls_sslmode).")
+        .hint("Connect with sslmode=require or stronger.")
+}
+
+/// Plaintext behind a request for TLS (CVE-2021-23214).
+pub fn early_plaintext() -> ErrorFields {
+    fatal(sqlstate::PROTOCOL_VIOLATION, "received unencrypted data after SSL request").detail(
+        "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.",
+    )
 }
 
 /// A message out of place during the login.

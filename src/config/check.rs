@@ -26,7 +26,7 @@ pub(super) fn process(config: &Config, passwords: bool, table: &Table, report: &
 }
 
 /// The file is parsed elsewhere; here it must only be there.
-fn readable(path: &Path) -> Result<(), String> {
+pub(super) fn readable(path: &Path) -> Result<(), String> {
     let about = std::fs::metadata(path).map_err(|why| os_error(&why))?;
     if !about.is_file() {
         return Err("it is not a file".into());
@@ -35,7 +35,7 @@ fn readable(path: &Path) -> Result<(), String> {
 }
 
 /// Whether the values of `keys` are what the files say.
-fn known(table: &Table, keys: &[&str], report: &Report) -> bool {
+pub(super) fn known(table: &Table, keys: &[&str], report: &Report) -> bool {
     !report.is_incomplete() && keys.iter().all(|key| !table.doubtful.contains(key))
 }
 

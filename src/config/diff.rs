@@ -95,7 +95,7 @@ fn settings_differ(old: (&Config, &Database), new: (&Config, &Database), users: 
 
 fn process(old: &Config, new: &Config, changes: &mut Changes) {
     let rows = |config| -> Vec<ShownSetting> {
-        show::process(config).into_iter().chain(show::http(config)).collect()
+        [show::process(config), show::http(config), show::tls(config)].concat()
     };
     for (before, after) in rows(old).into_iter().zip(rows(new)) {
         match (before.value == after.value, before.changeable) {

@@ -17,7 +17,7 @@ const DEEPEST: usize = 10;
 /// All sections of all files, not yet understood.
 pub(super) struct Raw {
     pub(super) main: FileId,
-    /// `[pgusher]`, `[http]`, `[defaults]`.
+    /// `[pgusher]`, `[http]`, `[tls.client]`, `[tls.server]`, `[defaults]`.
     pub(super) sections: BTreeMap<Section, Table>,
     pub(super) databases: BTreeMap<String, Table>,
     pub(super) users: BTreeMap<String, Table>,
@@ -174,10 +174,15 @@ impl Gatherer<'_> {
             "pgusher" => Section::Process,
             "http" => Section::Http,
             "defaults" => Section::Defaults,
+            "tls" => return self.tls(entry),
             "databases" => return self.named(entry, Section::Database),
             "users" => return self.named(entry, Section::User),
             _ => return self.unknown(key, &entry),
         };
+        self.section(key, section, entry);
+    }
+
+    fn section(&mut self, key: &str, section: Section, entry: Entry) {
         let at = entry.at;
         match entry.node.value {
             Value::Table(table) => self.merge(section, table),
@@ -185,6 +190,29 @@ impl Gatherer<'_> {
             other => {
                 let message = format!("`{key}` is a section, found {}", other.describe());
                 self.report.add(at, message, Some(format!("write {}", section.header())));
+            }
+        }
+    }
+
+    /// `[tls]`: a table of two sections.
+    fn tls(&mut self, entry: Entry) {
+        const HELP: &str = "write [tls.client] or [tls.server]";
+        let Value::Table(table) = entry.node.value else {
+            let message = format!("`tls` is two sections, found {}", entry.node.value.describe());
+            return self.report.add(entry.at, message, Some(HELP.into()));
+        };
+        for (key, entry) in table.entries {
+            match (key.as_str(), &entry.node.value) {
+                ("client", _) => self.section("tls.client", Section::TlsClient, entry),
+                ("server", _) => self.section("tls.server", Section::TlsServer, entry),
+                (_, Value::Table(_)) => {
+                    let message = format!("unknown section [tls.{key}]");
+                    self.report.add(entry.at, message, Some(HELP.into()));
+                }
+                _ => {
+                    let message = format!("`{key}` stands in [tls]");
+                    self.report.add(entry.at, message, Some(HELP.into()));
+                }
             }
         }
     }
@@ -248,7 +276,8 @@ impl Gatherer<'_> {
     }
 
     fn unknown(&mut self, key: &str, entry: &Entry) {
-        let sections = ["pgusher", "http", "defaults", "databases", "users"];
+        let sections =
+            ["pgusher", "http", "tls.client", "tls.server", "defaults", "databases", "users"];
         let (message, help) = match &entry.node.value {
             Value::Table(_) | Value::List(_) => {
                 let close = closest(key, sections.into_iter());

@@ -6,6 +6,7 @@
 //! `Report`, so all mistakes are told at once. `show` and `diff` look at the result.
 
 mod check;
+mod check_tls;
 mod diff;
 mod env;
 mod files;
@@ -15,6 +16,7 @@ mod load;
 mod mistake;
 mod read;
 mod resolved;
+mod resolved_tls;
 mod setting;
 mod settings;
 mod show;
@@ -22,6 +24,7 @@ mod suggest;
 mod table_names;
 mod table_pool;
 mod table_process;
+mod table_tls;
 mod tree;
 mod units;
 mod words;
@@ -30,6 +33,7 @@ pub use diff::{Changes, diff};
 pub use load::{Loaded, load};
 pub use mistake::{Mistake, Mistakes};
 pub use resolved::*;
+pub use resolved_tls::*;
 pub use setting::{Section, SettingInfo};
 pub use settings::settings;
 pub use show::{ShownSetting, show};

@@ -5,16 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check;
+use super::check_tls;
 use super::files::Raw;
 use super::kinds::Reading;
 use super::mistake::{Place, Report, os_error};
 use super::resolved::{Config, Database, Http, PoolOverrides, PoolSettings, Process, User};
+use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use super::setting::{Section, Setting};
 use super::settings::{homes, settings};
 use super::suggest::closest;
 use super::table_names::{DATABASE, DatabaseKeys, USER, UserKeys};
 use super::table_pool::{DEFAULTS, POOL};
 use super::table_process::{HTTP, PROCESS};
+use super::table_tls::{TLS_CLIENT, TLS_SERVER};
 use super::tree::Table;
 use crate::secret::Secret;
 use crate::types::{Name, ServerAddress};
@@ -25,9 +28,12 @@ const LONGEST_SECRET: u64 = 64 * 1024;
 /// Makes the configuration of the sections. Where something is wrong, the default stands in.
 pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf>) {
     let mut reader = Reader { report, files: std::mem::take(&mut raw.files) };
-    let start = Table::empty(Place { file: raw.main, line: 1, column: 1 });
-    let mut process_table = raw.sections.remove(&Section::Process).unwrap_or(start);
+    let start = Place { file: raw.main, line: 1, column: 1 };
+    let mut section = |section| raw.sections.remove(&section).unwrap_or(Table::empty(start));
+    let mut process_table = section(Section::Process);
     let process = reader.process(&mut process_table);
+    let tls_client = reader.tls_client(&mut section(Section::TlsClient));
+    let tls_server = Arc::new(reader.tls_server(&mut section(Section::TlsServer)));
     let http = raw.sections.remove(&Section::Http).map(|mut table| reader.http(&mut table));
     let defaults = match raw.sections.remove(&Section::Defaults) {
         Some(mut table) => reader.defaults(&mut table),
@@ -39,7 +45,8 @@ pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf
     let users = reader.users(raw.users, &defaults);
     let fallback = databases.remove("*");
     let defaults = Arc::new(defaults);
-    let config = Config { process, http, databases, fallback, users, defaults };
+    let config =
+        Config { process, http, tls_client, tls_server, databases, fallback, users, defaults };
     check::process(&config, passwords, &process_table, reader.report);
     (config, reader.files)
 }
@@ -101,6 +108,22 @@ impl Reader<'_> {
         self.take(table, HTTP, &mut http);
         self.leftovers(table, Section::Http, "[http]");
         http
+    }
+
+    fn tls_client(&mut self, table: &mut Table) -> ClientTlsSettings {
+        let mut settings = ClientTlsSettings::default();
+        self.take(table, TLS_CLIENT, &mut settings);
+        self.leftovers(table, Section::TlsClient, "[tls.client]");
+        check_tls::client(&settings, table, self.report);
+        settings
+    }
+
+    fn tls_server(&mut self, table: &mut Table) -> ServerTlsSettings {
+        let mut settings = ServerTlsSettings::default();
+        self.take(table, TLS_SERVER, &mut settings);
+        self.leftovers(table, Section::TlsServer, "[tls.server]");
+        check_tls::server(&settings, table, self.report);
+        settings
     }
 
     fn defaults(&mut self, table: &mut Table) -> PoolSettings {

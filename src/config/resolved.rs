@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use crate::secret::Secret;
 use crate::types::{Name, Part, PoolMode, ServerAddress, Timeout, Unsharable};
 
@@ -16,6 +17,10 @@ pub struct Config {
     pub process: Process,
     /// `[http]`: where metrics and health are served; `None` when not configured.
     pub http: Option<Http>,
+    /// `[tls.client]`: TLS with clients.
+    pub tls_client: ClientTlsSettings,
+    /// `[tls.server]`: TLS with servers.
+    pub tls_server: Arc<ServerTlsSettings>,
     /// `[databases.NAME]`, without the fallback.
     pub databases: BTreeMap<Name, Arc<Database>>,
     /// `[databases."*"]`: serves every name that is not listed, with `dbname` = the client's name.

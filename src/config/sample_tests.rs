@@ -59,6 +59,8 @@ fn section_of(header: &str) -> Section {
     let known = [
         ("pgusher]", Section::Process),
         ("http]", Section::Http),
+        ("tls.client]", Section::TlsClient),
+        ("tls.server]", Section::TlsServer),
         ("defaults]", Section::Defaults),
         ("databases.", Section::Database),
         ("users.", Section::User),
@@ -147,6 +149,12 @@ fn the_examples_of_the_sample_are_right() {
     let messages: Vec<_> = mistakes.as_slice().iter().map(|m| m.message.as_str()).collect();
     let expected = [
         "`auth_file`: cannot read",
+        "`cert_file`: cannot read",
+        "`key_file`: cannot read",
+        "`ca_file`: cannot read",
+        "`ca_file`: cannot read",
+        "`cert_file`: cannot read",
+        "`key_file`: cannot read",
         "`password_file` and `password` exclude",
         "`password_file` and `password` exclude",
     ];

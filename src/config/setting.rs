@@ -16,6 +16,10 @@ pub enum Section {
     Process,
     /// `[http]`: metrics and health.
     Http,
+    /// `[tls.client]`: TLS with clients.
+    TlsClient,
+    /// `[tls.server]`: TLS with servers.
+    TlsServer,
     /// `[defaults]`: what every pool inherits.
     Defaults,
     /// `[databases.NAME]`.
@@ -30,6 +34,8 @@ impl Section {
         match self {
             Section::Process => "[pgusher]",
             Section::Http => "[http]",
+            Section::TlsClient => "[tls.client]",
+            Section::TlsServer => "[tls.server]",
             Section::Defaults => "[defaults]",
             Section::Database => "[databases.NAME]",
             Section::User => "[users.NAME]",

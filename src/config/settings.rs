@@ -4,11 +4,14 @@ use super::setting::{Section, SettingInfo};
 use super::table_names::{DATABASE, USER};
 use super::table_pool::{DEFAULTS, POOL};
 use super::table_process::{HTTP, PROCESS};
+use super::table_tls::{TLS_CLIENT, TLS_SERVER};
 
 /// Every setting of every section, in the order of the sample file.
 pub fn settings() -> Vec<SettingInfo> {
     let process = PROCESS.iter().map(|s| s.info(Section::Process));
     let http = HTTP.iter().map(|s| s.info(Section::Http));
+    let tls_client = TLS_CLIENT.iter().map(|s| s.info(Section::TlsClient));
+    let tls_server = TLS_SERVER.iter().map(|s| s.info(Section::TlsServer));
     let defaults = DEFAULTS.iter().map(|s| s.info(Section::Defaults));
     let database = DATABASE.iter().map(|s| s.info(Section::Database));
     let user = USER.iter().map(|s| s.info(Section::User));
@@ -17,6 +20,8 @@ pub fn settings() -> Vec<SettingInfo> {
         |section| POOL.iter().map(move |s| SettingInfo { default: "", ..s.info(section) });
     process
         .chain(http)
+        .chain(tls_client)
+        .chain(tls_server)
         .chain(defaults)
         .chain(database)
         .chain(inherited(Section::Database))

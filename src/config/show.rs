@@ -4,6 +4,7 @@ use super::resolved::Config;
 use super::setting::Setting;
 use super::table_pool::DEFAULTS;
 use super::table_process::{HTTP, PROCESS};
+use super::table_tls::{TLS_CLIENT, TLS_CLIENT_SHOWN, TLS_SERVER, TLS_SERVER_SHOWN};
 
 /// A row of SHOW CONFIG.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +19,11 @@ pub struct ShownSetting {
     pub changeable: bool,
 }
 
-/// The settings of `[pgusher]`, `[http]` and `[defaults]`. None of them is secret.
+/// The settings of `[pgusher]`, `[http]`, `[tls]` and `[defaults]`. None of them is secret.
 pub fn show(config: &Config) -> Vec<ShownSetting> {
     let mut rows = process(config);
     rows.extend(http(config));
+    rows.extend(tls(config));
     rows.extend(DEFAULTS.iter().map(|setting| row(setting, setting.key, Some(&*config.defaults))));
     rows
 }
@@ -41,6 +43,19 @@ pub(super) fn http(config: &Config) -> Vec<ShownSetting> {
     rows.collect()
 }
 
+/// Rows of `[tls.client]` and `[tls.server]`.
+pub(super) fn tls(config: &Config) -> Vec<ShownSetting> {
+    let client = TLS_CLIENT
+        .iter()
+        .zip(TLS_CLIENT_SHOWN)
+        .map(|(setting, key)| row(setting, key, Some(&config.tls_client)));
+    let server = TLS_SERVER
+        .iter()
+        .zip(TLS_SERVER_SHOWN)
+        .map(|(setting, key)| row(setting, key, Some(&*config.tls_server)));
+    client.chain(server).collect()
+}
+
 fn row<T>(setting: &Setting<T>, key: &'static str, from: Option<&T>) -> ShownSetting {
     ShownSetting {
         key,
@@ -53,13 +68,15 @@ fn row<T>(setting: &Setting<T>, key: &'static str, from: Option<&T>) -> ShownSet
 #[cfg(test)]
 mod tests {
     use super::super::table_process::HTTP;
-    use super::show;
-    use crate::config::{Config, Http, PoolSettings, Process};
+    use super::*;
+    use crate::config::{Http, PoolSettings, Process};
 
     fn config(http: Option<Http>) -> Config {
         Config {
             process: Process::default(),
             http,
+            tls_client: Default::default(),
+            tls_server: Default::default(),
             databases: Default::default(),
             fallback: None,
             users: Default::default(),
@@ -74,6 +91,30 @@ mod tests {
         for row in rows {
             assert_eq!(row.value, row.default, "{}", row.key);
         }
+    }
+
+    #[test]
+    fn tls_has_pgbouncers_names() {
+        for (setting, shown) in TLS_CLIENT.iter().zip(TLS_CLIENT_SHOWN) {
+            assert!(
+                shown.starts_with("client_tls") && shown.ends_with(tail(setting.key)),
+                "{shown}"
+            );
+        }
+        for (setting, shown) in TLS_SERVER.iter().zip(TLS_SERVER_SHOWN) {
+            assert!(
+                shown.starts_with("server_tls") && shown.ends_with(tail(setting.key)),
+                "{shown}"
+            );
+        }
+        assert_eq!(
+            (TLS_CLIENT.len(), TLS_SERVER.len()),
+            (TLS_CLIENT_SHOWN.len(), TLS_SERVER_SHOWN.len())
+        );
+    }
+
+    fn tail(key: &str) -> &str {
+        key.trim_start_matches("tls13")
     }
 
     #[test]

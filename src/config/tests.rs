@@ -91,20 +91,19 @@ fn unknown_keys_get_a_suggestion() {
         "pool.toml:4:1: unknown key `listen_prot` in [pgusher]; did you mean `listen_port`?\n\
          pool.toml:6:1: unknown key `pool_sise` in [defaults]; did you mean `pool_size`?\n\
          pool.toml:7:1: unknown key `password` in [defaults]; it belongs in [databases.NAME] or [users.NAME]\n\
-         pool.toml:8:1: unknown key `sslmode` in [defaults]\n\
+         pool.toml:8:1: unknown key `sslmode` in [defaults]; it belongs in [tls.client] or [tls.server]\n\
          pool.toml:10:1: unknown key `prot` in [databases.\"a b\"]; did you mean `port`?"
     );
 }
 
 #[test]
 fn unknown_sections_get_a_suggestion() {
-    let text = format!(
-        "listen_port = 1\n{START}[tls.client]\n[htpp]\n[[users]]\n[databases]\nhost = \"h\"\n"
-    );
+    let text =
+        format!("listen_port = 1\n{START}[tables]\n[htpp]\n[[users]]\n[databases]\nhost = \"h\"\n");
     assert_eq!(
         mistakes(&[("pool.toml", &text)]),
         "pool.toml:1:1: unknown key `listen_port` outside of a section; it belongs in [pgusher]\n\
-         pool.toml:5:2: unknown section [tls]\n\
+         pool.toml:5:2: unknown section [tables]\n\
          pool.toml:6:2: unknown section [htpp]; did you mean [http]?\n\
          pool.toml:7:3: expected [users.NAME], found an array\n\
          pool.toml:9:1: `host` needs a section of its own, found a string; write [databases.NAME] with the database's name"

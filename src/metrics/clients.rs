@@ -1,5 +1,7 @@
 //! Metrics of the process as a whole and of its clients.
 
+use std::time::SystemTime;
+
 use super::text::Page;
 use crate::stats::Snapshot;
 
@@ -29,6 +31,14 @@ pub(super) fn put(page: &mut Page, snapshot: &Snapshot) {
         "From accepting a client to its first ReadyForQuery, for logins that succeeded.",
     )
     .observations(&[], &snapshot.bounds, &facts.login_took);
+    let mut expiries = page.gauge(
+        "pgusher_tls_certificate_not_after_timestamp_seconds",
+        "When pgusher's own certificate expires, by the side it is shown to.",
+    );
+    for &(side, expiry) in &facts.certificates {
+        let since = expiry.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        expiries.value(&[("side", side)], since.as_secs());
+    }
     let mut cancels =
         page.counter("pgusher_cancels_total", "Cancel requests by what became of them.");
     for &(result, count) in &facts.cancels {

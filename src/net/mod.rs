@@ -1,17 +1,22 @@
 //! Sockets, and what a thread lends to the tasks that use them.
 
 mod buffer;
+mod channel;
 mod deadline;
 mod dial;
 mod engine;
 mod listen;
 mod nudge;
 mod outgoing;
+mod secure;
+#[cfg(test)]
+mod secure_tests;
 mod sends;
 #[cfg(test)]
 mod sends_tests;
 mod stream;
-mod tls_facts;
+#[cfg(test)]
+mod stream_tests;
 mod watchlist;
 
 pub use buffer::{Buffer, BufferPool};
@@ -21,5 +26,6 @@ pub use listen::{Listener, Peer, bind_all};
 pub use nudge::Nudges;
 pub use sends::Sends;
 pub use stream::{Stream, Suspended};
-pub use tls_facts::{ClientCertificate, TlsFacts};
 pub use watchlist::Watchlist;
+
+pub use crate::tls::{ClientCertificate, TlsFacts};

@@ -8,11 +8,12 @@ use std::task::{Context, Poll, ready};
 use socket2::{Domain, Socket};
 use tokio::io::unix::AsyncFd;
 
+use super::channel::Channel;
 use super::outgoing::Outgoing;
 use super::sends::Rest;
 use super::{Buffer, BufferPool, Sends};
 
-/// A connected TCP or unix socket.
+/// A connected TCP or unix socket, with TLS over it once it was [secured](Stream::secure).
 ///
 /// It is registered once, edge-triggered, with the runtime it was made in. A receive that did not fill its buffer
 /// has emptied the socket, so readiness is dropped right away and no second receive is spent on hearing `EAGAIN`.
@@ -20,10 +21,10 @@ use super::{Buffer, BufferPool, Sends};
 #[derive(Debug)]
 pub struct Stream {
     // In front of the socket: what is planned goes out before it is closed.
-    out: Outgoing,
-    io: AsyncFd<Socket>,
+    pub(super) out: Outgoing,
+    pub(super) io: AsyncFd<Channel>,
     /// Readiness was consumed without reading: try once before waiting for an edge that has already passed.
-    primed: bool,
+    pub(super) primed: bool,
 }
 
 impl Stream {
@@ -34,7 +35,7 @@ impl Stream {
     pub fn new(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let out = Outgoing::alone(socket.as_raw_fd());
-        Ok(Stream { out, io: register(socket)?, primed: false })
+        Ok(Stream { out, io: register(Channel::Plain(socket))?, primed: false })
     }
 
     /// Moves the registration to the current runtime, and its sends to those of the current thread, if it has any.
@@ -46,9 +47,9 @@ impl Stream {
         let rest = self.out.rest().take();
         let Stream { out, io, .. } = self;
         drop(out);
-        let socket = io.into_inner();
-        let out = Outgoing::with(sends, socket.as_raw_fd(), rest);
-        Ok(Stream { out, io: register(socket)?, primed: false })
+        let channel = io.into_inner();
+        let out = Outgoing::with(sends, channel.as_raw_fd(), rest);
+        Ok(Stream { out, io: register(channel)?, primed: false })
     }
 
     /// True when the end of the turn has come for all that was planned to be sent.
@@ -59,19 +60,19 @@ impl Stream {
     /// True when nothing but the socket itself would tell that there is something to be done: no bytes are held back
     /// in either direction.
     pub fn can_suspend(&mut self) -> bool {
-        self.has_submitted() && self.is_sent()
+        !self.io.get_ref().holds_bytes() && self.has_submitted() && self.is_sent()
     }
 
     /// Takes the socket off its runtime, until [`Suspended::resume`]. Only when it [can be](Stream::can_suspend).
     pub fn suspend(self) -> Suspended {
         let Stream { out, io, .. } = self;
         drop(out);
-        Suspended { socket: io.into_inner() }
+        Suspended { channel: io.into_inner() }
     }
 
     /// The socket, to ask it for addresses.
     pub fn socket(&self) -> &Socket {
-        self.io.get_ref()
+        self.io.get_ref().socket()
     }
 
     /// Receives what is there into the end of `buffer`, whose memory is borrowed only once there is something.
@@ -85,11 +86,24 @@ impl Stream {
         buffer: &mut Buffer,
         pool: &BufferPool,
     ) -> Poll<io::Result<usize>> {
+        match self.io.get_ref() {
+            Channel::Plain(_) => self.poll_socket(cx, buffer, pool),
+            Channel::Tls(_) => self.poll_opened(cx, buffer, pool),
+        }
+    }
+
+    /// Receives what is on the socket itself.
+    pub(super) fn poll_socket(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+        pool: &BufferPool,
+    ) -> Poll<io::Result<usize>> {
         if std::mem::take(&mut self.primed) {
             buffer.prepare(pool);
             let space = buffer.space();
             let asked = space.len();
-            match self.io.get_ref().read(space) {
+            match self.io.get_ref().socket().read(space) {
                 Ok(count) => {
                     // A full read may have left something whose edge has already passed.
                     self.primed = count == asked;
@@ -105,7 +119,7 @@ impl Stream {
             buffer.prepare(pool);
             let space = buffer.space();
             let asked = space.len();
-            match guard.get_inner().read(space) {
+            match guard.get_inner().socket().read(space) {
                 Ok(count) => {
                     if count < asked {
                         guard.clear_ready();
@@ -129,6 +143,9 @@ impl Stream {
     pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_sent(cx))?;
+            if let Channel::Tls(_) = self.io.get_ref() {
+                return Poll::Ready(self.send_sealed(cx, bytes));
+            }
             if self.out.plan(cx, bytes) {
                 return Poll::Ready(Ok(bytes.len()));
             }
@@ -169,7 +186,7 @@ impl Stream {
 
     fn poll_send_now(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            match self.io.get_ref().write(bytes) {
+            match self.io.get_ref().socket().write(bytes) {
                 // Readiness may be older than the refusal: only after clearing it does a second refusal count.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.io.poll_write_ready(cx))?.clear_ready();
@@ -198,7 +215,7 @@ impl Stream {
     /// Asks the kernel to report bytes only when there are `least` of them; the end of the stream is reported in any
     /// case. 1 is what a socket begins with. False: this kind of socket cannot (only TCP can).
     pub fn fill_first(&mut self, least: i32) -> bool {
-        let socket = self.io.get_ref();
+        let socket = self.socket();
         let is_tcp = matches!(socket.domain(), Ok(Domain::IPV4 | Domain::IPV6));
         let done = is_tcp && set_low_water(socket, least).is_ok();
         // Fewer may be there, of which no edge will tell.
@@ -213,6 +230,9 @@ impl Stream {
 
     /// True when the runtime has seen bytes or an end on the socket that nobody has read. Costs no system call.
     pub fn has_news(&self) -> bool {
+        if self.io.get_ref().holds_bytes() {
+            return true;
+        }
         let mut cx = Context::from_waker(std::task::Waker::noop());
         self.io.poll_read_ready(&mut cx).is_ready()
     }
@@ -223,7 +243,7 @@ impl Stream {
     /// The socket's.
     pub async fn recv(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
         std::future::poll_fn(|cx| {
-            if !self.primed {
+            if !self.primed && !self.io.get_ref().holds_bytes() {
                 // Whoever waits needs no memory.
                 drop(ready!(self.io.poll_read_ready(cx))?);
             }
@@ -240,6 +260,9 @@ impl Stream {
     pub async fn send_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.settle();
         std::future::poll_fn(|cx| self.poll_sent(cx)).await?;
+        if let Channel::Tls(_) = self.io.get_ref() {
+            return self.send_all_sealed(bytes).await;
+        }
         let mut rest = bytes;
         while !rest.is_empty() {
             let sent = std::future::poll_fn(|cx| self.poll_send_now(cx, rest)).await?;
@@ -256,9 +279,12 @@ impl Stream {
         self.out.settle();
         // A peer that does not read loses the message, and nobody waits for it.
         if self.is_sent() {
-            let _ = self.io.get_ref().write(bytes);
+            let _ = match self.io.get_mut() {
+                Channel::Plain(socket) => socket.write(bytes).map(drop),
+                Channel::Tls(tls) => tls.send_last(bytes),
+            };
         }
-        let _ = self.io.get_ref().shutdown(std::net::Shutdown::Write);
+        let _ = self.socket().shutdown(std::net::Shutdown::Write);
     }
 
     /// Closes the sending side behind everything that was sent.
@@ -270,31 +296,37 @@ impl Stream {
 /// A connection that no runtime watches.
 #[derive(Debug)]
 pub struct Suspended {
-    socket: Socket,
+    channel: Channel,
 }
 
 impl Suspended {
+    /// True when there are bytes that the socket would not tell of: they were received, and are inside of TLS.
+    pub fn holds_bytes(&self) -> bool {
+        self.channel.holds_bytes()
+    }
+
     /// Registers the connection with the current runtime, and its sends with those of the current thread. What arrived
     /// meanwhile is seen by the first receive.
     ///
     /// # Errors
     /// When the registration fails; the socket is closed then.
     pub fn resume(self, sends: Option<&Arc<Sends>>) -> io::Result<Stream> {
-        let out = Outgoing::with(sends, self.socket.as_raw_fd(), None);
-        Ok(Stream { out, io: register(self.socket)?, primed: true })
+        let out = Outgoing::with(sends, self.channel.as_raw_fd(), None);
+        Ok(Stream { out, io: register(self.channel)?, primed: true })
     }
 }
 
 impl AsFd for Suspended {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.channel.socket().as_fd()
     }
 }
 
 /// What owns its descriptor and neither closes nor replaces it before it is dropped.
 pub(super) trait Owner: AsRawFd {}
 
-impl Owner for Socket {}
+// Neither a bare socket nor the one under TLS is taken out or replaced.
+impl Owner for Channel {}
 impl Owner for OwnedFd {}
 
 #[allow(unsafe_code, reason = "tokio cannot check that a descriptor stays open; see below")]
@@ -318,70 +350,4 @@ fn set_low_water(socket: &Socket, least: libc::c_int) -> io::Result<()> {
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pair() -> (Stream, std::os::unix::net::UnixStream) {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("socketpair");
-        (Stream::new(Socket::from(std::os::fd::OwnedFd::from(ours))).expect("stream"), theirs)
-    }
-
-    #[tokio::test]
-    async fn bytes_go_both_ways_and_the_end_is_seen() {
-        let (mut ours, mut theirs) = pair();
-        let mut buffer = Buffer::new();
-        theirs.write_all(b"one").expect("write");
-        assert_eq!(ours.recv(&mut buffer).await.expect("recv"), 3);
-        ours.send_all(b"two").await.expect("send");
-        let mut got = [0; 3];
-        theirs.read_exact(&mut got).expect("read");
-        assert_eq!(&got, b"two");
-        drop(theirs);
-        assert_eq!(ours.recv(&mut buffer).await.expect("end"), 0);
-    }
-
-    #[tokio::test]
-    async fn waiting_for_the_end_loses_no_bytes() {
-        let (mut ours, mut theirs) = pair();
-        let (mut buffer, pool) = (Buffer::new(), BufferPool::default());
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        assert!(ours.poll_recv(&mut cx, &mut buffer, &pool).is_pending());
-        theirs.write_all(b"early").expect("write");
-        tokio::task::yield_now().await;
-        assert!(ours.poll_peer_closed(&mut cx).is_pending());
-        assert_eq!(ours.recv(&mut buffer).await.expect("recv"), 5);
-        drop(theirs);
-        std::future::poll_fn(|cx| ours.poll_peer_closed(cx)).await.expect("closed");
-    }
-
-    #[tokio::test]
-    async fn what_arrives_while_suspended_is_read() {
-        let (mut ours, mut theirs) = pair();
-        assert!(ours.can_suspend());
-        let suspended = ours.suspend();
-        theirs.write_all(b"meanwhile").expect("write");
-        let mut ours = suspended.resume(None).expect("resume");
-        let mut buffer = Buffer::new();
-        assert_eq!(ours.recv(&mut buffer).await.expect("recv"), 9);
-        theirs.write_all(b"later").expect("write");
-        assert_eq!(ours.recv(&mut buffer).await.expect("recv"), 5);
-    }
-
-    #[tokio::test]
-    async fn more_than_the_kernel_takes_arrives_in_order() {
-        let (mut ours, mut theirs) = pair();
-        let sent: Vec<u8> = (0..4_000_000_u32).map(|n| (n % 251) as u8).collect();
-        let copy = sent.clone();
-        let reader = std::thread::spawn(move || {
-            let mut got = Vec::new();
-            theirs.read_to_end(&mut got).expect("read");
-            got
-        });
-        ours.send_all(&sent).await.expect("send");
-        drop(ours);
-        assert!(reader.join().expect("reader") == copy);
-    }
 }

@@ -99,7 +99,7 @@ impl Slot {
         let limit = pool.settings().server_connect_timeout;
         let id = pool.context.records.ids.next();
         let started = Instant::now();
-        match server::connect(&blueprint, limit, &pool.context.param_sets, id).await {
+        match server::connect(&blueprint, limit, &pool.context.means(), id).await {
             Ok(server) => {
                 pool.context.connects.succeeded(&pool.key.database, started.elapsed());
                 self.arrived(Pooled { server, permit, generation });

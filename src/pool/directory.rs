@@ -15,9 +15,10 @@ use super::pauses::Pauses;
 use super::{CapTable, Caps, Exchanges, Pool};
 use crate::auth::ServerCredential;
 use crate::config::{Config, Database};
-use crate::server::Blueprint;
+use crate::server::{Blueprint, Means};
 use crate::session::params::ParamSets;
 use crate::stats::{Buckets, Histogram, HistogramTotal, Records, Totals};
+use crate::tls::Keyring;
 use crate::types::Name;
 
 /// Whose servers a pool holds.
@@ -46,6 +47,8 @@ pub struct PoolsContext {
     pub siblings: Siblings,
     /// Where notifications are handed on, by database.
     pub exchanges: Exchanges,
+    /// What TLS is begun with.
+    pub keyring: Arc<Keyring>,
     /// Who is there.
     pub records: Arc<Records>,
     /// Bounds of the time histograms.
@@ -59,6 +62,11 @@ pub struct PoolsContext {
 }
 
 impl PoolsContext {
+    /// What logins to servers share.
+    pub(super) fn means(&self) -> Means {
+        Means { param_sets: Arc::clone(&self.param_sets), connector: self.keyring.connector() }
+    }
+
     /// How long a cancel request may take.
     pub fn cancel_wait(&self) -> Duration {
         self.cancel_wait_timeout.read().unwrap_or(Duration::from_secs(10))
@@ -159,7 +167,7 @@ impl Pools {
         let pool = Arc::clone(&entry.or_insert_with(|| {
             self.made.fetch_add(1, Ordering::Relaxed);
             let settings = config.pool_settings(database, &key.user);
-            let blueprint = blueprint(database, &key, credential());
+            let blueprint = blueprint(config, database, &key, credential());
             Pool::new(
                 key.clone(),
                 Arc::clone(&self.context),
@@ -209,7 +217,7 @@ impl Pools {
             let Some(database) = config.database(&pool.key.database) else { continue };
             self.caps(config, database, &pool.key).shed();
             pool.set_settings(config.pool_settings(database, &pool.key.user));
-            let wanted = blueprint(database, &pool.key, credential(&pool.key));
+            let wanted = blueprint(config, database, &pool.key, credential(&pool.key));
             if same_servers(&pool.blueprint(), &wanted) {
                 pool.renew_credential(wanted);
             } else {
@@ -247,13 +255,19 @@ impl Pools {
 /// Unused pools are kept for their statistics up to this many.
 const MANY_POOLS: usize = 1_000;
 
-fn blueprint(database: &Database, key: &PoolKey, credential: ServerCredential) -> Blueprint {
+fn blueprint(
+    config: &Config,
+    database: &Database,
+    key: &PoolKey,
+    credential: ServerCredential,
+) -> Blueprint {
     Blueprint {
         addresses: database.addresses.clone(),
         database: Name::clone(database.dbname.as_ref().unwrap_or(&key.database)),
         user: Name::clone(&key.user),
         credential,
         startup_parameters: database.startup_parameters.clone(),
+        tls: Arc::clone(&config.tls_server),
     }
 }
 
@@ -264,4 +278,5 @@ fn same_servers(one: &Blueprint, other: &Blueprint) -> bool {
         && one.database == other.database
         && one.user == other.user
         && one.startup_parameters == other.startup_parameters
+        && one.tls == other.tls
 }

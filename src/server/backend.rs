@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::net::{self, Buffer};
+use super::hop::{self, Encryption};
+use crate::net::{self, Buffer, Stream};
+use crate::tls::Connector;
 use crate::types::ServerAddress;
 use crate::wire::startup;
 
@@ -18,6 +20,8 @@ pub struct Backend {
     /// Process id.
     pub pid: u32,
     key: Box<[u8]>,
+    /// The connection has TLS, and so must have what is said about it: by which keys, and with whom.
+    tls: Option<(Arc<Connector>, String)>,
     /// Cancel requests on their way. The server is not handed on before they are over.
     in_flight: AtomicUsize,
     /// A cancel request ended without an answer: it may still strike.
@@ -27,15 +31,22 @@ pub struct Backend {
 
 impl Backend {
     /// A backend with its BackendKeyData.
-    pub fn new(address: ServerAddress, pid: u32, key: &[u8]) -> Arc<Self> {
-        Arc::new(Backend {
+    pub fn new(address: ServerAddress, pid: u32, key: &[u8]) -> Self {
+        Backend {
             address,
             pid,
             key: key.into(),
+            tls: None,
             in_flight: AtomicUsize::new(0),
             doubtful: AtomicBool::new(false),
             over: Notify::new(),
-        })
+        }
+    }
+
+    /// The same behind TLS, with a certificate for `host`.
+    #[must_use]
+    pub fn behind_tls(self, connector: Arc<Connector>, host: String) -> Self {
+        Backend { tls: Some((connector, host)), ..self }
     }
 
     /// Announces a cancel request.
@@ -104,6 +115,17 @@ pub async fn deliver_cancel(mut guard: CancelGuard, limit: Duration) -> bool {
     guard.delivered
 }
 
+/// A connection as safe as the one it is about: the key in a cancel request is a secret.
+async fn reach(backend: &Backend) -> Option<Stream> {
+    match &backend.tls {
+        None => net::connect(&backend.address).await.ok(),
+        Some((connector, host)) => {
+            let hop = hop::open(&backend.address, host, connector, Encryption::Required).await;
+            hop.ok().map(|hop| hop.stream)
+        }
+    }
+}
+
 enum Attempt {
     Delivered,
     NotSent,
@@ -111,7 +133,7 @@ enum Attempt {
 }
 
 async fn attempt(backend: &Backend) -> Attempt {
-    let Ok(mut stream) = net::connect(&backend.address).await else { return Attempt::NotSent };
+    let Some(mut stream) = reach(backend).await else { return Attempt::NotSent };
     let mut packet = Vec::new();
     startup::put_cancel(&mut packet, backend.pid, &backend.key);
     if stream.send_all(&packet).await.is_err() {

@@ -1,19 +1,19 @@
-//! Logging in to a server.
+//! Logging in to a server: which address, with or without TLS, and what became of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Backend, Bulk, Prepared, Progress, Server, ServerId};
-use crate::auth::{AuthError, MECHANISM, ScramClient, ScramClientFinal, ServerCredential};
-use crate::net::{self, Buffer, Stream};
-use crate::session::params::{ParamSets, Reported, Values};
+use super::hop::{self, Encryption, HopError};
+use super::login::Login;
+use super::{Server, ServerId};
+use crate::auth::{AuthError, ServerCredential};
+use crate::config::ServerTlsSettings;
+use crate::session::params::ParamSets;
 use crate::sqlstate;
-use crate::stats::ServerRecord;
-use crate::types::{Name, ServerAddress, WorkerId};
-use crate::wire::backend::{self, AuthRequest};
-use crate::wire::tag::backend as tag;
-use crate::wire::{ErrorFields, FrameError, Severity, frame, frontend, startup};
+use crate::tls::Connector;
+use crate::types::{Name, ServerAddress};
+use crate::wire::{ErrorFields, FrameError, Severity};
 
 /// How a pool's servers are made.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Blueprint {
     pub credential: Credential,
     /// For the start-up packet.
     pub startup_parameters: BTreeMap<String, String>,
+    /// How connections are encrypted; servers made otherwise are replaced.
+    pub tls: Arc<ServerTlsSettings>,
 }
 
 /// What proves a user to a server.
@@ -40,13 +42,41 @@ pub struct ConnectError {
     pub address: Option<ServerAddress>,
     /// The server's own error, or pgusher's about the server.
     pub fields: Box<ErrorFields>,
+    /// How far it came.
+    pub stage: Stage,
+    /// The server said it itself.
+    pub by_server: bool,
+}
+
+/// How far an attempt came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Finding the address and connecting.
+    Connect,
+    /// TLS.
+    Tls,
+    /// The login itself.
+    Login,
+}
+
+impl Stage {
+    /// A word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Connect => "connecting",
+            Stage::Tls => "TLS",
+            Stage::Login => "login",
+        }
+    }
 }
 
 impl ConnectError {
-    fn new(code: sqlstate::SqlState, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: sqlstate::SqlState, message: impl Into<String>) -> Self {
         ConnectError {
             address: None,
             fields: Box::new(ErrorFields::new(Severity::Fatal, code, message)),
+            stage: Stage::Login,
+            by_server: false,
         }
     }
 
@@ -56,33 +86,38 @@ impl ConnectError {
     }
 }
 
-/// Largest message of the login phase. The longest honest one is an error.
-const MAX_LOGIN_MESSAGE: usize = 64 * 1024;
-/// Notices of a login that clients are told.
-const MAX_NOTICES: usize = 8;
-/// More messages than any honest login has.
-const MAX_LOGIN_MESSAGES: usize = 1_000;
+/// What all logins share.
+#[derive(Clone, Debug)]
+pub struct Means {
+    /// Where sets of parameters are interned.
+    pub param_sets: Arc<ParamSets>,
+    /// What TLS is begun with.
+    pub connector: Arc<Connector>,
+}
 
-/// Connects and logs in within `limit`. The socket belongs to the current runtime.
+/// Connects and logs in, at each address within `limit`. The socket belongs to the current runtime.
 ///
 /// # Errors
 /// That of the last address tried.
 pub async fn connect(
     blueprint: &Blueprint,
     limit: Option<Duration>,
-    param_sets: &Arc<ParamSets>,
+    means: &Means,
     id: ServerId,
 ) -> Result<Box<Server>, ConnectError> {
     let mut last =
         ConnectError::new(sqlstate::UNABLE_TO_CONNECT, "no server address is configured");
     for address in &blueprint.addresses {
-        let attempt = Login::run(blueprint, address, param_sets, id);
+        let attempt = connect_to(blueprint, address, means, id);
         let result = match limit {
             Some(limit) => tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
                 let text = format!(
                     "server {address} did not answer within {limit:?} (server_connect_timeout)"
                 );
-                Err(ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text))
+                Err(ConnectError {
+                    stage: Stage::Connect,
+                    ..ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text)
+                })
             }),
             None => attempt.await,
         };
@@ -94,246 +129,85 @@ pub async fn connect(
     Err(last)
 }
 
-/// One login under way.
-struct Login<'a> {
-    stream: Stream,
-    buffer: Buffer,
-    blueprint: &'a Blueprint,
-    reported: Reported,
-    key: Option<(u32, Box<[u8]>)>,
-    scram: Scram,
-    authenticated: bool,
+/// Goes through the attempts that the mode of encryption allows.
+async fn connect_to(
+    blueprint: &Blueprint,
+    address: &ServerAddress,
+    means: &Means,
+    id: ServerId,
+) -> Result<Box<Server>, ConnectError> {
+    let mut before = None;
+    let mut attempts = hop::attempts(address, means.connector.settings.sslmode).iter().peekable();
+    while let Some(encryption) = attempts.next() {
+        match attempt(blueprint, address, means, id, *encryption).await {
+            Err(Failure { error, by_encryption: true }) if attempts.peek().is_some() => {
+                tracing::debug!(%address, error = %error.fields, "trying again with other encryption");
+                before = Some(error);
+            }
+            Err(Failure { error, .. }) => return Err(with_history(error, before)),
+            Ok(server) => return Ok(server),
+        }
+    }
+    Err(violation("no attempt was made"))
 }
 
-/// Where the SCRAM exchange stands.
-enum Scram {
-    None,
-    First(Box<ScramClient>),
-    Final(Box<ScramClientFinal>),
-    /// The server has proved that it knows the password.
-    Done,
+/// An attempt that failed.
+struct Failure {
+    error: ConnectError,
+    /// With other encryption it might not have.
+    by_encryption: bool,
 }
 
-enum Step {
-    More,
-    Ready,
+async fn attempt(
+    blueprint: &Blueprint,
+    address: &ServerAddress,
+    means: &Means,
+    id: ServerId,
+    encryption: Encryption,
+) -> Result<Box<Server>, Failure> {
+    let hop = hop::open(address, &address.host(), &means.connector, encryption).await;
+    let hop = hop.map_err(|error| Failure::of_hop(address, &error))?;
+    // Where the server has no TLS, the next attempt would be this one again.
+    let has_choice = encryption != Encryption::IfOffered || hop.tls.is_some();
+    Login::run(blueprint, address, means, hop, id).await.map_err(|error| Failure {
+        // Such as: no entry in pg_hba.conf for a connection with, or without, encryption.
+        by_encryption: has_choice
+            && error.by_server
+            && error.fields.code == sqlstate::INVALID_AUTHORIZATION.0,
+        error,
+    })
 }
 
-impl<'a> Login<'a> {
-    async fn run(
-        blueprint: &'a Blueprint,
-        address: &ServerAddress,
-        param_sets: &Arc<ParamSets>,
-        id: ServerId,
-    ) -> Result<Box<Server>, ConnectError> {
-        let stream = net::connect(address).await.map_err(|error| {
-            let text = format!("could not connect to server {address}: {error}");
-            ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text)
-        })?;
-        let mut login = Login {
-            stream,
-            buffer: Buffer::new(),
-            blueprint,
-            reported: Reported::default(),
-            key: None,
-            scram: Scram::None,
-            authenticated: false,
+impl Failure {
+    fn of_hop(address: &ServerAddress, error: &HopError) -> Self {
+        let (stage, text) = match error {
+            HopError::Connect(why) => {
+                (Stage::Connect, format!("could not connect to server {address}: {why}"))
+            }
+            HopError::Tls(why) => (Stage::Tls, format!("no TLS with server {address}: {why}")),
         };
-        login.send_startup().await?;
-        for _ in 0..MAX_LOGIN_MESSAGES {
-            let message = login.message().await?;
-            if let Step::Ready = login.step(&message).await? {
-                return login.finish(address, param_sets, id);
-            }
-        }
-        Err(violation("too many messages"))
-    }
-
-    async fn send_startup(&mut self) -> Result<(), ConnectError> {
-        let blueprint = self.blueprint;
-        let mut packet = Vec::new();
-        let fixed = [("user", blueprint.user.as_ref()), ("database", blueprint.database.as_ref())];
-        let extra = blueprint
-            .startup_parameters
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
-        startup::put_startup(&mut packet, 0, fixed.into_iter().chain(extra));
-        self.send(&packet).await
-    }
-
-    /// The next whole message.
-    async fn message(&mut self) -> Result<Vec<u8>, ConnectError> {
-        loop {
-            let header = frame::header(self.buffer.filled())?;
-            let needed = header.map_or(frame::HEADER, |header| header.size);
-            if needed > MAX_LOGIN_MESSAGE {
-                return Err(violation("a message is too long"));
-            }
-            if let Some(message) = self.buffer.filled().get(..needed).filter(|_| header.is_some()) {
-                let message = message.to_vec();
-                self.buffer.consume(needed);
-                return Ok(message);
-            }
-            self.buffer.reserve(needed);
-            match self.stream.recv(&mut self.buffer).await {
-                Ok(0) => return Err(lost("the server closed the connection during the login")),
-                Ok(_) => {}
-                Err(error) => {
-                    return Err(lost(&format!(
-                        "connection to server failed during the login: {error}"
-                    )));
-                }
-            }
-        }
-    }
-
-    async fn step(&mut self, message: &[u8]) -> Result<Step, ConnectError> {
-        match message.first().copied().unwrap_or_default() {
-            tag::AUTHENTICATION => self.authenticate(message).await?,
-            tag::PARAMETER_STATUS if self.authenticated => {
-                let (name, value) = backend::read_parameter_status(message)?;
-                let name = String::from_utf8_lossy(name).into_owned();
-                self.reported.values.push((name.into(), value.into()));
-            }
-            tag::BACKEND_KEY_DATA if self.authenticated => {
-                let (pid, key) = backend::read_key_data(message)?;
-                self.key = Some((pid, key.into()));
-            }
-            tag::READY_FOR_QUERY if self.authenticated => return Ok(Step::Ready),
-            tag::ERROR_RESPONSE => {
-                return Err(ConnectError {
-                    address: None,
-                    fields: Box::new(ErrorFields::read(message)),
-                });
-            }
-            // The clients will be told.
-            tag::NOTICE_RESPONSE if self.reported.notices.len() < MAX_NOTICES => {
-                self.reported.notices.push(message.into());
-            }
-            tag::NOTICE_RESPONSE | tag::NEGOTIATE_PROTOCOL_VERSION => {}
-            other => return Err(violation(&format!("unexpected message type 0x{other:02x}"))),
-        }
-        Ok(Step::More)
-    }
-
-    async fn authenticate(&mut self, message: &[u8]) -> Result<(), ConnectError> {
-        let credential = &self.blueprint.credential;
-        let mut answer = Vec::new();
-        match AuthRequest::read(message)? {
-            AuthRequest::Ok => {
-                if matches!(self.scram, Scram::First(_) | Scram::Final(_)) {
-                    return Err(violation("the server ended SCRAM without proving itself"));
-                }
-                self.authenticated = true;
-            }
-            AuthRequest::Cleartext => {
-                frontend::put_password(&mut answer, credential.cleartext()?.expose().as_bytes());
-            }
-            AuthRequest::Md5(salt) => {
-                let response = credential.md5(&self.blueprint.user, salt)?;
-                frontend::put_password(&mut answer, response.expose().as_bytes());
-            }
-            AuthRequest::Sasl(mechanisms) => {
-                if !mechanisms.split(|&byte| byte == 0).any(|name| name == MECHANISM.as_bytes()) {
-                    return Err(unsupported(
-                        "the server offers no SASL mechanism that pgusher knows",
-                    ));
-                }
-                let scram = credential.scram()?;
-                frontend::put_sasl_initial(&mut answer, MECHANISM, &scram.client_first());
-                self.scram = Scram::First(Box::new(scram));
-            }
-            AuthRequest::SaslContinue(data) => {
-                let Scram::First(scram) = std::mem::replace(&mut self.scram, Scram::None) else {
-                    return Err(violation("unexpected SASL message"));
-                };
-                let (next, response) = scram.server_first(data)?;
-                frontend::put_sasl_response(&mut answer, &response);
-                self.scram = Scram::Final(Box::new(next));
-            }
-            AuthRequest::SaslFinal(data) => {
-                let Scram::Final(scram) = std::mem::replace(&mut self.scram, Scram::None) else {
-                    return Err(violation("unexpected SASL message"));
-                };
-                scram.server_final(data)?;
-                self.scram = Scram::Done;
-            }
-            AuthRequest::Other(code) => {
-                return Err(unsupported(&format!(
-                    "the server asks for authentication method {code}"
-                )));
-            }
-        }
-        self.send(&answer).await
-    }
-
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), ConnectError> {
-        let sent = self.stream.send_all(bytes).await;
-        sent.map_err(|error| {
-            lost(&format!("connection to server failed during the login: {error}"))
-        })
-    }
-
-    fn finish(
-        self,
-        address: &ServerAddress,
-        param_sets: &Arc<ParamSets>,
-        id: ServerId,
-    ) -> Result<Box<Server>, ConnectError> {
-        if !self.buffer.is_empty() {
-            return Err(violation("the server sent data after ReadyForQuery"));
-        }
-        // A server without BackendKeyData cannot be cancelled; such requests are refused by pid 0.
-        let (pid, key) = self.key.unwrap_or((0, Box::new([0; 4])));
-        let now = Instant::now();
-        let record = ServerRecord::new(id, address, self.stream.socket(), pid);
-        Ok(Box::new(Server {
-            backend: Backend::new(resolved(address, &self.stream), pid, &key),
-            stream: self.stream,
-            bulk: Bulk::default(),
-            progress: Progress::default(),
-            applied: param_sets.intern(Values::new()),
-            reported: Arc::new(self.reported),
-            prepared: Prepared::default(),
-            unnamed: 0,
-            needs_reset: false,
-            is_spent: false,
-            listens: false,
-            audit: super::Audit::default(),
-            home: WorkerId::CONTROL,
-            lifetime_share: lifetime_share(id),
-            record: Arc::new(record),
-            connected_at: now,
-            last_used: now,
-            param_sets: Arc::clone(param_sets),
-        }))
+        let error = ConnectError { stage, ..ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text) };
+        Failure { error, by_encryption: stage == Stage::Tls }
     }
 }
 
-/// The address without names, so that a cancel request reaches the same host.
-fn resolved(address: &ServerAddress, stream: &Stream) -> ServerAddress {
-    let peer = stream.socket().peer_addr().ok().and_then(|peer| peer.as_socket());
-    match peer {
-        Some(peer) => ServerAddress::Tcp { host: peer.ip().to_string(), port: peer.port() },
-        None => address.clone(),
+/// What was tried before belongs to the story: the first failure is often the one to look at.
+fn with_history(mut error: ConnectError, before: Option<ConnectError>) -> ConnectError {
+    if let Some(before) = before.filter(|_| error.fields.detail.is_none()) {
+        error.fields.detail = Some(format!("Before that: {}", before.fields.message));
     }
+    error
 }
 
-/// Spreads lifetimes over nine tenths to the whole, evenly over consecutive servers (golden ratio steps).
-fn lifetime_share(id: u64) -> f64 {
-    let step = (id as f64 * 0.618_033_988_749_895).fract();
-    0.9 + 0.1 * step
-}
-
-fn violation(what: &str) -> ConnectError {
+pub(super) fn violation(what: &str) -> ConnectError {
     ConnectError::new(sqlstate::PROTOCOL_VIOLATION, format!("protocol violation by server: {what}"))
 }
 
-fn unsupported(what: &str) -> ConnectError {
+pub(super) fn unsupported(what: &str) -> ConnectError {
     ConnectError::new(sqlstate::CONNECTION_REJECTED, what)
 }
 
-fn lost(what: &str) -> ConnectError {
+pub(super) fn lost(what: &str) -> ConnectError {
     ConnectError::new(sqlstate::UNABLE_TO_CONNECT, what)
 }
 

@@ -5,6 +5,8 @@ mod bulk;
 mod clean;
 mod conn;
 mod connect;
+mod hop;
+mod login;
 mod prepared;
 pub mod progress;
 
@@ -12,6 +14,6 @@ pub use backend::{Backend, CancelGuard, deliver_cancel};
 pub use bulk::Bulk;
 pub use clean::{CleanError, ask, clean, drain_news, probe, run_sql};
 pub use conn::{Audit, Server, ServerId, UNNAMED_UNKNOWN};
-pub use connect::{Blueprint, ConnectError, Credential, connect};
+pub use connect::{Blueprint, ConnectError, Credential, Means, Stage, connect};
 pub use prepared::{Holding, Prepared};
 pub use progress::Progress;

@@ -11,7 +11,7 @@ use socket2::Socket;
 
 use super::{AuditTable, Names, PinBook};
 use crate::control::Control;
-use crate::types::{Name, ServerAddress};
+use crate::types::{Name, ServerAddress, TlsLabel};
 
 /// What a client is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,8 @@ pub struct ClientRecord {
     pub peer: Option<SocketAddr>,
     /// The address it came in by; `None` on the unix socket.
     pub local: Option<SocketAddr>,
+    /// Its TLS; `None` without it.
+    pub tls: Option<TlsLabel>,
     /// When it came, on the wall clock.
     pub connected_at: SystemTime,
     /// When it came.
@@ -132,6 +134,7 @@ impl ClientRecord {
         user: Name,
         application_name: Name,
         socket: &Socket,
+        tls: Option<TlsLabel>,
     ) -> Self {
         ClientRecord {
             id,
@@ -139,6 +142,7 @@ impl ClientRecord {
             user,
             peer: socket.peer_addr().ok().and_then(|address| address.as_socket()),
             local: socket.local_addr().ok().and_then(|address| address.as_socket()),
+            tls,
             connected_at: SystemTime::now(),
             since: Instant::now(),
             application_name: Mutex::new(application_name),
@@ -201,6 +205,8 @@ pub struct ServerRecord {
     pub peer: Option<SocketAddr>,
     /// Our end; `None` on a unix socket.
     pub local: Option<SocketAddr>,
+    /// Its TLS; `None` without it.
+    pub tls: Option<TlsLabel>,
     /// Process id of the backend.
     pub pid: u32,
     /// When it logged in, on the wall clock.
@@ -218,12 +224,19 @@ pub struct ServerRecord {
 
 impl ServerRecord {
     /// A server that has just logged in.
-    pub fn new(id: u64, address: &ServerAddress, socket: &Socket, pid: u32) -> Self {
+    pub fn new(
+        id: u64,
+        address: &ServerAddress,
+        socket: &Socket,
+        tls: Option<TlsLabel>,
+        pid: u32,
+    ) -> Self {
         ServerRecord {
             id,
             address: address.clone(),
             peer: socket.peer_addr().ok().and_then(|address| address.as_socket()),
             local: socket.local_addr().ok().and_then(|address| address.as_socket()),
+            tls,
             pid,
             connected_at: SystemTime::now(),
             since: Instant::now(),

@@ -77,6 +77,8 @@ pub struct ProcessFacts {
     pub cancels: Vec<(&'static str, u64)>,
     /// The last reload, or the start.
     pub reload: ReloadFacts,
+    /// When certificates of our own expire, by the side they are shown to.
+    pub certificates: Vec<(&'static str, SystemTime)>,
 }
 
 /// The last time the configuration was read.

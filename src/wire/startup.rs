@@ -143,6 +143,11 @@ pub fn put_startup<'a>(
     });
 }
 
+/// Appends an SSLRequest.
+pub fn put_ssl_request(out: &mut Vec<u8>) {
+    put_packet(out, SSL_CODE, |_| {});
+}
+
 /// Appends a CancelRequest.
 pub fn put_cancel(out: &mut Vec<u8>, pid: u32, key: &[u8]) {
     put_packet(out, CANCEL_CODE, |body| {

@@ -154,10 +154,10 @@ async fn sixteen_clients_over_two_servers_hear_each_other() {
         clients.push(client);
     }
     let count = clients.len();
-    for number in 0..count {
+    for (number, client) in clients.iter_mut().enumerate() {
         let to = (number + 5) % count;
         let sql = format!("notify own_{to}, '{number}'; notify everybody, '{number}'");
-        clients[number].send(&frontend::query(&sql)).await;
+        client.send(&frontend::query(&sql)).await;
         // Notifications of others may come in between.
     }
     for (number, client) in clients.iter_mut().enumerate() {

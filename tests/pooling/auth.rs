@@ -25,7 +25,7 @@ fn start(
     let config = format!(
         "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"{auth_type}\"\n\
          auth_file = \"userlist.txt\"\n[databases.postgres]\nhost = \"127.0.0.1\"\nport = {}\n\
-         {settings}\n{users}",
+         {settings}\n{users}\n[tls.server]\nallow_cleartext_password = true\n",
         cluster.port()
     );
     Pgusher::builder(BINARY, &config).file("userlist.txt", userlist).start()

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
 use pgusher::auth::{
-    ChannelBinding, MAX_ITERATIONS, Nonce, ScramClient, ScramCredential, ScramServer, ScramSubject,
+    ChannelBinding, ClientBinding, MAX_ITERATIONS, Nonce, ScramClient, ScramCredential, ScramServer, ScramSubject,
     ScramVerifier,
 };
 use pgusher::secret::Secret;
@@ -28,16 +28,19 @@ fuzz_target!(|data: &[u8]| {
     let cut = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
     let (first, last) = data.split_at(cut);
     let last = last.get(1..).unwrap_or_default();
-    let subject = ScramSubject::real(Arc::clone(&VERIFIER));
-    let server = ScramServer::with_nonce(subject, ChannelBinding::default(), nonce());
-    if let Ok((server, _)) = server.client_first(first) {
-        assert!(server.client_final(last).is_err(), "let in without the password");
+    let end_point = ChannelBinding::EndPoint(Box::from(&b"end point"[..]));
+    for binding in [ChannelBinding::NotOffered, ChannelBinding::Declined, end_point] {
+        let subject = ScramSubject::real(Arc::clone(&VERIFIER));
+        let server = ScramServer::with_nonce(subject, binding, nonce());
+        if let Ok((server, _)) = server.client_first(first) {
+            assert!(server.client_final(last).is_err(), "let in without the password");
+        }
     }
     if is_slow(first) {
         return;
     }
     let credential = ScramCredential::Password(Secret::new("secret"));
-    let client = ScramClient::with_nonce(credential, nonce());
+    let client = ScramClient::with_nonce(credential, ClientBinding::Unable, nonce());
     if let Ok((client, _)) = client.server_first(first) {
         let _ = client.server_final(last);
     }

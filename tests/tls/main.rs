@@ -1,0 +1,16 @@
+//! TLS on both sides, with real clients, real servers and real certificates.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod certificates;
+mod channel_binding;
+mod clients;
+mod direct;
+mod hostile;
+mod keys;
+mod reload;
+mod servers;
+mod stage;
+mod traffic;
+mod trials;
+mod tunnel;
