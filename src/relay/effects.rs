@@ -10,6 +10,7 @@ use crate::server::progress::Entry;
 use crate::session::changes::Both;
 use crate::session::replay::ROLE;
 use crate::sql::{Action, Discard, Piece, SetConfig, Setting, Traits, Value};
+use crate::stats::Cause;
 use crate::types::TransactionStatus;
 
 /// A parameter that is reported to the client in the server's place: name and value.
@@ -51,6 +52,7 @@ impl Conversation<'_> {
             }
             _ => {}
         }
+        self.note_completed(tag, piece);
         piece.map_or_else(Vec::new, |piece| self.apply(piece))
     }
 
@@ -90,7 +92,7 @@ impl Conversation<'_> {
 
     /// What the session holds cannot be told any more: the client keeps this server, which nobody gets as it is.
     pub(super) fn keep_server(&mut self) {
-        self.session.pin();
+        self.session.pin(Cause::Unknown);
         self.server.needs_reset = true;
     }
 
@@ -209,6 +211,9 @@ impl Conversation<'_> {
     pub(super) fn failed(&mut self) {
         if let Some(changes) = &mut self.session.changes {
             changes.fail();
+        }
+        if let Some(listening) = &mut self.session.listening {
+            listening.channels.fail();
         }
     }
 

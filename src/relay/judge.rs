@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::keep::Admission;
 use super::locals;
 use super::requests::{Look, Requests};
 use super::{Conversation, Release, RequestError};
@@ -193,6 +194,7 @@ impl Requests {
         }
         let message = self.unseen().get(..header.size).unwrap_or_default();
         let sql = read_query(message).unwrap_or_default();
+        talk.server.audit.note(sql);
         let Some(verdict) = sql::judge(sql, || talk.quoting()).map(Arc::new) else {
             self.send_query(header, talk, entry(None));
             return Look::Next;
@@ -210,6 +212,17 @@ impl Requests {
             self.drop_message(header.size);
             self.barrier = true;
             return Look::Next;
+        }
+        match talk.admit(&verdict, sql) {
+            Admission::Pass => {}
+            Admission::Wait => return self.postpone(),
+            Admission::Refuse(fields) => {
+                self.refuse_query(header, talk, fields);
+                return Look::Next;
+            }
+        }
+        if std::mem::take(&mut talk.session.sequences.is_stale) {
+            self.inject(talk, "DISCARD SEQUENCES", Purpose::Other);
         }
         talk.make_way(&verdict);
         self.barrier = true;
@@ -300,11 +313,26 @@ impl Requests {
             }
             verdict = talk.portal(self.unseen().get(..header.size).unwrap_or_default());
         }
+        let statement = self.last_bound.clone();
+        if let Some(verdict) = &verdict {
+            let unnamed = &talk.session.unnamed.content;
+            let sql = sql_of(statement.as_ref().map_or(unnamed, |s| s.content())).to_vec();
+            match talk.admit(verdict, &sql) {
+                Admission::Pass => {}
+                Admission::Wait => return self.postpone(),
+                Admission::Refuse(fields) => {
+                    self.refuse_execute(header, talk, fields);
+                    return Look::Next;
+                }
+            }
+        }
+        if std::mem::take(&mut talk.session.sequences.is_stale) {
+            self.discard_sequences(talk);
+        }
         if let Some(verdict) = &verdict {
             talk.make_way(verdict);
             self.changing = true;
         }
-        let statement = self.last_bound.clone();
         self.forward(header, talk, Entry { statement, verdict, ..Entry::client(Request::Execute) });
         Look::Next
     }

@@ -76,6 +76,7 @@ fn carry_out(piece: &Piece, session: &mut VirtualSession, style: Style, out: &mu
         }
         Action::Discard(Discard::All) => {
             session.discard();
+            session.unlisten_all();
             session.set_param(ROLE, None);
             "DISCARD ALL"
         }
@@ -83,7 +84,10 @@ fn carry_out(piece: &Piece, session: &mut VirtualSession, style: Style, out: &mu
         Action::Discard(Discard::Sequences) => "DISCARD SEQUENCES",
         Action::Discard(Discard::Temp) => "DISCARD TEMP",
         Action::Close(_) => "CLOSE CURSOR ALL",
-        Action::Unlisten(_) => "UNLISTEN",
+        Action::Unlisten(_) => {
+            session.unlisten_all();
+            "UNLISTEN"
+        }
         _ => {
             if style == Style::Simple {
                 put_unlock_description(out);

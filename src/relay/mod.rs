@@ -9,14 +9,17 @@ mod effects;
 mod heal;
 mod idle;
 mod judge;
+mod keep;
 mod local_batch;
 mod locals;
 mod prepared;
 mod pump;
+mod refuse;
 mod replies;
 mod requests;
 
 pub use idle::Wish;
+pub use keep::{Keeping, Refusal};
 pub use pump::{ClientSide, Outcome, Relay};
 pub use replies::ReplyError;
 pub use requests::RequestError;
@@ -46,6 +49,8 @@ pub struct Conversation<'a> {
     pub errors: &'a ErrorCounts,
     /// What the conversation's timeouts are measured from.
     pub clock: &'a mut Clock,
+    /// What the client may keep.
+    pub keeping: Keeping<'a>,
     /// `max_session_state`.
     pub state_limit: usize,
     /// Who can make idle servers give way.

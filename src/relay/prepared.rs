@@ -11,6 +11,7 @@ use crate::server::progress::{Entry, Origin, Request};
 use crate::server::{Server, UNNAMED_UNKNOWN};
 use crate::session::statement::{SERVER_PREFIX, Statement};
 use crate::sql::Action;
+use crate::stats::Cause;
 use crate::types::TransactionStatus;
 use crate::wire::frontend;
 
@@ -70,7 +71,7 @@ impl Conversation<'_> {
     /// client on this server.
     pub(super) fn parse_private(&mut self) -> ParseFate {
         self.cells.client_parses.add(1);
-        self.session.pin();
+        self.session.pin(Cause::Statement);
         self.server.needs_reset = true;
         self.server.progress.sent(Entry::client(Request::Parse));
         ParseFate::Send(None)
@@ -194,7 +195,7 @@ impl Conversation<'_> {
     /// Makes sure that the server's unnamed statement is the client's, or none.
     pub(super) fn ensure_unnamed(&mut self, before: &mut Vec<u8>) {
         let version = self.session.unnamed.version;
-        if self.server.unnamed == version || self.session.is_pinned() {
+        if self.server.unnamed == version || self.session.has_private_statements() {
             return;
         }
         if version == 0 {

@@ -4,7 +4,7 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::replies::Replies;
+use super::replies::{Replies, notifications};
 use super::requests::Requests;
 use super::{Conversation, Release, ReplyError, RequestError};
 use crate::net::{BufferPool, Nudges, Stream};
@@ -103,7 +103,8 @@ impl Relay {
             return Err(Outcome::ClientLeft);
         }
         moved |= self.receive_requests(cx, client, talk)?;
-        moved |= self.resolve_doubt(talk) || self.ask(talk);
+        moved |= self.resolve_doubt(talk) || self.ask(talk) || self.do_chore(talk);
+        moved |= self.deliver(talk)?;
         if moved {
             self.check_settled(talk, None)?;
         }
@@ -130,6 +131,31 @@ impl Relay {
         wanted
     }
 
+    /// Sees to it that what the server holds for the client is known before it is let go.
+    fn do_chore(&mut self, talk: &mut Conversation<'_>) -> bool {
+        let wanted = talk.has_chore()
+            && talk.release != Release::Never
+            && talk.server.progress.is_settled()
+            && self.requests.at_boundary();
+        if wanted && let Some((sql, purpose)) = talk.chore() {
+            self.requests.inject(talk, &sql, purpose);
+        }
+        wanted
+    }
+
+    /// Hands notifications on to a client that keeps its server and asks nothing of it.
+    fn deliver(&mut self, talk: &mut Conversation<'_>) -> Result<bool, Outcome> {
+        if talk.session.listening.is_none()
+            || !talk.server.progress.is_quiet()
+            || !self.replies.at_boundary()
+        {
+            return Ok(false);
+        }
+        let bytes = notifications(talk).map_err(Outcome::BadReply)?;
+        self.replies.say(&bytes);
+        Ok(!bytes.is_empty())
+    }
+
     /// Lets the server go when nothing is outstanding, nothing is half sent in either direction, and nothing pins it.
     fn check_settled(
         &self,
@@ -142,7 +168,12 @@ impl Relay {
             && talk.server.stream.is_sent();
         let progress = &talk.server.progress;
         // Elsewhere a postponed request would be postponed again, for ever.
-        if !whole || !progress.is_quiet() || self.requests.postponed || talk.must_ask() {
+        if !whole
+            || !progress.is_quiet()
+            || self.requests.postponed
+            || talk.must_ask()
+            || talk.has_chore()
+        {
             return Ok(());
         }
         match talk.release {

@@ -5,10 +5,11 @@ use std::time::Instant;
 use thiserror::Error;
 
 use super::effects::Report;
-use super::{Conversation, locals};
+use super::{Conversation, Release, locals};
 use crate::net::{Buffer, BufferPool};
 use crate::server::Server;
 use crate::server::progress::{Entry, Origin, Purpose, Request, Verdict};
+use crate::types::TransactionStatus;
 use crate::wire::frame::{self, HEADER};
 use crate::wire::tag::backend as tag;
 use crate::wire::{ErrorFields, FrameError, Header, backend, notice};
@@ -29,6 +30,9 @@ pub enum ReplyError {
     /// The server refuses parameters that it accepted before.
     #[error("could not restore the session's parameters: {0}")]
     ReplayRefused(ErrorFields),
+    /// The client did not read its notifications.
+    #[error("too many notifications are waiting to be read (listen_buffer)")]
+    TooSlow,
     /// The client has set more than it may.
     #[error("session state of this client would take more than {0} bytes (max_session_state)")]
     StateTooLarge(usize),
@@ -173,9 +177,15 @@ impl Replies {
     ) -> Result<Verdict, ReplyError> {
         let unseen = self.buffer.filled().get(self.ready..).unwrap_or_default();
         let message = unseen.get(..header.size).unwrap_or(unseen);
-        let mut reports = Vec::new();
+        let (mut reports, mut aside) = (Vec::new(), Vec::new());
         let verdict = match header.tag {
-            tag::READY_FOR_QUERY => ready(message, talk, now)?,
+            tag::READY_FOR_QUERY => {
+                let verdict = ready(message, talk, now)?;
+                if verdict == Verdict::Forward {
+                    aside = notifications(talk)?;
+                }
+                verdict
+            }
             tag::ERROR_RESPONSE if self.may_heal => {
                 let state = notice::sqlstate(message).unwrap_or_default().to_vec();
                 if let Some(verdict) = self.heal(&state, talk) {
@@ -187,14 +197,31 @@ impl Replies {
             tag::ERROR_RESPONSE => {
                 let fatal = ErrorFields::read(message).is_fatal();
                 self.farewell |= fatal;
-                return error(message, fatal, talk);
+                let refusal = talk.server.progress.take_refusal().filter(|_| !fatal);
+                let verdict = error(message, fatal, talk)?;
+                let Some(fields) = refusal else { return Ok(verdict) };
+                talk.errors.from_pgusher(&fields.code);
+                fields.put_error(&mut aside);
+                self.say(&aside);
+                return Ok(Verdict::Swallow);
+            }
+            // The exchange hands notifications on, wherever they come from.
+            tag::NOTIFICATION_RESPONSE if talk.release != Release::Never => {
+                return Ok(Verdict::Swallow);
             }
             tag::PARAMETER_STATUS => return parameter_status(message, talk),
             tag::COMMAND_COMPLETE => {
+                if let Some(warning) = talk.warning() {
+                    warning.put_notice(&mut aside);
+                }
                 reports = command_complete(message, talk)?;
                 talk.server.progress.reply(header.tag)
             }
-            tag::DATA_ROW if is_answer(talk) => {
+            tag::DATA_ROW if is_answer(talk, Purpose::Confirm) => {
+                talk.confirmed(&backend::read_data_row(message));
+                talk.server.progress.reply(header.tag)
+            }
+            tag::DATA_ROW if is_answer(talk, Purpose::Ask) => {
                 let values = backend::read_data_row(message).into_iter();
                 let values: Vec<_> = values.map(|value| value.and_then(unhex)).collect();
                 talk.answered(&values);
@@ -205,10 +232,9 @@ impl Replies {
         if talk.server.progress.is_out_of_sync() {
             return Err(ReplyError::OutOfSync(header.tag));
         }
-        if !reports.is_empty() {
-            let mut bytes = Vec::new();
-            locals::put_reports(&mut bytes, &reports);
-            self.say(&bytes);
+        locals::put_reports(&mut aside, &reports);
+        if !aside.is_empty() {
+            self.say(&aside);
         }
         Ok(verdict)
     }
@@ -221,14 +247,23 @@ fn must_see(kind: u8, talk: &Conversation<'_>) -> bool {
         | tag::ERROR_RESPONSE
         | tag::PARAMETER_STATUS
         | tag::COMMAND_COMPLETE => true,
-        tag::DATA_ROW => is_answer(talk),
+        tag::DATA_ROW => is_answer(talk, Purpose::Ask) || is_answer(talk, Purpose::Confirm),
         _ => false,
     }
 }
 
 /// True when the server answers what pgusher asked for.
-fn is_answer(talk: &Conversation<'_>) -> bool {
-    talk.server.progress.head().is_some_and(|head| head.purpose == Purpose::Ask)
+fn is_answer(talk: &Conversation<'_>, purpose: Purpose) -> bool {
+    talk.server.progress.head().is_some_and(|head| head.purpose == purpose)
+}
+
+/// Notifications that have come for the client, if it is not in a transaction.
+pub(super) fn notifications(talk: &mut Conversation<'_>) -> Result<Vec<u8>, ReplyError> {
+    if talk.server.progress.status() != TransactionStatus::Idle {
+        return Ok(Vec::new());
+    }
+    let post = talk.post().unwrap_or_default();
+    if post.overflow { Err(ReplyError::TooSlow) } else { Ok(post.messages) }
 }
 
 fn ready(message: &[u8], talk: &mut Conversation<'_>, now: Instant) -> Result<Verdict, ReplyError> {
@@ -242,6 +277,7 @@ fn ready(message: &[u8], talk: &mut Conversation<'_>, now: Instant) -> Result<Ve
     match answered {
         Some(entry) if entry.origin == Origin::Injected => Ok(Verdict::Swallow),
         Some(_) => {
+            talk.settle_channels();
             talk.query_ended(now);
             Ok(Verdict::Forward)
         }
@@ -254,6 +290,10 @@ fn error(message: &[u8], fatal: bool, talk: &mut Conversation<'_>) -> Result<Ver
     let head = talk.server.progress.head();
     let ours = |head: &&Entry| head.origin == Origin::Injected && head.request == Request::Query;
     match head.filter(ours).map(|head| head.purpose) {
+        Some(Purpose::Confirm) => {
+            talk.unconfirmed();
+            return Ok(talk.server.progress.error(&mut drop));
+        }
         Some(Purpose::Ask) => {
             talk.keep_server();
             return Ok(talk.server.progress.error(&mut drop));

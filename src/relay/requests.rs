@@ -82,10 +82,10 @@ impl Default for Requests {
             keep: Keep::default(),
             passing: 0,
             dropping: 0,
-            postponed: false,
-            leaving: false,
             long: false,
             suspect: false,
+            postponed: false,
+            leaving: false,
             barrier: false,
             changing: false,
             last_bound: None,
@@ -318,7 +318,9 @@ impl Requests {
 
     fn parse(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
         let limit = match talk.names {
-            Names::Virtual { limit } if header.size <= MAX_UNNAMED && !talk.session.is_pinned() => {
+            Names::Virtual { limit }
+                if header.size <= MAX_UNNAMED && !talk.session.has_private_statements() =>
+            {
                 limit
             }
             Names::Virtual { .. } => {
@@ -383,6 +385,7 @@ impl Requests {
         let (at, old, mut before) = (names.statement_at, names.statement.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, names.statement, &mut before);
         talk.judge_bind(statement.as_ref(), visible);
+        talk.note_bound(statement.as_deref());
         if statement.is_some() && before.is_empty() && complete {
             self.keep_batch(header, talk);
         }
@@ -442,7 +445,7 @@ impl Requests {
     /// Closing a shared statement only takes its name away; the server keeps it for others.
     fn close(&mut self, header: Header, name: &[u8], talk: &mut Conversation<'_>) {
         let closed = talk.session.forget_statement(name);
-        if closed.is_none() && (name.is_empty() || talk.session.is_pinned()) {
+        if closed.is_none() && (name.is_empty() || talk.session.has_private_statements()) {
             if name.is_empty() {
                 talk.session.forget_unnamed();
                 talk.server.unnamed = 0;

@@ -17,6 +17,28 @@ pub type ServerId = u64;
 /// make or close it first.
 pub const UNNAMED_UNKNOWN: u64 = u64::MAX;
 
+/// When a server is audited.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Transactions since it was last audited.
+    pub since: usize,
+    /// This transaction is one whose traces are looked for.
+    pub is_due: bool,
+    /// The beginning of the last statement, if so.
+    pub statement: Vec<u8>,
+}
+
+impl Audit {
+    /// Remembers a statement, if this is one whose traces are looked for. Those that end a transaction say nothing.
+    pub fn note(&mut self, sql: &[u8]) {
+        let first = sql.trim_ascii_start().first().map(u8::to_ascii_lowercase);
+        if self.is_due && !matches!(first, Some(b'c' | b'r' | b'b' | b'e') if sql.len() < 12) {
+            self.statement.clear();
+            self.statement.extend_from_slice(sql.get(..1_024).unwrap_or(sql));
+        }
+    }
+}
+
 /// A logged-in connection to PostgreSQL.
 pub struct Server {
     /// The socket; registered with the runtime of `home`.
@@ -37,6 +59,12 @@ pub struct Server {
     pub unnamed: u64,
     /// The next client must not find what the last one left: run the reset query before it is shared again.
     pub needs_reset: bool,
+    /// It holds what nothing takes away: it is closed instead of being shared again.
+    pub is_spent: bool,
+    /// It listens to a channel that the exchange listens to.
+    pub listens: bool,
+    /// What its present holder leaves is looked at.
+    pub audit: Audit,
     /// The thread its socket is registered with.
     pub home: WorkerId,
     /// What the console shows of it.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::session::statement::Statement;
 use crate::sql;
 use crate::types::TransactionStatus;
+use crate::wire::ErrorFields;
 use crate::wire::tag::backend as tag;
 
 /// A request, by how it is answered.
@@ -72,6 +73,8 @@ pub struct Entry {
     pub over: usize,
     /// What pgusher wants with it, if it is pgusher's.
     pub purpose: Purpose,
+    /// It was sent to fail, in place of a request that is refused: what the client is told instead.
+    pub refusal: Option<Box<ErrorFields>>,
 }
 
 /// What pgusher wants with a request of its own.
@@ -84,6 +87,8 @@ pub enum Purpose {
     Replay,
     /// To learn values of parameters.
     Ask,
+    /// To learn whether what ties the client to the server is still there.
+    Confirm,
 }
 
 impl Entry {
@@ -99,6 +104,7 @@ impl Entry {
             verdict: None,
             over: 0,
             purpose: Purpose::Other,
+            refusal: None,
         }
     }
 
@@ -340,6 +346,11 @@ impl Progress {
         let verdict = head.verdict.as_ref()?;
         head.over += 1;
         Some((Arc::clone(verdict), head.over - 1))
+    }
+
+    /// What the client is told instead of the error that has come.
+    pub fn take_refusal(&mut self) -> Option<Box<ErrorFields>> {
+        self.queue.front_mut()?.refusal.take()
     }
 
     /// The requests behind the one that is being answered.

@@ -6,10 +6,13 @@ use ahash::AHashMap;
 
 use super::Portals;
 use super::changes::{Both, Changes};
+use super::channels::Listening;
 use super::params::{ParamSet, ParamSets, Reported};
+use super::pins::{Pinned, Sequences};
 use super::replay::ROLE;
 use super::statement::{Statement, Statements};
 use crate::sql::Quoting;
+use crate::stats::{Cause, Causes};
 
 /// Longest name of a prepared statement that is kept; PostgreSQL's own limit is 63.
 pub const MAX_NAME: usize = 1024;
@@ -39,8 +42,14 @@ pub struct VirtualSession {
     pub unnamed: Unnamed,
     /// What the next unnamed statement is called; unique over all clients.
     next_unnamed: u64,
-    /// The session holds something that only its present server has.
-    pinned: bool,
+    /// What ties it to its present server; nothing for most clients.
+    pub pins: Option<Box<Pinned>>,
+    /// Ties that last until the client leaves.
+    pub lasting: Causes,
+    /// Whether the client uses what `nextval` leaves.
+    pub sequences: Sequences,
+    /// The channels it listens to; none for most clients.
+    pub listening: Option<Box<Listening>>,
     /// Named statements; none for most clients, hence boxed.
     named: Option<Box<Named>>,
 }
@@ -74,7 +83,10 @@ impl VirtualSession {
             statements,
             unnamed,
             next_unnamed,
-            pinned: false,
+            pins: None,
+            lasting: Causes::NONE,
+            sequences: Sequences::default(),
+            listening: None,
             named: None,
         }
     }
@@ -89,13 +101,46 @@ impl VirtualSession {
     }
 
     /// Keeps the client on its server until it leaves.
-    pub fn pin(&mut self) {
-        self.pinned = true;
+    pub fn pin(&mut self, cause: Cause) {
+        self.lasting = self.lasting.or(cause.into());
+    }
+
+    /// True when the client asked for a server of its own.
+    pub fn wants_session(&self) -> bool {
+        self.lasting.has(Cause::Session)
     }
 
     /// True while the client must keep its server.
     pub fn is_pinned(&self) -> bool {
-        self.pinned
+        self.pins.is_some() || !self.lasting.is_empty()
+    }
+
+    /// True when the client has statements on its server under names of its own.
+    pub fn has_private_statements(&self) -> bool {
+        self.lasting.has(Cause::Statement)
+    }
+
+    /// All that ties the client to its server.
+    pub fn ties(&self) -> Causes {
+        self.pins.as_ref().map_or(Causes::NONE, |pinned| pinned.pins.causes())
+    }
+
+    /// True when the server has to be asked whether a tie still holds, or a tie is not entered yet.
+    pub fn has_loose_ends(&self) -> bool {
+        let unknown = self.pins.as_ref().is_some_and(|pinned| pinned.pins.is_open());
+        unknown || !self.lasting.without(self.ties()).is_empty()
+    }
+
+    /// UNLISTEN *.
+    pub fn unlisten_all(&mut self) {
+        self.listening = None;
+    }
+
+    /// Takes note that the server is let go: what tied the client to it is gone.
+    pub fn let_go(&mut self) {
+        self.pins = None;
+        self.lasting = self.lasting.and(Cause::Session.into());
+        self.sequences.is_here = false;
     }
 
     /// There is no unnamed statement any more.

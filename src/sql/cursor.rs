@@ -63,6 +63,15 @@ impl<'t, 'a> Cursor<'t, 'a> {
     }
 }
 
+/// Cuts a name that is too long, at a character's boundary.
+fn cut(name: &mut Vec<u8>) {
+    let mut end = name.len().min(MAX_IDENT);
+    while name.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+        end -= 1;
+    }
+    name.truncate(end);
+}
+
 /// The name that a token is, folded as PostgreSQL folds it.
 pub(super) fn ident(token: &Token<'_>) -> Option<Ident> {
     let mut name = match token {
@@ -70,6 +79,6 @@ pub(super) fn ident(token: &Token<'_>) -> Option<Ident> {
         Token::Quoted(Some(name)) => name.to_vec(),
         _ => return None,
     };
-    name.truncate(MAX_IDENT);
+    cut(&mut name);
     Some(name.into())
 }

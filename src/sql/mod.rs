@@ -6,6 +6,7 @@
 
 mod calls;
 mod cursor;
+mod fingerprint;
 mod keywords;
 mod lexer;
 mod plain;
@@ -16,6 +17,7 @@ mod setting;
 mod tests;
 mod verdict;
 
+pub use fingerprint::fingerprint;
 pub use plain::{is_plain, is_plain_part};
 pub use quoting::{Encoding, Quoting};
 pub use read::read;

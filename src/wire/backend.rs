@@ -117,6 +117,13 @@ pub fn ready_status(message: &[u8]) -> Option<TransactionStatus> {
     TransactionStatus::from_byte(*message.get(HEADER)?)
 }
 
+/// The channel of a NotificationResponse.
+pub fn notification_channel(message: &[u8]) -> Option<&[u8]> {
+    let mut body = Reader(message.get(HEADER..)?);
+    body.u32()?;
+    body.cstr()
+}
+
 /// The tag of a CommandComplete.
 pub fn command_tag(message: &[u8]) -> &[u8] {
     Reader(message.get(HEADER..).unwrap_or_default()).cstr().unwrap_or_default()

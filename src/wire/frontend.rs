@@ -194,6 +194,23 @@ pub fn put_query(out: &mut Vec<u8>, sql: &str) {
     frame::put(out, tag::QUERY, |body| frame::put_cstr(body, sql.as_bytes()));
 }
 
+/// Bind of a statement without parameters.
+pub fn put_bind(out: &mut Vec<u8>, portal: &[u8], statement: &[u8]) {
+    frame::put(out, tag::BIND, |body| {
+        frame::put_cstr(body, portal);
+        frame::put_cstr(body, statement);
+        body.extend_from_slice(&[0; 6]);
+    });
+}
+
+/// Execute of a portal, without a limit of rows.
+pub fn put_execute(out: &mut Vec<u8>, portal: &[u8]) {
+    frame::put(out, tag::EXECUTE, |body| {
+        frame::put_cstr(body, portal);
+        body.extend_from_slice(&[0; 4]);
+    });
+}
+
 /// Parse of `content` (SQL and types, as in [`Parse::content`]) under `name`.
 pub fn put_parse(out: &mut Vec<u8>, name: &[u8], content: &[u8]) {
     frame::put(out, tag::PARSE, |body| {
