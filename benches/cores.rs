@@ -6,8 +6,10 @@ use std::time::Instant;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use pgusher::pool::core::{Core, Limits, Offer};
 use pgusher::server::progress::{Entry, Progress, Request};
-use pgusher::session::params::{ParamSets, Values, replay_sql};
+use pgusher::session::params::{ParamSets, Values};
+use pgusher::session::replay::replay_sql;
 use pgusher::session::statement::Statements;
+use pgusher::sql::Quoting;
 use pgusher::types::{TransactionStatus, WorkerId};
 use pgusher::wire::{frame, frontend};
 
@@ -96,6 +98,29 @@ fn schedule(c: &mut Criterion) {
     });
 }
 
+fn sql(c: &mut Criterion) {
+    let texts = [
+        ("a short SELECT", "SELECT abalance FROM pgbench_accounts WHERE aid = 12345;"),
+        ("an UPDATE", "UPDATE pgbench_accounts SET abalance = abalance + -4711 WHERE aid = 12345;"),
+        (
+            "an ORM's SELECT",
+            "SELECT \"app_user\".\"id\", \"app_user\".\"name\", COALESCE(SUM(\"app_order\".\"total\"), 0) AS \"sum\" \
+             FROM \"app_user\" LEFT OUTER JOIN \"app_order\" ON (\"app_user\".\"id\" = \"app_order\".\"user_id\") \
+             WHERE \"app_user\".\"id\" IN ($1, $2, $3) GROUP BY \"app_user\".\"id\" ORDER BY \"app_user\".\"name\" LIMIT 21",
+        ),
+    ];
+    for (name, text) in texts {
+        assert!(pgusher::sql::is_plain(text.as_bytes()));
+        c.bench_function(&format!("sql: the quick look at {name}"), |b| {
+            b.iter(|| black_box(pgusher::sql::is_plain(black_box(text.as_bytes()))));
+        });
+    }
+    let set = b"SET SESSION search_path TO tenant_42, public";
+    c.bench_function("sql: read a SET", |b| {
+        b.iter(|| black_box(pgusher::sql::read(black_box(set), Quoting::default())));
+    });
+}
+
 fn session(c: &mut Criterion) {
     let sets = ParamSets::default();
     let values = |zone: &str| -> Values {
@@ -127,5 +152,5 @@ fn session(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, framing, conversation, schedule, session);
+criterion_group!(benches, framing, conversation, schedule, session, sql);
 criterion_main!(benches);

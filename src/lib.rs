@@ -24,6 +24,7 @@
 //!
 //! | room | its one idea |
 //! |---|---|
+//! | [`sql`] | what a string of SQL does to a session, by its tokens (pure) |
 //! | [`wire`] | frames and messages without I/O; the only importer of pgwire |
 //! | [`auth`] | SCRAM from both sides, md5, userlists (pure) |
 //! | [`hba`] | who may come in how: `pg_hba.conf`, `pg_ident.conf` (pure) |
@@ -54,7 +55,7 @@
 //!
 //! # Who may import whom
 //!
-//! Imports point one way: vocabulary ← wire, config, stats ← tls ← metrics, net, auth, hba, session ← server, authority ← pool, relay, cancel,
+//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls ← metrics, net, auth, hba, session ← server, authority ← pool, relay, cancel,
 //! http (not each other) ← client, admin (not each other) ← app. A test reads every `use crate::` and fails on one that points the other way.
 
 pub mod admin;
@@ -76,6 +77,7 @@ pub mod relay;
 pub mod secret;
 pub mod server;
 pub mod session;
+pub mod sql;
 pub mod sqlstate;
 pub mod stats;
 pub mod telemetry;

@@ -40,6 +40,38 @@ impl fmt::Display for PoolMode {
     }
 }
 
+/// What becomes of a statement whose effect on the session cannot be shared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Unsharable {
+    /// The client keeps its server for as long as the effect lasts.
+    #[default]
+    Pin,
+    /// The statement is refused.
+    Error,
+    /// The statement is run; what it leaves is discarded with the transaction.
+    Warn,
+}
+
+/// So many of a pool's servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// This many.
+    Count(usize),
+    /// So many in a hundred, and at least one.
+    Percent(u8),
+}
+
+impl Part {
+    /// How many of `whole` these are.
+    pub fn of(self, whole: usize) -> usize {
+        match self {
+            Part::Count(count) => count,
+            Part::Percent(0) => 0,
+            Part::Percent(percent) => (whole * usize::from(percent) / 100).max(1),
+        }
+    }
+}
+
 /// Where a PostgreSQL server listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ServerAddress {

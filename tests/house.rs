@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Rooms by floor. A room may import rooms of lower floors only; rooms that share a floor do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["types", "secret", "sqlstate", "control", "date"],
-    &["wire", "config", "stats"],
+    &["wire", "sql", "config", "stats"],
     &["tls"],
     &["metrics", "net", "auth", "hba", "session"],
     &["server", "authority"],

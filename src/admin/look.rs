@@ -38,6 +38,7 @@ pub fn look(host: &dyn Host) -> Snapshot {
         databases: databases(host, &config, &all),
         users: users(host, &config, &all),
         clients,
+        exchanges: pools.context.exchanges.all(),
     }
 }
 
@@ -91,6 +92,9 @@ fn pool_facts(pool: &Pool, (clients, idle_in_transaction): Counts) -> PoolFacts 
         hold: stats.total(|cells| &cells.hold),
         query: stats.total(|cells| &cells.query),
         errors: pool.errors.all(),
+        pins: pool.pins.by_cause(),
+        audits: pool.leaks.audits(),
+        leaks: pool.leaks.all(),
         closes: CloseReason::ALL.map(|why| (why.as_str(), pool.closes.get(why))).to_vec(),
         servers: census.servers,
     }

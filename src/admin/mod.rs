@@ -15,6 +15,7 @@ mod session;
 mod show;
 mod show_clients;
 mod show_databases;
+mod show_pins;
 mod show_pools;
 mod show_process;
 mod show_stats;

@@ -2,6 +2,7 @@
 
 use super::show_clients::{ClientRow, ServerRow};
 use super::show_databases::{DatabaseRow, UserRow};
+use super::show_pins::{AuditRow, PinRow};
 use super::show_pools::PoolRow;
 use super::show_process::{
     ConfigRow, DnsHostRow, DnsZoneRow, ListRow, PeerPoolRow, PeerRow, StateRow, VersionRow,
@@ -13,6 +14,7 @@ use super::table::Sheet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the words of the command")]
 pub(super) enum Show {
+    Audit,
     Clients,
     Config,
     Databases,
@@ -21,6 +23,7 @@ pub(super) enum Show {
     Lists,
     PeerPools,
     Peers,
+    Pins,
     Pools,
     Servers,
     State,
@@ -34,7 +37,8 @@ pub(super) enum Show {
 
 impl Show {
     /// All tables, by name.
-    pub(super) const ALL: [Show; 17] = [
+    pub(super) const ALL: [Show; 19] = [
+        Show::Audit,
         Show::Clients,
         Show::Config,
         Show::Databases,
@@ -43,6 +47,7 @@ impl Show {
         Show::Lists,
         Show::PeerPools,
         Show::Peers,
+        Show::Pins,
         Show::Pools,
         Show::Servers,
         Show::State,
@@ -57,6 +62,7 @@ impl Show {
     /// The word after SHOW.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Show::Audit => "AUDIT",
             Show::Clients => "CLIENTS",
             Show::Config => "CONFIG",
             Show::Databases => "DATABASES",
@@ -65,6 +71,7 @@ impl Show {
             Show::Lists => "LISTS",
             Show::PeerPools => "PEER_POOLS",
             Show::Peers => "PEERS",
+            Show::Pins => "PINS",
             Show::Pools => "POOLS",
             Show::Servers => "SERVERS",
             Show::State => "STATE",
@@ -80,6 +87,7 @@ impl Show {
     /// Its columns and rows.
     pub(super) fn sheet(self) -> Sheet {
         match self {
+            Show::Audit => Sheet::of::<AuditRow>(),
             Show::Clients => Sheet::of::<ClientRow>(),
             Show::Config => Sheet::of::<ConfigRow>(),
             Show::Databases => Sheet::of::<DatabaseRow>(),
@@ -88,6 +96,7 @@ impl Show {
             Show::Lists => Sheet::of::<ListRow>(),
             Show::PeerPools => Sheet::of::<PeerPoolRow>(),
             Show::Peers => Sheet::of::<PeerRow>(),
+            Show::Pins => Sheet::of::<PinRow>(),
             Show::Pools => Sheet::of::<PoolRow>(),
             Show::Servers => Sheet::of::<ServerRow>(),
             Show::State => Sheet::of::<StateRow>(),
@@ -105,7 +114,7 @@ impl Show {
 mod tests {
     use super::*;
 
-    /// PgBouncer 1.25.2's columns.
+    /// PgBouncer 1.25.2's columns, and those of the tables that it does not have.
     fn reference(show: Show) -> &'static str {
         match show {
             Show::Clients | Show::Servers => {
@@ -123,6 +132,10 @@ mod tests {
             Show::Lists => "list items",
             Show::PeerPools => {
                 "peer_id cl_active_cancel_req cl_waiting_cancel_req sv_active_cancel sv_login"
+            }
+            Show::Audit => "database application_name statement cause count",
+            Show::Pins => {
+                "client server database user application_name cause statement since seconds"
             }
             Show::Peers => "peer_id host port pool_size",
             Show::Pools => {

@@ -13,7 +13,7 @@ use crate::admin::Averages;
 use crate::client::{Gate, GateParts, Identities, Kept, LogClients, WorkerHandle, spawn_worker};
 use crate::config::{Config, Loaded, SendEngine};
 use crate::net::Sends;
-use crate::pool::{Connects, Pools, PoolsContext};
+use crate::pool::{Connects, Exchanges, Pools, PoolsContext, Siblings};
 use crate::stats::{Buckets, Records, ReloadFacts};
 use crate::telemetry::LogControl;
 use crate::tls::{Keyring, Keys};
@@ -74,6 +74,8 @@ impl Process {
         let pools = Pools::new(PoolsContext {
             control,
             param_sets: Arc::default(),
+            siblings: Siblings::default(),
+            exchanges: Exchanges::default(),
             keyring: Arc::clone(&keyring),
             records: Arc::<Records>::default(),
             connects: Connects::new(&buckets),

@@ -12,11 +12,17 @@ use super::disconnect::Goodbye;
 use super::replies;
 use super::serve::Client;
 use crate::cancel::Target;
-use crate::pool::{CloseReason, Lease};
-use crate::relay::{Clock, Conversation, Names, Outcome, Release};
+use crate::pool::{CloseReason, Lease, Pool};
+use crate::relay::{Clock, Conversation, Keeping, MakeWay, Names, Outcome, Release};
 use crate::server::deliver_cancel;
 use crate::stats::{ClientState, ServerState};
 use crate::types::{PoolMode, Timeout, TransactionStatus};
+
+impl MakeWay for Pool {
+    fn make_way(&self, database: &[u8]) {
+        self.close_idle_of(database);
+    }
+}
 
 /// A server that the client's cancel key is aimed at. The aim is taken off before the server goes back.
 struct Held {
@@ -101,7 +107,7 @@ impl Client {
             cancelled: None,
             cancel: None,
         };
-        if self.settings.pool_mode == PoolMode::Session {
+        if self.mode() == PoolMode::Session {
             held.needs_reset = true;
         }
         async move {
@@ -137,17 +143,33 @@ impl Client {
             }
             watch.cancel = None;
         }
+        let mode = self.mode();
         let mut talk = Conversation {
             session: &mut self.session,
             server: held,
-            names: names(&self.settings),
-            release: release(self.settings.pool_mode),
+            names: names(&self.settings, mode),
+            release: release(mode),
             cells: self.pool.stats.of(self.worker.id),
             errors: &self.pool.errors,
             clock: &mut watch.clock,
+            keeping: Keeping {
+                policy: self.settings.unsharable_state,
+                max_pinned: self.settings.max_pinned.of(self.settings.pool_size),
+                pins: &self.pool.pins,
+                records: &self.record.records,
+                record: &self.record.client,
+                join: &|| self.pool.listener(),
+                words: replies::unsharable,
+                waker: cx.waker(),
+            },
+            state_limit: self.settings.max_session_state,
+            way: self.pool.as_ref(),
         };
         if !std::mem::replace(restored, true) {
             self.relay.restore_session(&mut talk);
+        }
+        if let Some(listening) = &talk.session.listening {
+            listening.listener.watch(cx.waker());
         }
         let mut side = self.worker.side(&mut self.stream);
         if let Poll::Ready(outcome) = self.relay.poll(cx, &mut side, &mut talk) {
@@ -245,8 +267,14 @@ impl Client {
             held.progress.lose();
         }
         // A stray statement has a client's name; its Sync did not come.
-        if self.session.is_pinned() || self.session.stray.take().is_some() {
+        let open = self.session.changes.take().is_some();
+        let stray = self.session.portals.take().is_some_and(|portals| portals.stray.is_some());
+        if self.session.is_pinned() || stray || open || held.listens {
             held.needs_reset = true;
+        }
+        self.session.let_go();
+        if held.is_spent {
+            held.condemn(CloseReason::Unclean);
         }
         let result = match end {
             End::Relay(outcome) => Self::judge(&mut held, outcome),
@@ -322,9 +350,9 @@ fn timed_out(phase: Phase) -> Goodbye {
     })
 }
 
-fn names(settings: &crate::config::PoolSettings) -> Names {
+fn names(settings: &crate::config::PoolSettings, mode: PoolMode) -> Names {
     match settings.max_prepared_statements {
-        limit @ 1.. if settings.pool_mode != PoolMode::Session => Names::Virtual { limit },
+        limit @ 1.. if mode != PoolMode::Session => Names::Virtual { limit },
         _ => Names::Raw,
     }
 }

@@ -25,7 +25,7 @@ use crate::net::Peer;
 use crate::pool::{Pool, Welcome, WelcomeError};
 use crate::session::VirtualSession;
 use crate::session::params::ParamSet;
-use crate::stats::ClientRecord;
+use crate::stats::{Cause, ClientRecord};
 use crate::types::Name;
 use crate::wire::backend;
 use crate::wire::startup::{NEWEST_MINOR, Startup};
@@ -287,6 +287,7 @@ impl Login<'_> {
             };
             backend::put_parameter_status(&mut bytes, name, &value);
         }
+        welcome.notices.iter().for_each(|notice| bytes.extend_from_slice(notice));
         backend::put_key_data(&mut bytes, key.target.pid, &key.target.key);
         bytes.extend_from_slice(&backend::READY_IDLE);
         self.incoming.send(&bytes).await?;
@@ -304,12 +305,15 @@ impl Login<'_> {
             self.incoming.stream.tls().map(crate::tls::label),
         );
         let record = context.records.enter(record);
-        let session = VirtualSession::new(
+        let mut session = VirtualSession::new(
             id,
             params,
             Arc::clone(&context.param_sets),
             Arc::clone(&self.gate.statements),
         );
+        if request.wants_session {
+            session.pin(Cause::Session);
+        }
         Ok(Pass::Client { session, pool, record, key, counted })
     }
 }

@@ -19,6 +19,7 @@ mod refusal;
 pub mod replies;
 mod request;
 mod serve;
+mod session_mode;
 mod throttle;
 mod turn;
 mod vouch;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::hba::{Method, Visit};
 use crate::pool::{Facts, PoolError, WelcomeError};
-use crate::relay::{ReplyError, RequestError};
+use crate::relay::{Refusal, ReplyError, RequestError};
 use crate::sqlstate::{self, SqlState};
+use crate::stats::{Cause, Causes};
 use crate::wire::startup::StartupError;
 use crate::wire::{ErrorFields, Severity};
 
@@ -78,6 +79,9 @@ pub fn bad_reply(reason: &ReplyError) -> ErrorFields {
             .clone()
             .severity(Severity::Fatal)
             .hint("A parameter of the session is not valid any more."),
+        ReplyError::TooSlow => slow_listener(),
+        ReplyError::StateTooLarge(_) => fatal(sqlstate::PROGRAM_LIMIT_EXCEEDED, reason.to_string())
+            .hint("Set fewer or shorter parameters, or raise max_session_state."),
         other => fatal(sqlstate::CONNECTION_FAILURE, other.to_string()),
     }
 }
@@ -89,6 +93,62 @@ pub fn transaction_refused() -> ErrorFields {
         "transaction blocks not allowed in statement pooling mode",
     )
     .hint("Set pool_mode = \"transaction\" for this database or user.")
+}
+
+/// A statement whose effect on the session cannot be shared, and what becomes of it.
+pub fn unsharable(refusal: Refusal<'_>) -> ErrorFields {
+    match refusal {
+        Refusal::Unsharable(causes) => {
+            let message = format!("{} cannot be shared in transaction pooling mode", list(causes));
+            error(sqlstate::FEATURE_NOT_SUPPORTED, message)
+                .detail("The statement was not sent to the server (unsharable_state = \"error\").")
+                .hint(
+                    "Keep it within one transaction, use a session pool, or set unsharable_state = \"pin\" for this \
+                     database or user.",
+                )
+        }
+        Refusal::TooManyPins(causes, keeping) => {
+            let message = format!(
+                "{} would keep a server, and as many clients keep theirs as may (max_pinned)",
+                list(causes)
+            );
+            let detail = format!(
+                "max_pinned is {}, and {} clients of this pool keep their servers. The statement was not sent to the server.",
+                keeping.max_pinned,
+                keeping.pins.now()
+            );
+            error(sqlstate::TOO_MANY_CONNECTIONS, message)
+                .detail(detail)
+                .hint("SHOW PINS on the console tells who keeps servers, and why. Raise max_pinned or pool_size.")
+        }
+        Refusal::Discarded(causes) => {
+            let message = format!("{} will be discarded with the transaction", list(causes));
+            ErrorFields::new(Severity::Warning, sqlstate::WARNING, message).detail(
+                "It cannot be shared in transaction pooling mode (unsharable_state = \"warn\").",
+            )
+        }
+        Refusal::NoChannel(fields) => fields
+            .severity(Severity::Error)
+            .hint("The pooler listens for its clients over a connection of its own."),
+        Refusal::TooManyChannels(limit) => {
+            error(sqlstate::PROGRAM_LIMIT_EXCEEDED, "too many channels are listened to")
+                .detail(format!("A client may listen to {limit} channels."))
+        }
+    }
+}
+
+fn list(causes: Causes) -> String {
+    causes.iter().map(Cause::describe).collect::<Vec<_>>().join(", ")
+}
+
+/// Notifications that are not read.
+pub fn slow_listener() -> ErrorFields {
+    fatal(
+        sqlstate::PROGRAM_LIMIT_EXCEEDED,
+        "terminating connection because notifications were not read (listen_buffer)",
+    )
+    .detail("More notifications than the pooler keeps for a client are waiting; some would have been lost.")
+    .hint("Read notifications faster, or raise listen_buffer.")
 }
 
 /// A start-up packet that cannot be read.
@@ -125,6 +185,23 @@ pub fn bad_login(what: &str) -> ErrorFields {
 /// A start-up parameter that cannot be read.
 pub fn bad_parameter(message: impl Into<String>) -> ErrorFields {
     fatal(sqlstate::INVALID_PARAMETER_VALUE, message)
+}
+
+/// `pgusher.pool_mode` in a start-up packet.
+pub fn bad_pool_mode(value: &str) -> ErrorFields {
+    let message = format!("invalid value for parameter \"pgusher.pool_mode\": \"{value}\"");
+    fatal(sqlstate::INVALID_PARAMETER_VALUE, message)
+        .hint("Available values: session, transaction.")
+}
+
+/// A client that asked for a session of its own gets none.
+pub fn too_many_sessions(limit: usize) -> ErrorFields {
+    fatal(
+        sqlstate::TOO_MANY_CONNECTIONS,
+        "as many clients keep their servers as may (max_pinned)",
+    )
+    .detail(format!("The client asked for a session of its own (pgusher.pool_mode); max_pinned is {limit}."))
+    .hint("SHOW PINS on the console tells who keeps servers, and why. Raise max_pinned or pool_size.")
 }
 
 /// No user in the start-up packet.

@@ -15,6 +15,8 @@ pub(super) struct Request {
     pub(super) database: Name,
     pub(super) application_name: Name,
     pub(super) params: Arc<ParamSet>,
+    /// `pgusher.pool_mode=session`: it wants a server of its own.
+    pub(super) wants_session: bool,
     pub(super) minor: u16,
     pub(super) unknown_options: Vec<String>,
 }
@@ -47,7 +49,16 @@ impl Request {
             }
         }
         let application_name = values.remove("application_name").unwrap_or_default();
+        let mode = values.remove("pgusher.pool_mode");
+        let wants_session = match mode.as_deref() {
+            Some(b"session") => true,
+            Some(b"transaction") | None => false,
+            Some(other) => {
+                return Err(parameter(replies::bad_pool_mode(&String::from_utf8_lossy(other))));
+            }
+        };
         Ok(Request {
+            wants_session,
             user,
             database,
             application_name: String::from_utf8_lossy(&application_name).into(),

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::mistake::{Place, Report};
 use super::tree::{Node, Value};
 use super::units::{self, BadUnit};
-use crate::types::Timeout;
+use crate::types::{Part, Timeout};
 
 /// A kind of value. Implementors are names for the type system and have no instances.
 pub(super) trait Kind {
@@ -130,6 +130,33 @@ pub(super) const MANY: i64 = 1_000_000;
 
 /// A number of things.
 pub(super) type Count<const MIN: i64> = Int<usize, MIN, MANY>;
+
+/// A part of a pool: a number of servers, or a percentage in quotes.
+pub(super) struct Share;
+
+impl Kind for Share {
+    type Value = Part;
+
+    fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Part> {
+        if let Value::Text { text, .. } = &node.value
+            && let Some(number) = text.strip_suffix('%')
+        {
+            let percent = number.parse().ok().filter(|percent| *percent <= 100);
+            if percent.is_none() {
+                cx.wrong(node.at, &format!("{text} must be from 0% to 100%"), None);
+            }
+            return percent.map(Part::Percent);
+        }
+        Count::<0>::read(node, cx).map(Part::Count)
+    }
+
+    fn show(value: &Part) -> String {
+        match value {
+            Part::Count(count) => count.to_string(),
+            Part::Percent(percent) => format!("{percent}%"),
+        }
+    }
+}
 
 /// A largest number; 0 is no limit.
 pub(super) struct Limit;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::resolved_auth::{AuthLookup, AuthType};
 use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use crate::secret::Secret;
-use crate::types::{Name, PoolMode, ServerAddress, Timeout};
+use crate::types::{Name, Part, PoolMode, ServerAddress, Timeout, Unsharable};
 
 /// A whole configuration. Immutable: a reload builds a new one and compares.
 #[derive(Clone, Debug, PartialEq)]
@@ -240,6 +240,16 @@ pub struct PoolSettings {
     pub client_idle_timeout: Timeout,
     /// Prepared statements kept on each server; 0: names are not virtual.
     pub max_prepared_statements: usize,
+    /// Bytes of parameters that one client may set.
+    pub max_session_state: usize,
+    /// What becomes of statements whose effect on the session cannot be shared.
+    pub unsharable_state: Unsharable,
+    /// Clients that may keep their servers.
+    pub max_pinned: Part,
+    /// Bytes of notifications kept for a client that does not read them.
+    pub listen_buffer: usize,
+    /// One in so many transactions is audited; 0: none.
+    pub audit_sample: usize,
     /// Sent between two clients of a session-mode server; empty: nothing.
     pub server_reset_query: String,
 }
@@ -265,6 +275,11 @@ pub struct PoolOverrides {
     pub query_timeout: Option<Timeout>,
     pub client_idle_timeout: Option<Timeout>,
     pub max_prepared_statements: Option<usize>,
+    pub max_session_state: Option<usize>,
+    pub unsharable_state: Option<Unsharable>,
+    pub max_pinned: Option<Part>,
+    pub listen_buffer: Option<usize>,
+    pub audit_sample: Option<usize>,
     pub server_reset_query: Option<String>,
 }
 
@@ -336,6 +351,11 @@ impl PoolSettings {
             query_timeout,
             client_idle_timeout,
             max_prepared_statements,
+            max_session_state,
+            unsharable_state,
+            max_pinned,
+            listen_buffer,
+            audit_sample,
             server_reset_query,
         );
         out

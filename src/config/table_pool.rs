@@ -1,10 +1,10 @@
 //! The settings of pools: `[defaults]` has them all, databases and users override them.
 
-use super::kinds::{Count, Delay, Kind, Limited, Pause};
+use super::kinds::{Bytes, Count, Delay, Kind, Limited, Pause, Share};
 use super::resolved::{PoolOverrides, PoolSettings};
 use super::setting::{RELOAD, Setting, built_in};
 use super::words::{OneOf, Text};
-use crate::types::PoolMode;
+use crate::types::{PoolMode, Unsharable};
 
 /// The name in `[defaults]` and its alias: PgBouncer has a longer name there for some.
 const fn names(long: &[&'static str], key: &'static str) -> (&'static str, Option<&'static str>) {
@@ -91,6 +91,16 @@ pool_settings! {
         "A client that is idle outside a transaction for longer is disconnected.";
     max_prepared_statements: Count<0> = "200",
         "Prepared statements kept on each server; 0 leaves their names to the clients.";
+    max_session_state: Bytes = "64KiB",
+        "Names and values of the parameters that one client may set.";
+    unsharable_state: OneOf<Unsharable> = "pin",
+        "What becomes of statements whose effect on the session cannot be shared: pin, error or warn.";
+    max_pinned: Share = "100%",
+        "Clients of a pool that may keep their servers: a number, or a percentage of the pool's size.";
+    listen_buffer: Bytes = "16MiB",
+        "Notifications kept for a client that does not read them; one with more is disconnected.";
+    audit_sample: Count<0> = "1000",
+        "One in so many transactions is followed by a look at what it left on its server; 0 never looks.";
     server_reset_query: Text = "DISCARD ALL",
         "Sent between two clients of a server in session mode; empty sends nothing.";
 }

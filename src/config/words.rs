@@ -9,7 +9,7 @@ use super::resolved_auth::AuthType;
 use super::suggest::closest;
 use super::tree::{Node, Value};
 use crate::secret::Secret;
-use crate::types::{Name, PoolMode};
+use crate::types::{Name, PoolMode, Unsharable};
 
 /// Any text.
 pub(super) struct Text;
@@ -38,6 +38,11 @@ impl Choice for PoolMode {
         ("session", PoolMode::Session),
         ("statement", PoolMode::Statement),
     ];
+}
+
+impl Choice for Unsharable {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("pin", Unsharable::Pin), ("error", Unsharable::Error), ("warn", Unsharable::Warn)];
 }
 
 impl Choice for AuthType {

@@ -7,6 +7,7 @@ mod clients;
 mod pools;
 mod process;
 mod queue;
+mod state;
 mod text;
 mod traffic;
 
@@ -23,6 +24,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     pools::put(&mut page, snapshot);
     queue::put(&mut page, snapshot);
     traffic::put(&mut page, snapshot);
+    state::put(&mut page, snapshot);
     process::put(&mut page);
     page.into_text()
 }

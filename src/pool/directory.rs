@@ -10,8 +10,9 @@ use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 
 use super::departed::Departed;
+use super::make_way::Siblings;
 use super::pauses::Pauses;
-use super::{AuthQueries, CapTable, Caps, Pool};
+use super::{AuthQueries, CapTable, Caps, Exchanges, Pool};
 use crate::auth::ServerCredential;
 use crate::config::{Config, Database};
 use crate::server::{Blueprint, Means};
@@ -42,6 +43,10 @@ pub struct PoolsContext {
     pub control: Handle,
     /// Where sets of parameters are interned.
     pub param_sets: Arc<ParamSets>,
+    /// Every pool, so that one can ask the others for something.
+    pub siblings: Siblings,
+    /// Where notifications are handed on, by database.
+    pub exchanges: Exchanges,
     /// What TLS is begun with.
     pub keyring: Arc<Keyring>,
     /// Who is there.

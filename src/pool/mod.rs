@@ -3,6 +3,7 @@
 //! [`core`] is the pure schedule. [`Pool`] puts it behind a lock and carries its verdicts out; [`Lease`] and
 //! [`Ticket`] are what a client holds, and dropping them is how it lets go.
 
+mod audit;
 mod auth_query;
 mod caps;
 mod census;
@@ -15,6 +16,8 @@ mod error;
 mod farewell;
 mod keeper;
 mod lease;
+mod listening;
+mod make_way;
 mod pauses;
 #[allow(clippy::module_inception, reason = "the room's main noun")]
 mod pool;
@@ -33,6 +36,8 @@ pub use directory::{Connects, PoolKey, Pools, PoolsContext};
 pub use error::{Facts, PoolError};
 pub use keeper::keep;
 pub use lease::Lease;
+pub use listening::Exchanges;
+pub use make_way::Siblings;
 pub use pool::{Checkout, Pool};
 pub use waiting::{Ticket, Waiting};
 pub use welcome::{Welcome, WelcomeError};

@@ -18,7 +18,7 @@ use super::{CloseReason, Lease, PoolError, PoolKey, PoolsContext, Ticket, Waitin
 use crate::auth::ServerCredential;
 use crate::config::PoolSettings;
 use crate::server::{Blueprint, Server, ServerId, drain_news};
-use crate::stats::{ErrorCounts, PoolStats, ServerRecord, ServerState};
+use crate::stats::{ErrorCounts, LeakCounts, PoolPins, PoolStats, ServerRecord, ServerState};
 use crate::types::{PoolMode, WorkerId};
 
 /// The servers of one database and user, and the clients that wait for them.
@@ -31,6 +31,10 @@ pub struct Pool {
     pub errors: ErrorCounts,
     /// Why servers were closed.
     pub closes: CloseCounts,
+    /// Clients that keep their servers.
+    pub pins: Arc<PoolPins>,
+    /// What audits have found.
+    pub leaks: LeakCounts,
     /// Clients that use this pool.
     pub clients: AtomicUsize,
     pub(super) context: Arc<PoolsContext>,
@@ -41,6 +45,8 @@ pub struct Pool {
     pub(super) welcomes: Mutex<Welcomes>,
     pub(super) servers: Mutex<BTreeMap<ServerId, Arc<ServerRecord>>>,
     settings: RwLock<Arc<PoolSettings>>,
+    /// That of `settings`, without its lock.
+    pub(super) audit_sample: AtomicUsize,
     /// Counts up when `settings` change, so that clients notice cheaply.
     epoch: AtomicU32,
     blueprint: RwLock<Arc<Blueprint>>,
@@ -80,11 +86,15 @@ impl Pool {
         Arc::new_cyclic(|this| {
             caps.database.join(this);
             caps.user.join(this);
+            context.siblings.join(this);
             Pool {
                 key,
                 stats: PoolStats::new(context.workers + 1, &context.buckets),
                 errors: ErrorCounts::default(),
                 closes: CloseCounts::default(),
+                pins: Arc::default(),
+                leaks: LeakCounts::default(),
+                audit_sample: AtomicUsize::new(settings.audit_sample),
                 clients: AtomicUsize::new(0),
                 context,
                 departed,
@@ -136,6 +146,7 @@ impl Pool {
             core.remove_surplus(Instant::now())
         };
         surplus.into_iter().for_each(|pooled| self.close(pooled, CloseReason::Surplus));
+        self.audit_sample.store(settings.audit_sample, Ordering::Relaxed);
         *self.settings.write() = Arc::new(settings);
         self.epoch.fetch_add(1, Ordering::Relaxed);
         self.pump_later();
@@ -271,6 +282,9 @@ impl Pool {
         server.last_used = now;
         if let Some(reason) = self.worn_out(&pooled, now) {
             return self.retire(pooled, reason);
+        }
+        if self.is_audit_due(&mut pooled.server) {
+            return self.audit_later(pooled);
         }
         self.offer(pooled, now);
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use ahash::AHashMap;
 
 use super::{Checkout, CloseReason, Lease, Pool, PoolError, Waiting};
-use crate::server::{CleanError, Reported, Server, run_sql};
-use crate::session::params::{ParamSet, replay_sql};
+use crate::server::{CleanError, Server, run_sql};
+use crate::session::params::{ParamSet, Reported};
+use crate::session::replay::replay_sql;
 use crate::types::WorkerId;
 use crate::wire::ErrorFields;
 
@@ -18,6 +19,8 @@ const REMEMBERED: usize = 1024;
 pub struct Welcome {
     /// ParameterStatus messages: name and value.
     pub status: Vec<(Box<str>, Box<[u8]>)>,
+    /// NoticeResponse messages of the server's login.
+    pub notices: Vec<Box<[u8]>>,
     /// The session's parameters, values as PostgreSQL writes them, defaults left out.
     pub params: Arc<ParamSet>,
 }
@@ -45,7 +48,11 @@ impl Welcomes {
             return Some(Arc::clone(known));
         }
         let base = self.base.as_ref().filter(|_| asked.values().is_empty())?;
-        Some(Arc::new(Welcome { status: base.0.clone(), params: Arc::clone(asked) }))
+        Some(Arc::new(Welcome {
+            status: base.values.clone(),
+            notices: base.notices.clone(),
+            params: Arc::clone(asked),
+        }))
     }
 
     fn learn(&mut self, asked: &Arc<ParamSet>, welcome: &Arc<Welcome>) {
@@ -68,6 +75,11 @@ pub enum WelcomeError {
 }
 
 impl Pool {
+    /// The parameters its servers report for a session that has set none, once one has logged in.
+    pub fn defaults(&self) -> Option<Arc<Reported>> {
+        self.welcomes.lock().base.clone()
+    }
+
     /// What a client that asks for these parameters is told. The first client with a new set waits for a server to
     /// confirm it; the others are answered at once.
     ///
@@ -120,7 +132,7 @@ async fn ask(lease: &mut Lease, asked: &Arc<ParamSet>) -> Result<Welcome, Welcom
 fn confirm(server: &mut Server, asked: &ParamSet) -> Welcome {
     let reported = Arc::clone(&server.reported);
     let mut values = asked.values().clone();
-    for (name, _) in &reported.0 {
+    for (name, _) in &reported.values {
         let key = name.to_ascii_lowercase();
         match server.applied.get(&key) {
             Some(value) => drop(values.insert(key.into(), value.into())),
@@ -130,12 +142,12 @@ fn confirm(server: &mut Server, asked: &ParamSet) -> Welcome {
     let params = server.intern(values);
     server.applied = Arc::clone(&params);
     let status = reported
-        .0
+        .values
         .iter()
         .map(|(name, default)| {
             let value = params.get(&name.to_ascii_lowercase());
             (name.clone(), value.map_or_else(|| default.clone(), Into::into))
         })
         .collect();
-    Welcome { status, params }
+    Welcome { status, notices: reported.notices.clone(), params }
 }

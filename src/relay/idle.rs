@@ -1,9 +1,16 @@
 //! The client's messages while it holds no server: what can be answered without one is.
 
+use std::sync::Arc;
+
 use super::RequestError;
+use super::local_batch;
+use super::locals::{self, Style};
 use super::pump::Relay;
 use crate::session::VirtualSession;
-use crate::wire::frontend::Target;
+use crate::session::params::Reported;
+use crate::sql;
+use crate::types::TransactionStatus;
+use crate::wire::frontend::{Target, read_query};
 use crate::wire::tag::frontend as tag;
 use crate::wire::{backend, frame};
 
@@ -23,7 +30,11 @@ impl Relay {
     ///
     /// # Errors
     /// See [`RequestError`].
-    pub fn next_wish(&mut self, session: &mut VirtualSession) -> Result<Wish, RequestError> {
+    pub fn next_wish(
+        &mut self,
+        session: &mut VirtualSession,
+        defaults: &dyn Fn() -> Option<Arc<Reported>>,
+    ) -> Result<Wish, RequestError> {
         loop {
             if self.requests.drop_pending() {
                 return Ok(Wish::Nothing);
@@ -51,12 +62,22 @@ impl Relay {
                     }
                     self.replies.say(&backend::CLOSE_COMPLETE);
                 }
-                tag::PARSE
-                | tag::BIND
-                | tag::DESCRIBE
-                | tag::EXECUTE
-                | tag::QUERY
-                | tag::FUNCTION_CALL => {
+                tag::QUERY => {
+                    let message = unseen.get(..header.size).unwrap_or_default();
+                    let Some(answer) = answer_query(message, session, defaults) else {
+                        return Ok(Wish::Server);
+                    };
+                    self.replies.say(&answer);
+                }
+                tag::PARSE | tag::BIND => {
+                    let Some(answer) = answer_batch(unseen, session, defaults) else {
+                        return Ok(Wish::Server);
+                    };
+                    self.replies.say(&answer.bytes);
+                    self.requests.drop_message(answer.size);
+                    continue;
+                }
+                tag::DESCRIBE | tag::EXECUTE | tag::FUNCTION_CALL => {
                     return Ok(Wish::Server);
                 }
                 other => return Err(RequestError::UnknownType(other)),
@@ -76,5 +97,55 @@ impl Relay {
         } else {
             self.refusing = true;
         }
+    }
+}
+
+/// The answer to a query that needs no server; `None` when it needs one.
+fn answer_query(
+    message: &[u8],
+    session: &mut VirtualSession,
+    defaults: &dyn Fn() -> Option<Arc<Reported>>,
+) -> Option<Vec<u8>> {
+    let sql = read_query(message).ok()?;
+    if !may_clear(sql) || sql::is_plain(sql) {
+        return None;
+    }
+    let defaults = defaults()?;
+    let verdict = sql::read(sql, session.quoting(Some(&defaults)));
+    if !locals::are_local(&verdict, session, TransactionStatus::Idle) {
+        return None;
+    }
+    session.forget_unnamed();
+    Some(locals::answer(&verdict, session, &defaults, TransactionStatus::Idle, Style::Simple))
+}
+
+/// The answer to a batch that needs no server; `None` when it needs one.
+fn answer_batch(
+    bytes: &[u8],
+    session: &mut VirtualSession,
+    defaults: &dyn Fn() -> Option<Arc<Reported>>,
+) -> Option<local_batch::Answer> {
+    let looks_like = match bytes {
+        [tag::PARSE, _, _, _, _, 0, sql @ ..] => may_clear(sql),
+        [tag::BIND, ..] => session.portals.is_some(),
+        _ => false,
+    };
+    if !looks_like {
+        return None;
+    }
+    let defaults = defaults()?;
+    local_batch::answer(bytes, session, &defaults)
+}
+
+/// The quickest look of all: true for the first words of what clears a session.
+fn may_clear(sql: &[u8]) -> bool {
+    const WORDS: [&[u8]; 6] = [b"set", b"reset", b"close", b"discard", b"unlisten", b"deallocate"];
+    let sql = sql.trim_ascii_start();
+    let begins = |sql: &[u8], word: &[u8]| {
+        sql.get(..word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word))
+    };
+    match sql.strip_prefix(b"select").or_else(|| sql.strip_prefix(b"SELECT")) {
+        Some(item) => begins(item.trim_ascii_start(), b"pg_"),
+        None => WORDS.iter().any(|word| begins(sql, word)),
     }
 }

@@ -2,18 +2,29 @@
 //!
 //! [`Relay::poll`] moves bytes both ways; [`requests`] and [`replies`] find the message boundaries and enter what
 //! passes in the server's [`Progress`](crate::server::Progress); [`prepared`] gives statements their names on servers.
+//! [`judge`] finds out what requests would do to the session, [`effects`] what they did, and [`locals`] answers those
+//! that need no server.
 
+mod effects;
+mod heal;
 mod idle;
+mod judge;
+mod keep;
+mod local_batch;
+mod locals;
 mod prepared;
 mod pump;
+mod refuse;
 mod replies;
 mod requests;
 
 pub use idle::Wish;
+pub use keep::{Keeping, Refusal};
 pub use pump::{ClientSide, Outcome, Relay};
 pub use replies::ReplyError;
 pub use requests::RequestError;
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::server::Server;
@@ -38,6 +49,18 @@ pub struct Conversation<'a> {
     pub errors: &'a ErrorCounts,
     /// What the conversation's timeouts are measured from.
     pub clock: &'a mut Clock,
+    /// What the client may keep.
+    pub keeping: Keeping<'a>,
+    /// `max_session_state`.
+    pub state_limit: usize,
+    /// Who can make idle servers give way.
+    pub way: &'a dyn MakeWay,
+}
+
+/// Whoever can close the idle servers of a database, so that a statement finds it out of use.
+pub trait MakeWay: fmt::Debug {
+    /// Closes those of this database, by its name on the server.
+    fn make_way(&self, database: &[u8]);
 }
 
 /// How names of prepared statements are treated.

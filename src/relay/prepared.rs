@@ -10,6 +10,8 @@ use super::Conversation;
 use crate::server::progress::{Entry, Origin, Request};
 use crate::server::{Server, UNNAMED_UNKNOWN};
 use crate::session::statement::{SERVER_PREFIX, Statement};
+use crate::sql::Action;
+use crate::stats::Cause;
 use crate::types::TransactionStatus;
 use crate::wire::frontend;
 
@@ -69,7 +71,7 @@ impl Conversation<'_> {
     /// client on this server.
     pub(super) fn parse_private(&mut self) -> ParseFate {
         self.cells.client_parses.add(1);
-        self.session.pin();
+        self.session.pin(Cause::Statement);
         self.server.needs_reset = true;
         self.server.progress.sent(Entry::client(Request::Parse));
         ParseFate::Send(None)
@@ -79,10 +81,12 @@ impl Conversation<'_> {
     /// client's next Sync.
     fn provoke_duplicate(&mut self, name: &[u8], before: &mut Vec<u8>) {
         // A shared statement may have the very name. And after a first duplicate the server skips to the Sync.
-        if !self.is_held(name) && self.session.stray.is_none() {
+        let held = self.is_held(name);
+        let stray = &mut self.session.portals.get_or_insert_default().stray;
+        if !held && stray.is_none() {
+            *stray = Some(name.into());
             frontend::put_parse(before, name, b"\0\0\0");
             self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected));
-            self.session.stray = Some(name.into());
         }
         self.server.progress.sent(Entry::client(Request::Parse));
     }
@@ -168,10 +172,30 @@ impl Conversation<'_> {
         self.server.progress.sent(Entry::client(Request::Parse).unnamed(version));
     }
 
+    /// Where the unnamed statement deallocates a shared one, it has to call it by its name on the server. Sharing is
+    /// none of the statement's business: the server makes it again when it is wanted.
+    pub(super) fn deallocation(&mut self, limit: usize, before: &mut Vec<u8>) -> Option<Vec<u8>> {
+        let verdict = self.session.portals.as_ref()?.unnamed_statement()?;
+        let Action::Deallocate(Some(name)) = &verdict.single()?.action else { return None };
+        let statement = Arc::clone(self.session.statement(name)?);
+        self.ensure_held(limit, &statement, before);
+        let mut sql = b"DEALLOCATE \"".to_vec();
+        statement.put_server_name(&mut sql);
+        sql.push(b'"');
+        Some(sql)
+    }
+
+    /// A statement was deallocated by name.
+    pub(super) fn deallocated(&mut self, name: &[u8]) {
+        if let Some(statement) = self.session.forget_statement(name) {
+            self.server.prepared.remove(&statement);
+        }
+    }
+
     /// Makes sure that the server's unnamed statement is the client's, or none.
     pub(super) fn ensure_unnamed(&mut self, before: &mut Vec<u8>) {
         let version = self.session.unnamed.version;
-        if self.server.unnamed == version || self.session.is_pinned() {
+        if self.server.unnamed == version || self.session.has_private_statements() {
             return;
         }
         if version == 0 {

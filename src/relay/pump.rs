@@ -4,14 +4,12 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::replies::Replies;
+use super::replies::{Replies, notifications};
 use super::requests::Requests;
 use super::{Conversation, Release, ReplyError, RequestError};
 use crate::net::{BufferPool, Nudges, Stream};
-use crate::server::progress::{Entry, Origin, Request};
-use crate::session::params;
+use crate::server::progress::Purpose;
 use crate::types::TransactionStatus;
-use crate::wire::frontend;
 
 /// The bytes in flight of one client.
 #[derive(Debug, Default)]
@@ -58,27 +56,12 @@ pub enum Outcome {
 }
 
 impl Relay {
-    /// Makes the server's parameters the client's: one message in front of the client's own, its answer swallowed.
+    /// Makes the server's parameters the client's, if they are not.
     pub fn restore_session(&mut self, talk: &mut Conversation<'_>) {
-        if std::sync::Arc::ptr_eq(&talk.server.applied, &talk.session.params) {
-            return;
+        (self.requests.barrier, self.requests.changing) = (false, false);
+        if talk.differs() {
+            self.requests.restore(talk);
         }
-        let Some(sql) = params::replay_sql(&talk.server.applied, &talk.session.params) else {
-            return;
-        };
-        self.inject_query(talk, &sql);
-        talk.server.applied = std::sync::Arc::clone(&talk.session.params);
-        talk.cells.replays.add(1);
-    }
-
-    /// Asks the server something on pgusher's own account, in front of what the client asks next.
-    fn inject_query(&mut self, talk: &mut Conversation<'_>, sql: &str) {
-        let mut bytes = Vec::new();
-        frontend::put_query(&mut bytes, sql);
-        talk.server.progress.sent(Entry::new(Request::Query, Origin::Injected));
-        // A simple query drops the unnamed statement.
-        talk.server.unnamed = 0;
-        self.requests.insert(&bytes);
     }
 
     /// Moves bytes until nothing moves any more, or the server is not needed any more.
@@ -108,8 +91,9 @@ impl Relay {
         talk: &mut Conversation<'_>,
     ) -> Result<bool, Outcome> {
         self.requests.scan(talk).map_err(Outcome::BadRequest)?;
-        self.replies.answer_locals(talk);
-        let mut moved = self.send_requests(cx, talk)?;
+        self.replies.may_heal = self.requests.may_heal();
+        let mut moved = self.replies.answer_locals(talk);
+        moved |= self.send_requests(cx, talk)?;
         moved |= self.receive_replies(cx, client, talk)?;
         moved |= self.send_replies(cx, client)?;
         if self.requests.leaving
@@ -119,7 +103,8 @@ impl Relay {
             return Err(Outcome::ClientLeft);
         }
         moved |= self.receive_requests(cx, client, talk)?;
-        moved |= self.resolve_doubt(talk);
+        moved |= self.resolve_doubt(talk) || self.ask(talk) || self.do_chore(talk);
+        moved |= self.deliver(talk)?;
         if moved {
             self.check_settled(talk, None)?;
         }
@@ -132,9 +117,43 @@ impl Relay {
             && talk.release != Release::Never
             && self.requests.at_boundary();
         if wanted {
-            self.inject_query(talk, "");
+            self.requests.inject(talk, "", Purpose::Other);
         }
         wanted
+    }
+
+    /// Asks for values that only the server knows, before it is let go.
+    fn ask(&mut self, talk: &mut Conversation<'_>) -> bool {
+        let wanted = talk.must_ask() && self.requests.at_boundary();
+        if wanted {
+            self.requests.ask(talk);
+        }
+        wanted
+    }
+
+    /// Sees to it that what the server holds for the client is known before it is let go.
+    fn do_chore(&mut self, talk: &mut Conversation<'_>) -> bool {
+        let wanted = talk.has_chore()
+            && talk.release != Release::Never
+            && talk.server.progress.is_settled()
+            && self.requests.at_boundary();
+        if wanted && let Some((sql, purpose)) = talk.chore() {
+            self.requests.inject(talk, &sql, purpose);
+        }
+        wanted
+    }
+
+    /// Hands notifications on to a client that keeps its server and asks nothing of it.
+    fn deliver(&mut self, talk: &mut Conversation<'_>) -> Result<bool, Outcome> {
+        if talk.session.listening.is_none()
+            || !talk.server.progress.is_quiet()
+            || !self.replies.at_boundary()
+        {
+            return Ok(false);
+        }
+        let bytes = notifications(talk).map_err(Outcome::BadReply)?;
+        self.replies.say(&bytes);
+        Ok(!bytes.is_empty())
     }
 
     /// Lets the server go when nothing is outstanding, nothing is half sent in either direction, and nothing pins it.
@@ -149,7 +168,12 @@ impl Relay {
             && talk.server.stream.is_sent();
         let progress = &talk.server.progress;
         // Elsewhere a postponed request would be postponed again, for ever.
-        if !whole || !progress.is_quiet() || self.requests.postponed {
+        if !whole
+            || !progress.is_quiet()
+            || self.requests.postponed
+            || talk.must_ask()
+            || talk.has_chore()
+        {
             return Ok(());
         }
         match talk.release {
@@ -167,7 +191,7 @@ impl Relay {
         cx: &mut Context<'_>,
         talk: &mut Conversation<'_>,
     ) -> Result<bool, Outcome> {
-        let ready = self.requests.buffer.filled().get(..self.requests.ready).unwrap_or_default();
+        let ready = self.requests.outgoing();
         if ready.is_empty() {
             // What the server did not take at once. An error shows when it is read from.
             let _ = talk.server.stream.poll_sent(cx);
@@ -207,6 +231,7 @@ impl Relay {
         let now = Instant::now();
         server.bulk.received(count, now, &mut server.stream);
         self.replies.scan(talk, now).map_err(Outcome::BadReply)?;
+        self.heal(talk);
         if before > 0 && self.replies.buffer.is_full() {
             self.replies.buffer.enlarge(client.pool);
         }

@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use super::Conversation;
+use super::effects::Report;
+use super::{Conversation, Release, locals};
 use crate::net::{Buffer, BufferPool};
 use crate::server::Server;
-use crate::server::progress::{Origin, Request, Verdict};
+use crate::server::progress::{Entry, Origin, Purpose, Request, Verdict};
+use crate::types::TransactionStatus;
 use crate::wire::frame::{self, HEADER};
 use crate::wire::tag::backend as tag;
 use crate::wire::{ErrorFields, FrameError, Header, backend, notice};
@@ -28,6 +30,12 @@ pub enum ReplyError {
     /// The server refuses parameters that it accepted before.
     #[error("could not restore the session's parameters: {0}")]
     ReplayRefused(ErrorFields),
+    /// The client did not read its notifications.
+    #[error("too many notifications are waiting to be read (listen_buffer)")]
+    TooSlow,
+    /// The client has set more than it may.
+    #[error("session state of this client would take more than {0} bytes (max_session_state)")]
+    StateTooLarge(usize),
 }
 
 /// The server's bytes: those ready for the client, then those not yet looked at.
@@ -42,6 +50,8 @@ pub(super) struct Replies {
     swallowing: bool,
     /// The server said FATAL: what follows is the end.
     pub(super) farewell: bool,
+    /// The client has been told nothing of its batch, which is kept.
+    pub(super) may_heal: bool,
 }
 
 impl Replies {
@@ -101,12 +111,13 @@ impl Replies {
             self.answer_locals(talk);
             let Some(header) = frame::header(self.unseen())? else { return Ok(()) };
             let view = header.size.min(MAX_VIEW);
-            if must_see(header.tag) && self.unseen().len() < view {
+            if must_see(header.tag, talk) && self.unseen().len() < view {
                 self.buffer.reserve(self.ready + view);
                 return Ok(());
             }
             let verdict = self.look(header, talk, now)?;
             self.swallowing = verdict == Verdict::Swallow;
+            self.may_heal &= self.swallowing;
             self.passing = header.size;
             if matches!(header.tag, tag::DATA_ROW | tag::COPY_DATA) && !self.swallowing {
                 self.pass_alike(header.tag);
@@ -139,16 +150,23 @@ impl Replies {
     }
 
     /// Answers, in the server's place, requests that were never sent and whose turn it is.
-    pub(super) fn answer_locals(&mut self, talk: &mut Conversation<'_>) {
+    pub(super) fn answer_locals(&mut self, talk: &mut Conversation<'_>) -> bool {
+        let mut answered = false;
         if !self.at_boundary() {
-            return;
+            return answered;
         }
         while let Some(entry) = talk.server.progress.next_local() {
             match entry.request {
                 Request::Parse => self.say(&backend::PARSE_COMPLETE),
+                Request::Query => {
+                    let bytes = talk.answer_query(&entry);
+                    self.say(&bytes);
+                }
                 _ => self.say(&backend::CLOSE_COMPLETE),
             }
+            answered = true;
         }
+        answered
     }
 
     fn look(
@@ -159,34 +177,93 @@ impl Replies {
     ) -> Result<Verdict, ReplyError> {
         let unseen = self.buffer.filled().get(self.ready..).unwrap_or_default();
         let message = unseen.get(..header.size).unwrap_or(unseen);
+        let (mut reports, mut aside) = (Vec::new(), Vec::new());
         let verdict = match header.tag {
-            tag::READY_FOR_QUERY => ready(message, talk, now)?,
+            tag::READY_FOR_QUERY => {
+                let verdict = ready(message, talk, now)?;
+                if verdict == Verdict::Forward {
+                    aside = notifications(talk)?;
+                }
+                verdict
+            }
+            tag::ERROR_RESPONSE if self.may_heal => {
+                let state = notice::sqlstate(message).unwrap_or_default().to_vec();
+                if let Some(verdict) = self.heal(&state, talk) {
+                    return Ok(verdict);
+                }
+                self.may_heal = false;
+                return self.look(header, talk, now);
+            }
             tag::ERROR_RESPONSE => {
                 let fatal = ErrorFields::read(message).is_fatal();
                 self.farewell |= fatal;
-                return error(message, fatal, talk);
+                let refusal = talk.server.progress.take_refusal().filter(|_| !fatal);
+                let verdict = error(message, fatal, talk)?;
+                let Some(fields) = refusal else { return Ok(verdict) };
+                talk.errors.from_pgusher(&fields.code);
+                fields.put_error(&mut aside);
+                self.say(&aside);
+                return Ok(Verdict::Swallow);
+            }
+            // The exchange hands notifications on, wherever they come from.
+            tag::NOTIFICATION_RESPONSE if talk.release != Release::Never => {
+                return Ok(Verdict::Swallow);
             }
             tag::PARAMETER_STATUS => return parameter_status(message, talk),
             tag::COMMAND_COMPLETE => {
-                command_complete(message, talk);
+                if let Some(warning) = talk.warning() {
+                    warning.put_notice(&mut aside);
+                }
+                reports = command_complete(message, talk)?;
+                talk.server.progress.reply(header.tag)
+            }
+            tag::DATA_ROW if is_answer(talk, Purpose::Confirm) => {
+                talk.confirmed(&backend::read_data_row(message));
+                talk.server.progress.reply(header.tag)
+            }
+            tag::DATA_ROW if is_answer(talk, Purpose::Ask) => {
+                let values = backend::read_data_row(message).into_iter();
+                let values: Vec<_> = values.map(|value| value.and_then(unhex)).collect();
+                talk.answered(&values);
                 talk.server.progress.reply(header.tag)
             }
             other => talk.server.progress.reply(other),
         };
         if talk.server.progress.is_out_of_sync() {
-            Err(ReplyError::OutOfSync(header.tag))
-        } else {
-            Ok(verdict)
+            return Err(ReplyError::OutOfSync(header.tag));
         }
+        locals::put_reports(&mut aside, &reports);
+        if !aside.is_empty() {
+            self.say(&aside);
+        }
+        Ok(verdict)
     }
 }
 
 /// Messages whose content matters. The others are told by their type alone.
-fn must_see(kind: u8) -> bool {
-    matches!(
-        kind,
-        tag::READY_FOR_QUERY | tag::ERROR_RESPONSE | tag::PARAMETER_STATUS | tag::COMMAND_COMPLETE
-    )
+fn must_see(kind: u8, talk: &Conversation<'_>) -> bool {
+    match kind {
+        tag::READY_FOR_QUERY
+        | tag::ERROR_RESPONSE
+        | tag::PARAMETER_STATUS
+        | tag::COMMAND_COMPLETE => true,
+        tag::DATA_ROW => is_answer(talk, Purpose::Ask) || is_answer(talk, Purpose::Confirm),
+        _ => false,
+    }
+}
+
+/// True when the server answers what pgusher asked for.
+fn is_answer(talk: &Conversation<'_>, purpose: Purpose) -> bool {
+    talk.server.progress.head().is_some_and(|head| head.purpose == purpose)
+}
+
+/// Notifications that have come for the client, if it is not in a transaction.
+pub(super) fn notifications(talk: &mut Conversation<'_>) -> Result<Vec<u8>, ReplyError> {
+    if talk.server.progress.status() != TransactionStatus::Idle {
+        return Ok(Vec::new());
+    }
+    let post = talk.post().unwrap_or_default();
+    if post.overflow { Err(ReplyError::TooSlow) } else { Ok(post.messages) }
 }
 
 fn ready(message: &[u8], talk: &mut Conversation<'_>, now: Instant) -> Result<Verdict, ReplyError> {
@@ -195,9 +272,12 @@ fn ready(message: &[u8], talk: &mut Conversation<'_>, now: Instant) -> Result<Ve
         return Err(malformed.into());
     }
     let status = backend::ready_status(message).ok_or(malformed)?;
-    match talk.server.progress.ready(status) {
+    let answered = talk.server.progress.ready(status);
+    talk.settle_changes();
+    match answered {
         Some(entry) if entry.origin == Origin::Injected => Ok(Verdict::Swallow),
         Some(_) => {
+            talk.settle_channels();
             talk.query_ended(now);
             Ok(Verdict::Forward)
         }
@@ -208,8 +288,18 @@ fn ready(message: &[u8], talk: &mut Conversation<'_>, now: Instant) -> Result<Ve
 fn error(message: &[u8], fatal: bool, talk: &mut Conversation<'_>) -> Result<Verdict, ReplyError> {
     let state = notice::sqlstate(message).unwrap_or(b"XX000");
     let head = talk.server.progress.head();
-    if head.is_some_and(|head| head.origin == Origin::Injected && head.request == Request::Query) {
-        return Err(ReplyError::ReplayRefused(ErrorFields::read(message)));
+    let ours = |head: &&Entry| head.origin == Origin::Injected && head.request == Request::Query;
+    match head.filter(ours).map(|head| head.purpose) {
+        Some(Purpose::Confirm) => {
+            talk.unconfirmed();
+            return Ok(talk.server.progress.error(&mut drop));
+        }
+        Some(Purpose::Ask) => {
+            talk.keep_server();
+            return Ok(talk.server.progress.error(&mut drop));
+        }
+        Some(_) => return Err(ReplyError::ReplayRefused(ErrorFields::read(message))),
+        None => {}
     }
     talk.errors.from_server(state);
     // After DDL a shared statement may be stale for ever: its next Parse must be a real one, on every server.
@@ -227,6 +317,7 @@ fn error(message: &[u8], fatal: bool, talk: &mut Conversation<'_>) -> Result<Ver
     if fatal {
         progress.lose();
     }
+    talk.failed();
     Ok(verdict)
 }
 
@@ -235,20 +326,29 @@ fn parameter_status(message: &[u8], talk: &mut Conversation<'_>) -> Result<Verdi
     let name = String::from_utf8_lossy(name);
     talk.server.note_parameter(&name, value);
     let ours = talk.server.progress.head().is_some_and(|head| head.origin == Origin::Injected);
-    if ours {
+    let lower = name.to_ascii_lowercase();
+    // What the client's has become it was told already.
+    let reset = talk.session.changes.as_ref().is_some_and(|changes| changes.is_reset(&lower));
+    if ours || reset {
         return Ok(Verdict::Swallow);
     }
     // What the client set is what its session has from now on, on every server. Only this one: DISCARD ALL has taken
     // the others from the server, not from the client.
-    let applied = talk.server.applied.get(&name.to_ascii_lowercase());
+    let applied = talk.server.applied.get(&lower);
     let session = &mut *talk.session;
     session.params = session.param_sets.with(&session.params, &name, applied);
     Ok(Verdict::Forward)
 }
 
 /// The server's word on what was discarded, whatever the text said.
-fn command_complete(message: &[u8], talk: &mut Conversation<'_>) {
-    match backend::command_tag(message) {
+fn command_complete(
+    message: &[u8],
+    talk: &mut Conversation<'_>,
+) -> Result<Vec<Report>, ReplyError> {
+    let tag = backend::command_tag(message);
+    let ours = talk.server.progress.head().is_some_and(|head| head.origin == Origin::Injected);
+    let reports = if ours { Vec::new() } else { talk.completed(tag) };
+    match tag {
         b"DISCARD ALL" => {
             talk.server.note_discarded();
             talk.forget_statements();
@@ -256,4 +356,14 @@ fn command_complete(message: &[u8], talk: &mut Conversation<'_>) {
         b"DEALLOCATE ALL" => talk.forget_statements(),
         _ => {}
     }
+    if talk.session.changes.is_some() && talk.session.params.weight() > talk.state_limit {
+        return Err(ReplyError::StateTooLarge(talk.state_limit));
+    }
+    Ok(reports)
+}
+
+/// Reads hexadecimal digits.
+fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    digits.chunks(2).map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect()
 }

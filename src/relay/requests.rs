@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::heal::Keep;
 use super::prepared::ParseFate;
 use super::{Conversation, Names};
 use crate::net::{Buffer, BufferPool};
 use crate::server::progress::{Entry, Origin, Request};
-use crate::session::statement::Statement;
+use crate::session::statement::{Statement, sql_of};
 use crate::session::{MAX_NAME, MAX_UNNAMED};
+use crate::sql;
 use crate::wire::frame::{self, HEADER};
 use crate::wire::frontend::{BindNames, Parse, TARGET_NAME_AT, Target};
 use crate::wire::tag::frontend as tag;
@@ -40,24 +42,32 @@ pub enum RequestError {
 #[derive(Debug)]
 pub(super) struct Requests {
     pub(super) buffer: Buffer,
-    /// Bytes at the front that are ready to be sent.
+    /// Bytes that are ready to be sent, behind those that are kept.
     pub(super) ready: usize,
+    /// Bytes at the front that were sent and may be sent again.
+    pub(super) keep: Keep,
     /// Bytes of the current message that have yet to arrive, to be sent on unseen.
     passing: usize,
     /// The same, to be dropped.
     dropping: usize,
+    /// The bytes that are sent on unseen belong to a query that is too long to be seen whole.
+    long: bool,
+    /// It may do something to the session.
+    suspect: bool,
     /// The message at the front waits for answers of the very server that is held; another one would not do.
     pub(super) postponed: bool,
     /// The client has sent Terminate; nothing behind it counts.
     pub(super) leaving: bool,
-    /// A query that discards statements is under way: what names mean behind it is known when it is answered.
-    discarding: bool,
+    /// A query that changes the session is under way: what is behind it is looked at when it is answered.
+    pub(super) barrier: bool,
+    /// The batch that is being sent changes the session.
+    pub(super) changing: bool,
     /// The statement bound last, so that an error of its execution finds it.
-    last_bound: Option<Arc<Statement>>,
+    pub(super) last_bound: Option<Arc<Statement>>,
 }
 
 /// Where the look at a message ended.
-enum Look {
+pub(super) enum Look {
     /// On to the next one.
     Next,
     /// More bytes have to come.
@@ -69,11 +79,15 @@ impl Default for Requests {
         Requests {
             buffer: Buffer::for_requests(),
             ready: 0,
+            keep: Keep::default(),
             passing: 0,
             dropping: 0,
+            long: false,
+            suspect: false,
             postponed: false,
             leaving: false,
-            discarding: false,
+            barrier: false,
+            changing: false,
             last_bound: None,
         }
     }
@@ -90,6 +104,16 @@ impl Requests {
         self.ready == 0
     }
 
+    /// Bytes in front of those that nobody has looked at.
+    fn front(&self) -> usize {
+        self.keep.sent() + self.ready
+    }
+
+    /// Bytes that are ready to be sent.
+    pub(super) fn outgoing(&self) -> &[u8] {
+        self.buffer.filled().get(self.keep.sent()..self.front()).unwrap_or_default()
+    }
+
     /// True when there are no bytes, and none are expected that belong to what was there.
     pub(super) fn is_blank(&self) -> bool {
         self.buffer.is_empty() && self.at_boundary() && self.dropping == 0 && !self.leaving
@@ -97,18 +121,12 @@ impl Requests {
 
     /// Bytes that nobody has looked at.
     pub(super) fn unseen(&self) -> &[u8] {
-        self.buffer.filled().get(self.ready..).unwrap_or_default()
+        self.buffer.filled().get(self.front()..).unwrap_or_default()
     }
 
     /// True when more may be received.
     pub(super) fn wants_bytes(&self, outstanding: usize) -> bool {
         !self.leaving && !self.buffer.is_full() && outstanding < MAX_OUTSTANDING
-    }
-
-    /// Drops `count` bytes that were sent.
-    pub(super) fn sent(&mut self, count: usize) {
-        self.buffer.consume(count);
-        self.ready = self.ready.saturating_sub(count);
     }
 
     /// Drops a message without sending it.
@@ -121,7 +139,8 @@ impl Requests {
     pub(super) fn drop_pending(&mut self) -> bool {
         let count = self.dropping.min(self.unseen().len());
         if count > 0 {
-            self.buffer.replace(self.ready..self.ready + count, b"");
+            let front = self.front();
+            self.buffer.replace(front..front + count, b"");
             self.dropping -= count;
         }
         self.dropping > 0
@@ -137,29 +156,41 @@ impl Requests {
         self.postponed = false;
         loop {
             self.pass();
+            if std::mem::take(&mut self.suspect) {
+                talk.keep_server();
+            }
             if self.passing > 0 || self.drop_pending() || self.leaving {
                 return Ok(());
             }
-            self.discarding &= talk.server.progress.awaits_ready();
-            if self.discarding {
+            self.barrier &= talk.server.progress.awaits_ready();
+            if self.barrier {
                 return Ok(());
             }
             let Some(header) = frame::header(self.unseen())? else { return Ok(()) };
+            self.keep_on(header);
+            if talk.must_restore() {
+                self.restore(talk);
+            }
             if let Look::More = self.look(header, talk)? {
                 return Ok(());
             }
         }
     }
 
-    fn postpone(&mut self) -> Look {
+    pub(super) fn postpone(&mut self) -> Look {
         self.postponed = true;
         Look::More
     }
 
     fn pass(&mut self) {
         let count = self.passing.min(self.unseen().len());
+        if self.long {
+            let part = self.unseen().get(..count).unwrap_or_default();
+            self.suspect |= !sql::is_plain_part(part);
+        }
         self.ready += count;
         self.passing -= count;
+        self.long &= self.passing > 0;
     }
 
     fn look(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
@@ -183,17 +214,8 @@ impl Requests {
                 self.sync(header, talk);
                 return Ok(Look::Next);
             }
-            tag::QUERY => {
-                talk.session.forget_unnamed();
-                talk.server.unnamed = 0;
-                self.discarding = discards(self.unseen());
-                Request::Query
-            }
-            tag::EXECUTE => {
-                let statement = self.last_bound.clone();
-                self.forward(header, talk, Entry { statement, ..Entry::client(Request::Execute) });
-                return Ok(Look::Next);
-            }
+            tag::QUERY => return Ok(self.query(header, talk)),
+            tag::EXECUTE => return Ok(self.execute(header, talk)),
             tag::FUNCTION_CALL => Request::FunctionCall,
             tag::COPY_DATA => Request::CopyData,
             tag::COPY_DONE | tag::COPY_FAIL => Request::CopyEnd,
@@ -208,10 +230,25 @@ impl Requests {
     }
 
     /// Sends a message as it is, and enters it.
-    fn forward(&mut self, header: Header, talk: &mut Conversation<'_>, entry: Entry) {
+    pub(super) fn forward(&mut self, header: Header, talk: &mut Conversation<'_>, entry: Entry) {
         talk.requests_began();
         talk.server.progress.sent(entry);
         self.pass_on(header.size);
+    }
+
+    /// Sends a query that is too long to be seen whole: what there is of it is looked at as it comes.
+    pub(super) fn forward_long(
+        &mut self,
+        header: Header,
+        talk: &mut Conversation<'_>,
+        entry: Entry,
+    ) {
+        let sql = self.unseen().get(HEADER..).unwrap_or_default();
+        if !sql::is_plain(sql) {
+            talk.keep_server();
+        }
+        self.long = true;
+        self.forward(header, talk, entry);
     }
 
     /// The next `size` bytes are to be sent.
@@ -223,18 +260,21 @@ impl Requests {
     /// Puts bytes in front of the message that is looked at.
     pub(super) fn insert(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.buffer.replace(self.ready..self.ready, bytes);
+            self.drop_kept();
+            let front = self.front();
+            self.buffer.replace(front..front, bytes);
             self.ready += bytes.len();
         }
     }
 
     /// Changes a text inside the message that is looked at, and its length; returns the message's new size.
     fn rename(&mut self, header: Header, at: usize, old: usize, new: &[u8]) -> usize {
-        let from = self.ready + at;
+        let from = self.front() + at;
         self.buffer.replace(from..from + old, new);
         let size = header.size - old + new.len();
         let length = u32::try_from(size - 1).unwrap_or(u32::MAX).to_be_bytes();
-        self.buffer.replace(self.ready + 1..self.ready + HEADER, &length);
+        let front = self.front();
+        self.buffer.replace(front + 1..front + HEADER, &length);
         size
     }
 
@@ -254,8 +294,10 @@ impl Requests {
 
     fn sync(&mut self, header: Header, talk: &mut Conversation<'_>) {
         self.last_bound = None;
+        self.barrier = std::mem::take(&mut self.changing);
         self.forward(header, talk, Entry::client(Request::Sync));
-        if let Some(stray) = talk.session.stray.take() {
+        let portals = talk.session.portals.as_mut();
+        if let Some(stray) = portals.and_then(|portals| portals.stray.take()) {
             let mut bytes = Vec::new();
             frontend::put_close_statement(&mut bytes, &stray);
             bytes.extend_from_slice(&frontend::SYNC);
@@ -266,17 +308,19 @@ impl Requests {
     }
 
     /// True when a message that must be seen whole is not all there; makes room for the rest of it.
-    fn is_incomplete(&mut self, size: usize) -> bool {
+    pub(super) fn is_incomplete(&mut self, size: usize) -> bool {
         let incomplete = self.unseen().len() < size;
         if incomplete {
-            self.buffer.reserve(self.ready + size);
+            self.buffer.reserve(self.front() + size);
         }
         incomplete
     }
 
     fn parse(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
         let limit = match talk.names {
-            Names::Virtual { limit } if header.size <= MAX_UNNAMED && !talk.session.is_pinned() => {
+            Names::Virtual { limit }
+                if header.size <= MAX_UNNAMED && !talk.session.has_private_statements() =>
+            {
                 limit
             }
             Names::Virtual { .. } => {
@@ -285,10 +329,7 @@ impl Requests {
                 self.pass_on(header.size);
                 return Ok(Look::Next);
             }
-            Names::Raw => {
-                self.forward(header, talk, Entry::client(Request::Parse));
-                return Ok(Look::Next);
-            }
+            Names::Raw => return self.parse_raw(header, talk),
         };
         if self.is_incomplete(header.size) {
             return Ok(Look::More);
@@ -302,8 +343,11 @@ impl Requests {
         if view.name.is_empty() {
             talk.cells.client_parses.add(1);
             talk.cells.server_parses.add(1);
+            talk.judge_unnamed(view.content);
+            let (mut before, old) = (Vec::new(), sql_of(view.content).len());
+            let renamed = talk.deallocation(limit, &mut before);
             talk.parse_unnamed(view.content);
-            self.pass_on(header.size);
+            self.send_renamed(header, &before, renamed, HEADER + 1, old);
             return Ok(Look::Next);
         }
         let (mut before, old) = (Vec::new(), view.name.len());
@@ -318,11 +362,7 @@ impl Requests {
     }
 
     fn bind(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
-        let Names::Virtual { limit } = talk.names else {
-            talk.cells.binds.add(1);
-            self.forward(header, talk, Entry::client(Request::Bind));
-            return Ok(Look::Next);
-        };
+        let Names::Virtual { limit } = talk.names else { return self.bind_raw(header, talk) };
         let visible = self.unseen();
         let visible = visible.get(..header.size).unwrap_or(visible);
         let Some(names) = BindNames::read(visible) else {
@@ -334,11 +374,21 @@ impl Requests {
         if talk.must_wait(names.statement) {
             return Ok(self.postpone());
         }
+        let complete = visible.len() == header.size;
+        if !complete && header.size <= MAX_UNNAMED && talk.wants_values(names.statement) {
+            self.is_incomplete(header.size);
+            return Ok(Look::More);
+        }
         // Counted when it is sent: one that waits is looked at more than once.
         talk.cells.binds.add(1);
         talk.requests_began();
         let (at, old, mut before) = (names.statement_at, names.statement.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, names.statement, &mut before);
+        talk.judge_bind(statement.as_ref(), visible);
+        talk.note_bound(statement.as_deref());
+        if statement.is_some() && before.is_empty() && complete {
+            self.keep_batch(header, talk);
+        }
         talk.server
             .progress
             .sent(Entry { statement: statement.clone(), ..Entry::client(Request::Bind) });
@@ -395,7 +445,7 @@ impl Requests {
     /// Closing a shared statement only takes its name away; the server keeps it for others.
     fn close(&mut self, header: Header, name: &[u8], talk: &mut Conversation<'_>) {
         let closed = talk.session.forget_statement(name);
-        if closed.is_none() && (name.is_empty() || talk.session.is_pinned()) {
+        if closed.is_none() && (name.is_empty() || talk.session.has_private_statements()) {
             if name.is_empty() {
                 talk.session.forget_unnamed();
                 talk.server.unnamed = 0;
@@ -407,12 +457,4 @@ impl Requests {
         talk.server.progress.sent(entry.named(name));
         self.drop_message(header.size);
     }
-}
-
-/// True for a Query that begins with DISCARD or DEALLOCATE, as those that clients send by themselves do. That others do
-/// as well is found out when the server says so.
-fn discards(message: &[u8]) -> bool {
-    let sql = message.get(HEADER..).unwrap_or_default().trim_ascii_start();
-    let begins = |word: &[u8]| sql.get(..word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word));
-    begins(b"discard") || begins(b"deallocate")
 }

@@ -88,6 +88,19 @@ pub async fn run_sql(server: &mut Server, sql: &str) -> Result<(), CleanError> {
     if drain.buffer.is_empty() { result } else { Err(CleanError::Lost) }
 }
 
+/// Runs a query on a server at rest and returns its rows.
+///
+/// # Errors
+/// As [`run_sql`].
+pub async fn ask(server: &mut Server, sql: &str) -> Result<Vec<Row>, CleanError> {
+    let mut drain = Drain { rows: Some(Vec::new()), ..Drain::default() };
+    drain.run(server, sql).await?;
+    if drain.buffer.is_empty() { Ok(drain.rows.unwrap_or_default()) } else { Err(CleanError::Lost) }
+}
+
+/// The values of a row as text, `None` for NULL.
+pub(crate) type Row = Vec<Option<Vec<u8>>>;
+
 /// Reads what a server sent while nobody held it, without waiting: notices, changed parameters, its farewell.
 ///
 /// # Errors
@@ -112,6 +125,8 @@ struct Drain {
     /// Bytes of a message that is too large to be looked at.
     skipping: usize,
     refused: Option<ErrorFields>,
+    /// The rows of the answer, if they are wanted.
+    rows: Option<Vec<Row>>,
 }
 
 /// A message longer than this is skipped; none of those that matter is.
@@ -189,6 +204,10 @@ impl Drain {
                 continue;
             }
             let Some(message) = self.buffer.filled().get(..header.size) else { return Ok(()) };
+            if let Some(rows) = self.rows.as_mut().filter(|_| header.tag == tag::DATA_ROW) {
+                let values = backend::read_data_row(message).into_iter();
+                rows.push(values.map(|value| value.map(<[u8]>::to_vec)).collect());
+            }
             absorb(server, header.tag, message, &mut self.refused)?;
             self.buffer.consume(header.size);
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{Backend, Bulk, Prepared, Progress};
 use crate::net::{Sends, Stream};
-use crate::session::params::{self, ParamSet, ParamSets};
+use crate::session::params::{self, ParamSet, ParamSets, Reported};
 use crate::stats::ServerRecord;
 use crate::types::WorkerId;
 
@@ -17,17 +17,25 @@ pub type ServerId = u64;
 /// make or close it first.
 pub const UNNAMED_UNKNOWN: u64 = u64::MAX;
 
-/// The parameters a server reported at its login: the pool's defaults.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Reported(pub Vec<(Box<str>, Box<[u8]>)>);
+/// When a server is audited.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Transactions since it was last audited.
+    pub since: usize,
+    /// This transaction is one whose traces are looked for.
+    pub is_due: bool,
+    /// The beginning of the last statement, if so.
+    pub statement: Vec<u8>,
+}
 
-impl Reported {
-    /// The value of a parameter, by name in any case.
-    pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_ref())
+impl Audit {
+    /// Remembers a statement, if this is one whose traces are looked for. Those that end a transaction say nothing.
+    pub fn note(&mut self, sql: &[u8]) {
+        let first = sql.trim_ascii_start().first().map(u8::to_ascii_lowercase);
+        if self.is_due && !matches!(first, Some(b'c' | b'r' | b'b' | b'e') if sql.len() < 12) {
+            self.statement.clear();
+            self.statement.extend_from_slice(sql.get(..1_024).unwrap_or(sql));
+        }
     }
 }
 
@@ -51,6 +59,12 @@ pub struct Server {
     pub unnamed: u64,
     /// The next client must not find what the last one left: run the reset query before it is shared again.
     pub needs_reset: bool,
+    /// It holds what nothing takes away: it is closed instead of being shared again.
+    pub is_spent: bool,
+    /// It listens to a channel that the exchange listens to.
+    pub listens: bool,
+    /// What its present holder leaves is looked at.
+    pub audit: Audit,
     /// The thread its socket is registered with.
     pub home: WorkerId,
     /// What the console shows of it.
@@ -71,6 +85,11 @@ impl Server {
             let beyond_default = (self.reported.get(name) != Some(value)).then_some(value);
             self.applied = self.param_sets.with(&self.applied, name, beyond_default);
         }
+    }
+
+    /// Takes note of a parameter that is not reported: the session's value is `value` now, or its default.
+    pub fn hold_param(&mut self, name: &str, value: Option<&[u8]>) {
+        self.applied = self.param_sets.with(&self.applied, name, value);
     }
 
     /// The one object for these parameters.

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use super::connect::{Blueprint, ConnectError, Means, Stage, lost, unsupported, violation};
 use super::hop::Hop;
-use super::{Backend, Bulk, Prepared, Progress, Reported, Server, ServerId};
+use super::{Backend, Bulk, Prepared, Progress, Server, ServerId};
 use crate::auth::{ClientBinding, MECHANISM_PLUS, ScramClient, ScramClientFinal};
 use crate::config::{BindingPolicy, ServerTlsSettings};
 use crate::net::{Buffer, Stream};
-use crate::session::params::Values;
+use crate::session::params::{Reported, Values};
 use crate::stats::ServerRecord;
 use crate::tls::ServerFacts;
 use crate::types::{ServerAddress, WorkerId};
@@ -19,6 +19,8 @@ use crate::wire::{ErrorFields, frame, frontend, startup};
 
 /// Largest message of the login phase. The longest honest one is an error.
 const MAX_LOGIN_MESSAGE: usize = 64 * 1024;
+/// Notices of a login that clients are told.
+const MAX_NOTICES: usize = 8;
 /// More messages than any honest login has.
 const MAX_LOGIN_MESSAGES: usize = 1_000;
 
@@ -137,7 +139,7 @@ impl<'a> Login<'a> {
             tag::PARAMETER_STATUS if self.authenticated => {
                 let (name, value) = backend::read_parameter_status(message)?;
                 let name = String::from_utf8_lossy(name).into_owned();
-                self.reported.0.push((name.into(), value.into()));
+                self.reported.values.push((name.into(), value.into()));
             }
             tag::BACKEND_KEY_DATA if self.authenticated => {
                 let (pid, key) = backend::read_key_data(message)?;
@@ -151,6 +153,10 @@ impl<'a> Login<'a> {
                     stage: Stage::Login,
                     by_server: true,
                 });
+            }
+            // The clients will be told.
+            tag::NOTICE_RESPONSE if self.reported.notices.len() < MAX_NOTICES => {
+                self.reported.notices.push(message.into());
             }
             tag::NOTICE_RESPONSE | tag::NEGOTIATE_PROTOCOL_VERSION => {}
             other => return Err(violation(&format!("unexpected message type 0x{other:02x}"))),
@@ -306,6 +312,9 @@ impl<'a> Login<'a> {
             prepared: Prepared::default(),
             unnamed: 0,
             needs_reset: false,
+            is_spent: false,
+            listens: false,
+            audit: super::Audit::default(),
             home: WorkerId::CONTROL,
             lifetime_share: lifetime_share(id),
             record: Arc::new(record),

@@ -13,8 +13,8 @@ pub mod progress;
 
 pub use backend::{Backend, CancelGuard, deliver_cancel};
 pub use bulk::Bulk;
-pub use clean::{CleanError, clean, drain_news, probe, run_sql};
-pub use conn::{Reported, Server, ServerId, UNNAMED_UNKNOWN};
+pub use clean::{CleanError, ask, clean, drain_news, probe, run_sql};
+pub use conn::{Audit, Server, ServerId, UNNAMED_UNKNOWN};
 pub use connect::{Blueprint, ConnectError, Credential, Means, Stage, connect};
 pub use lookup::{LookupError, Row, lookup};
 pub use prepared::{Holding, Prepared};

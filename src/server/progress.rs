@@ -11,7 +11,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::session::statement::Statement;
+use crate::sql;
 use crate::types::TransactionStatus;
+use crate::wire::ErrorFields;
 use crate::wire::tag::backend as tag;
 
 /// A request, by how it is answered.
@@ -65,12 +67,45 @@ pub struct Entry {
     pub unnamed: u64,
     /// The [batch](Progress::batch) it belongs to.
     pub batch: u64,
+    /// What it does to the session; `None`: nothing.
+    pub verdict: Option<Arc<sql::Verdict>>,
+    /// How many of the verdict's statements are over.
+    pub over: usize,
+    /// What pgusher wants with it, if it is pgusher's.
+    pub purpose: Purpose,
+    /// It was sent to fail, in place of a request that is refused: what the client is told instead.
+    pub refusal: Option<Box<ErrorFields>>,
+}
+
+/// What pgusher wants with a request of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// Nothing that needs a look at the answer.
+    #[default]
+    Other,
+    /// To give the server the client's parameters.
+    Replay,
+    /// To learn values of parameters.
+    Ask,
+    /// To learn whether what ties the client to the server is still there.
+    Confirm,
 }
 
 impl Entry {
     /// A request without a statement.
     pub fn new(request: Request, origin: Origin) -> Self {
-        Entry { request, origin, statement: None, name: None, unnamed: 0, batch: 0 }
+        Entry {
+            request,
+            origin,
+            statement: None,
+            name: None,
+            unnamed: 0,
+            batch: 0,
+            verdict: None,
+            over: 0,
+            purpose: Purpose::Other,
+            refusal: None,
+        }
     }
 
     /// A client's request that is sent as it is.
@@ -140,6 +175,8 @@ pub struct Progress {
     uncertain: bool,
     /// A reply came that nothing asked for.
     out_of_sync: bool,
+    /// Requests that are to be sent again.
+    aside: Vec<Entry>,
 }
 
 impl Progress {
@@ -171,6 +208,34 @@ impl Progress {
     /// True when every request has been answered and no batch is open.
     pub fn is_quiet(&self) -> bool {
         self.queue.is_empty() && !self.open_batch && !self.skipping && self.copy == Copy::None
+    }
+
+    /// True when every request of the client's has been answered and no batch is open.
+    pub fn is_quiet_for_client(&self) -> bool {
+        let ours = |entry: &Entry| entry.origin == Origin::Injected;
+        self.queue.iter().all(ours) && !self.needs_sync() && self.copy == Copy::None
+    }
+
+    /// True when what is outstanding is one batch of the client's, whole.
+    pub fn is_one_batch(&self) -> bool {
+        let mut behind = self.queue.iter().skip_while(|entry| entry.request != Request::Sync);
+        behind.next().is_some_and(|sync| sync.origin == Origin::Client) && behind.next().is_none()
+    }
+
+    /// The server has refused the batch at the head, which will be sent again: its end is not for the client.
+    pub fn set_aside(&mut self) {
+        let mut aside = Vec::new();
+        self.error(&mut |entry| aside.push(entry));
+        aside.reverse();
+        self.aside = aside;
+        if let Some(end) = self.queue.front_mut() {
+            end.origin = Origin::Injected;
+        }
+    }
+
+    /// The requests of the batch that was [set aside](Progress::set_aside), without its end.
+    pub fn take_aside(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.aside)
     }
 
     /// True when the server may be handed to another client.
@@ -273,6 +338,19 @@ impl Progress {
     /// The request the next reply belongs to.
     pub fn head(&self) -> Option<&Entry> {
         self.queue.front()
+    }
+
+    /// The statement that CommandComplete is about, of those that concern the session.
+    pub fn completed(&mut self) -> Option<(Arc<sql::Verdict>, usize)> {
+        let head = self.queue.front_mut()?;
+        let verdict = head.verdict.as_ref()?;
+        head.over += 1;
+        Some((Arc::clone(verdict), head.over - 1))
+    }
+
+    /// What the client is told instead of the error that has come.
+    pub fn take_refusal(&mut self) -> Option<Box<ErrorFields>> {
+        self.queue.front_mut()?.refusal.take()
     }
 
     /// The requests behind the one that is being answered.

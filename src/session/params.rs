@@ -1,7 +1,6 @@
-//! Run-time parameters: sets of them, compared by identity, and the SQL that turns one set into another.
+//! Run-time parameters: sets of them, compared by identity.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Weak};
 
 use ahash::AHashMap;
@@ -20,6 +19,30 @@ const READ_ONLY: [&str; 6] = [
 /// True for a reported parameter that a client can set.
 pub fn is_settable(name: &str) -> bool {
     !READ_ONLY.iter().any(|fixed| name.eq_ignore_ascii_case(fixed))
+}
+
+/// What a server said at its login.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reported {
+    /// Parameters, by name: the pool's defaults.
+    pub values: Vec<(Box<str>, Box<[u8]>)>,
+    /// NoticeResponse messages.
+    pub notices: Vec<Box<[u8]>>,
+}
+
+impl Reported {
+    /// The value of a parameter, by name in any case.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.values
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_ref())
+    }
+
+    /// True when the server tells every change of this parameter.
+    pub fn tells(&self, name: &str) -> bool {
+        is_settable(name) && self.get(name).is_some()
+    }
 }
 
 /// Name and value of every parameter that differs from the pool's default. Names are lower case, as PostgreSQL
@@ -41,6 +64,11 @@ impl ParamSet {
     /// The value of a parameter, by its lower-case name.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.values.get(name).map(AsRef::as_ref)
+    }
+
+    /// Roughly the memory it takes.
+    pub fn weight(&self) -> usize {
+        self.values.iter().map(|(name, value)| name.len() + value.len() + 64).sum()
     }
 }
 
@@ -89,6 +117,18 @@ impl ParamSets {
         };
         self.intern(values)
     }
+
+    /// `set`, but with the values `other` has for the names that `takes` chooses.
+    pub fn mixed(
+        &self,
+        set: &ParamSet,
+        other: &ParamSet,
+        takes: impl Fn(&str) -> bool,
+    ) -> Arc<ParamSet> {
+        let own = set.values.iter().filter(|(name, _)| !takes(name));
+        let taken = other.values.iter().filter(|(name, _)| takes(name));
+        self.intern(own.chain(taken).map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
 }
 
 thread_local! {
@@ -108,58 +148,6 @@ impl Known {
         });
         self.until_sweep = SWEEP_EVERY.max(self.sets.len());
     }
-}
-
-/// SQL that turns a session with `from` into one with `to`; `None` when there is nothing to do.
-///
-/// Every value is written as an escape string of ASCII characters only, so that it means the same under every
-/// `client_encoding` and every `standard_conforming_strings`, and cannot end its own quotes. Values go through
-/// `set_config`, which reads them as a start-up packet's values are read (lists included).
-pub fn replay_sql(from: &ParamSet, to: &ParamSet) -> Option<String> {
-    let mut sql = String::new();
-    for name in from.values.keys().filter(|name| !to.values.contains_key(*name)) {
-        sql.push_str("RESET ");
-        push_name(&mut sql, name);
-        sql.push(';');
-    }
-    let changed = to.values.iter().filter(|(name, value)| from.get(name) != Some(value));
-    let mut separator = "SELECT ";
-    for (name, value) in changed {
-        sql.push_str(separator);
-        sql.push_str("pg_catalog.set_config(");
-        push_literal(&mut sql, name.as_bytes());
-        sql.push(',');
-        push_literal(&mut sql, value);
-        sql.push_str(",false)");
-        separator = ",";
-    }
-    (!sql.is_empty()).then_some(sql)
-}
-
-/// An identifier, or two with a dot between for a custom parameter, quoted.
-fn push_name(sql: &mut String, name: &str) {
-    for (index, part) in name.split('.').enumerate() {
-        if index > 0 {
-            sql.push('.');
-        }
-        sql.push('"');
-        sql.push_str(&part.replace('"', "\"\""));
-        sql.push('"');
-    }
-}
-
-fn push_literal(sql: &mut String, value: &[u8]) {
-    sql.push_str("E'");
-    for &byte in value {
-        match byte {
-            b'\'' => sql.push_str("''"),
-            b'\\' => sql.push_str("\\\\"),
-            b' '..=b'~' => sql.push(char::from(byte)),
-            // Infallible: the target is a String.
-            _ => drop(write!(sql, "\\x{byte:02x}")),
-        }
-    }
-    sql.push('\'');
 }
 
 #[cfg(test)]
@@ -186,27 +174,6 @@ mod tests {
             drop(sets.intern(values(&[("application_name", &n.to_string())])));
         }
         assert!(sets.known.lock().sets.len() <= 2 * SWEEP_EVERY + 2);
-    }
-
-    #[test]
-    fn replay_resets_what_is_gone_and_sets_what_differs() {
-        let sets = ParamSets::default();
-        let from = sets.intern(values(&[("datestyle", "German"), ("jit", "off"), ("my.x", "1")]));
-        let to = sets.intern(values(&[("jit", "off"), ("timezone", "UTC"), ("work_mem", "4MB")]));
-        assert_eq!(
-            replay_sql(&from, &to).expect("a difference"),
-            "RESET \"datestyle\";RESET \"my\".\"x\";\
-             SELECT pg_catalog.set_config(E'timezone',E'UTC',false),\
-             pg_catalog.set_config(E'work_mem',E'4MB',false)"
-        );
-        assert_eq!(replay_sql(&to, &to), None);
-    }
-
-    #[test]
-    fn values_cannot_leave_their_quotes() {
-        let mut sql = String::new();
-        push_literal(&mut sql, b"\x95\\'; DROP TABLE t; --\n\xe9");
-        assert_eq!(sql, r"E'\x95\\''; DROP TABLE t; --\x0a\xe9'");
     }
 
     #[test]

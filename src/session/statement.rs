@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use dashmap::DashMap;
+
+use crate::sql::{self, Quoting, Verdict};
 
 /// One statement, as content. It lives as long as a client or a server refers to it.
 pub struct Statement {
@@ -13,6 +15,8 @@ pub struct Statement {
     content: Box<[u8]>,
     /// Counts up when servers report that their copies have gone stale.
     generation: AtomicU32,
+    /// What executing it does to a session.
+    verdict: OnceLock<Judged>,
     registry: Weak<Statements>,
 }
 
@@ -25,6 +29,19 @@ impl Statement {
     /// SQL and parameter types as they stand in a Parse message.
     pub fn content(&self) -> &[u8] {
         &self.content
+    }
+
+    /// What executing it does to a session whose texts are read in this way; `None`: nothing.
+    pub fn verdict(&self, quoting: impl FnOnce() -> Quoting) -> Option<Arc<Verdict>> {
+        let sql = sql_of(&self.content);
+        let read = |quoting| sql::judge(sql, || quoting).map(Arc::new);
+        let judge = || match sql::is_plain(sql) {
+            true => Judged::Plain,
+            false => Judged::Usually(read(Quoting::default())),
+        };
+        let Judged::Usually(usual) = self.verdict.get_or_init(judge) else { return None };
+        let quoting = quoting();
+        if quoting == Quoting::default() { usual.clone() } else { read(quoting) }
     }
 
     /// A server's copy made under an older generation must be parsed anew before use.
@@ -42,6 +59,27 @@ impl Statement {
         out.extend_from_slice(SERVER_PREFIX);
         out.extend_from_slice(self.id.to_string().as_bytes());
     }
+}
+
+/// What is known of a statement's effect.
+enum Judged {
+    /// It has none, however a session's texts are read.
+    Plain,
+    /// This one, as texts are usually read.
+    Usually(Option<Arc<Verdict>>),
+}
+
+/// The SQL in what follows the name in a Parse message.
+pub fn sql_of(content: &[u8]) -> &[u8] {
+    content.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+/// The types of the parameters in what follows the name in a Parse message, by number; 0 and none are left to the
+/// server.
+pub fn type_of(content: &[u8], parameter: u16) -> u32 {
+    let at = sql_of(content).len() + 3 + 4 * (usize::from(parameter).saturating_sub(1));
+    let found = content.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+    found.map_or(0, u32::from_be_bytes)
 }
 
 /// Names on servers start with this.
@@ -110,6 +148,7 @@ impl Statements {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             content: content.into(),
             generation: AtomicU32::new(0),
+            verdict: OnceLock::new(),
             registry: Arc::downgrade(self),
         });
         self.by_content.insert(content.into(), Arc::downgrade(&statement));

@@ -4,8 +4,15 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
-use super::params::{ParamSet, ParamSets};
+use super::Portals;
+use super::changes::{Both, Changes};
+use super::channels::Listening;
+use super::params::{ParamSet, ParamSets, Reported};
+use super::pins::{Pinned, Sequences};
+use super::replay::ROLE;
 use super::statement::{Statement, Statements};
+use crate::sql::Quoting;
+use crate::stats::{Cause, Causes};
 
 /// Longest name of a prepared statement that is kept; PostgreSQL's own limit is 63.
 pub const MAX_NAME: usize = 1024;
@@ -21,6 +28,12 @@ type Named = AHashMap<Box<[u8]>, Arc<Statement>>;
 pub struct VirtualSession {
     /// Its parameters, as far as they differ from the pool's defaults.
     pub params: Arc<ParamSet>,
+    /// What its start-up packet asked for: what RESET returns to.
+    pub start: Arc<ParamSet>,
+    /// What its open transaction has changed; none for most clients.
+    pub changes: Option<Box<Changes>>,
+    /// What its portals would change; none for most clients.
+    pub portals: Option<Box<Portals>>,
     /// Where sets of parameters are interned.
     pub param_sets: Arc<ParamSets>,
     /// Where statements are interned.
@@ -29,10 +42,14 @@ pub struct VirtualSession {
     pub unnamed: Unnamed,
     /// What the next unnamed statement is called; unique over all clients.
     next_unnamed: u64,
-    /// A name that a statement made on purpose takes on the server; it is closed behind the next Sync.
-    pub stray: Option<Box<[u8]>>,
-    /// The session holds something that only its present server has.
-    pinned: bool,
+    /// What ties it to its present server; nothing for most clients.
+    pub pins: Option<Box<Pinned>>,
+    /// Ties that last until the client leaves.
+    pub lasting: Causes,
+    /// Whether the client uses what `nextval` leaves.
+    pub sequences: Sequences,
+    /// The channels it listens to; none for most clients.
+    pub listening: Option<Box<Listening>>,
     /// Named statements; none for most clients, hence boxed.
     named: Option<Box<Named>>,
 }
@@ -58,13 +75,18 @@ impl VirtualSession {
         let next_unnamed = (client_id << 32) | 1;
         let unnamed = Unnamed::default();
         VirtualSession {
+            start: Arc::clone(&params),
             params,
+            changes: None,
+            portals: None,
             param_sets,
             statements,
             unnamed,
             next_unnamed,
-            stray: None,
-            pinned: false,
+            pins: None,
+            lasting: Causes::NONE,
+            sequences: Sequences::default(),
+            listening: None,
             named: None,
         }
     }
@@ -79,13 +101,46 @@ impl VirtualSession {
     }
 
     /// Keeps the client on its server until it leaves.
-    pub fn pin(&mut self) {
-        self.pinned = true;
+    pub fn pin(&mut self, cause: Cause) {
+        self.lasting = self.lasting.or(cause.into());
+    }
+
+    /// True when the client asked for a server of its own.
+    pub fn wants_session(&self) -> bool {
+        self.lasting.has(Cause::Session)
     }
 
     /// True while the client must keep its server.
     pub fn is_pinned(&self) -> bool {
-        self.pinned
+        self.pins.is_some() || !self.lasting.is_empty()
+    }
+
+    /// True when the client has statements on its server under names of its own.
+    pub fn has_private_statements(&self) -> bool {
+        self.lasting.has(Cause::Statement)
+    }
+
+    /// All that ties the client to its server.
+    pub fn ties(&self) -> Causes {
+        self.pins.as_ref().map_or(Causes::NONE, |pinned| pinned.pins.causes())
+    }
+
+    /// True when the server has to be asked whether a tie still holds, or a tie is not entered yet.
+    pub fn has_loose_ends(&self) -> bool {
+        let unknown = self.pins.as_ref().is_some_and(|pinned| pinned.pins.is_open());
+        unknown || !self.lasting.without(self.ties()).is_empty()
+    }
+
+    /// UNLISTEN *.
+    pub fn unlisten_all(&mut self) {
+        self.listening = None;
+    }
+
+    /// Takes note that the server is let go: what tied the client to it is gone.
+    pub fn let_go(&mut self) {
+        self.pins = None;
+        self.lasting = self.lasting.and(Cause::Session.into());
+        self.sequences.is_here = false;
     }
 
     /// There is no unnamed statement any more.
@@ -111,6 +166,51 @@ impl VirtualSession {
             self.named = None;
         }
         forgotten
+    }
+
+    /// How its texts are to be read; `defaults` are its server's.
+    pub fn quoting(&self, defaults: Option<&Reported>) -> Quoting {
+        let value = |name| self.params.get(name).or_else(|| defaults.and_then(|all| all.get(name)));
+        Quoting::new(value("standard_conforming_strings"), value("client_encoding"))
+    }
+
+    /// A parameter is about to change, while its server holds `held`.
+    pub fn begin_change(&mut self, held: &Arc<ParamSet>) {
+        let wanted = &self.params;
+        let now = || Both { wanted: Arc::clone(wanted), held: Arc::clone(held) };
+        self.changes.get_or_insert_default().begin(now);
+    }
+
+    /// Gives a parameter a value, or takes it away.
+    pub fn set_param(&mut self, name: &str, value: Option<&[u8]>) {
+        self.params = self.param_sets.with(&self.params, name, value);
+    }
+
+    /// RESET: back to what the start-up packet asked for.
+    pub fn reset_param(&mut self, name: &str) {
+        let start = Arc::clone(&self.start);
+        self.set_param(name, start.get(name));
+    }
+
+    /// RESET ALL, which leaves the role alone.
+    pub fn reset_params(&mut self) {
+        let (start, params) = (&self.start, &self.params);
+        self.params = self.param_sets.mixed(start, params, |name| name == ROLE);
+    }
+
+    /// Forgets what is over: portals with the transaction, and memory that is not needed any more.
+    pub fn forget_moment(&mut self, transaction_over: bool) {
+        if let Some(portals) = self.portals.as_mut().filter(|_| transaction_over) {
+            portals.end_transaction();
+        }
+        self.portals.take_if(|portals| portals.is_empty());
+        self.changes.take_if(|changes| changes.is_empty());
+    }
+
+    /// DISCARD ALL, as far as it concerns parameters and statements.
+    pub fn discard(&mut self) {
+        self.params = Arc::clone(&self.start);
+        self.forget_all_statements();
     }
 
     /// Forgets every statement (DEALLOCATE ALL, DISCARD ALL).

@@ -3,25 +3,29 @@
 //! A counter on the hot path is a plain cell with one writing thread ([`Counter`]); nothing is locked and nothing is
 //! sent. The console and the metrics read the same cells, so they cannot disagree.
 
+mod audit;
 mod cells;
 mod counter;
 mod errors;
 mod histogram;
 mod names;
+mod pins;
 mod records;
 mod snapshot;
 mod totals;
 
+pub use audit::{AuditTable, LeakCounts, Offence};
 pub use cells::{PoolCells, PoolStats, WaitOutcome};
 pub use counter::Counter;
 pub use errors::ErrorCounts;
 pub use histogram::{Buckets, Histogram, HistogramTotal};
 pub use names::Names;
+pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
 pub use records::{
     ClientRecord, ClientState, Entered, IdSource, Records, ServerRecord, ServerState,
 };
 pub use snapshot::{
-    ClientsByState, DatabaseFacts, PoolFacts, ProcessFacts, ReloadFacts, ServersByState, Snapshot,
-    UserFacts,
+    ClientsByState, DatabaseFacts, ExchangeFacts, PinsByCause, PoolFacts, ProcessFacts,
+    ReloadFacts, ServersByState, Snapshot, UserFacts,
 };
 pub use totals::{Total, Totals};

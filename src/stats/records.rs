@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use socket2::Socket;
 
-use super::Names;
+use super::{AuditTable, Names, PinBook};
 use crate::control::Control;
 use crate::types::{Name, ServerAddress, TlsLabel};
 
@@ -282,6 +282,10 @@ impl ServerRecord {
 pub struct Records {
     /// Numbers for clients and servers alike.
     pub ids: IdSource,
+    /// Clients that keep their servers.
+    pub pins: PinBook,
+    /// What would break under a plain transaction pooler.
+    pub audit: AuditTable,
     /// Names of applications: many clients share few.
     pub names: Names,
     clients: DashMap<u64, Arc<ClientRecord>, ahash::RandomState>,
@@ -323,7 +327,8 @@ impl Records {
 pub struct Entered {
     /// The record.
     pub client: Arc<ClientRecord>,
-    records: Arc<Records>,
+    /// Where it is entered.
+    pub records: Arc<Records>,
 }
 
 impl Entered {

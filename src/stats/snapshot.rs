@@ -21,6 +21,34 @@ pub struct Snapshot {
     pub users: Vec<UserFacts>,
     /// Clients, by number.
     pub clients: Vec<Arc<ClientRecord>>,
+    /// Where notifications are handed on, by database.
+    pub exchanges: Vec<ExchangeFacts>,
+}
+
+/// Clients that kept their servers for one cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PinsByCause {
+    /// Why.
+    pub cause: &'static str,
+    /// How often it began.
+    pub begun: u64,
+    /// How long it lasted in all, in microseconds.
+    pub micros: u64,
+    /// How often it was let through with a warning instead.
+    pub warned: u64,
+}
+
+/// The exchange of one database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExchangeFacts {
+    /// The database as clients call it.
+    pub database: Name,
+    /// Channels that somebody listens to.
+    pub channels: usize,
+    /// Connections made so far.
+    pub connects: u64,
+    /// Notifications received so far.
+    pub notifications: u64,
 }
 
 impl Snapshot {
@@ -150,6 +178,12 @@ pub struct PoolFacts {
     pub query: HistogramTotal,
     /// Errors by origin and SQLSTATE.
     pub errors: Vec<(&'static str, String, u64)>,
+    /// Clients that kept their servers, by cause.
+    pub pins: Vec<PinsByCause>,
+    /// Audits.
+    pub audits: u64,
+    /// What they found, by kind.
+    pub leaks: Vec<(&'static str, u64)>,
     /// Closed servers by reason.
     pub closes: Vec<(&'static str, u64)>,
 }

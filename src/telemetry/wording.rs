@@ -104,6 +104,7 @@ fn value(name: &str, facts: &Facts) -> String {
         ("reason", "client disconnected" | "login failed" | "error told to the client") => {
             REASONS.iter().find(|(ours, _)| text.contains(ours))
         }
+        ("tls", _) if text == "off" => return "no".to_owned(),
         ("severity", _) => return text.to_uppercase(),
         ("proof", _) => return proof(facts).to_owned(),
         _ => None,

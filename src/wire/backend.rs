@@ -9,15 +9,19 @@ use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
 };
 
-use super::frame::{FrameError, HEADER};
+use super::frame::{self, FrameError, HEADER};
 use super::notice::put_message;
 use super::read::Reader;
 use super::tag::backend as tag;
+use crate::types::TransactionStatus;
 
 /// Type OID of `text`.
 const TEXT: u32 = 25;
 /// Type OID of `bigint`.
 const INT8: u32 = 20;
+
+/// Type OID of `void`.
+const VOID: u32 = 2278;
 
 /// ParseComplete.
 pub const PARSE_COMPLETE: [u8; 5] = [tag::PARSE_COMPLETE, 0, 0, 0, 4];
@@ -31,6 +35,16 @@ pub const EMPTY_QUERY_RESPONSE: [u8; 5] = [tag::EMPTY_QUERY_RESPONSE, 0, 0, 0, 4
 pub const PORTAL_SUSPENDED: [u8; 5] = [tag::PORTAL_SUSPENDED, 0, 0, 0, 4];
 /// ReadyForQuery outside a transaction block.
 pub const READY_IDLE: [u8; 6] = [tag::READY_FOR_QUERY, 0, 0, 0, 5, b'I'];
+
+/// ReadyForQuery.
+pub fn ready(status: TransactionStatus) -> [u8; 6] {
+    let byte = match status {
+        TransactionStatus::Idle => b'I',
+        TransactionStatus::InTransaction => b'T',
+        TransactionStatus::Failed => b'E',
+    };
+    [tag::READY_FOR_QUERY, 0, 0, 0, 5, byte]
+}
 
 /// What a server asks for or says during the login (messages of type `R`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,8 +113,15 @@ pub fn read_key_data(message: &[u8]) -> Result<(u32, &[u8]), FrameError> {
 }
 
 /// The status byte of a ReadyForQuery.
-pub fn ready_status(message: &[u8]) -> Option<crate::types::TransactionStatus> {
-    crate::types::TransactionStatus::from_byte(*message.get(HEADER)?)
+pub fn ready_status(message: &[u8]) -> Option<TransactionStatus> {
+    TransactionStatus::from_byte(*message.get(HEADER)?)
+}
+
+/// The channel of a NotificationResponse.
+pub fn notification_channel(message: &[u8]) -> Option<&[u8]> {
+    let mut body = Reader(message.get(HEADER..)?);
+    body.u32()?;
+    body.cstr()
 }
 
 /// The tag of a CommandComplete.
@@ -157,6 +178,29 @@ pub fn put_key_data(out: &mut Vec<u8>, pid: u32, key: &[u8]) {
     put_message(out, BackendKeyData::new(pid.cast_signed(), key));
 }
 
+/// ParameterStatus with a value of any bytes.
+pub fn put_raw_parameter_status(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    frame::put(out, tag::PARAMETER_STATUS, |body| {
+        frame::put_cstr(body, name);
+        frame::put_cstr(body, value);
+    });
+}
+
+/// The values of a DataRow, `None` for NULL; what does not fit the message is left out.
+pub fn read_data_row(message: &[u8]) -> Vec<Option<&[u8]>> {
+    let mut body = Reader(message.get(HEADER..).unwrap_or_default());
+    let count = body.u16().unwrap_or_default();
+    let mut values = Vec::new();
+    for _ in 0..count {
+        match body.u32() {
+            Some(u32::MAX) => values.push(None),
+            Some(length) => values.push(body.take(length as usize)),
+            None => break,
+        }
+    }
+    values
+}
+
 /// CommandComplete.
 pub fn put_command_complete(out: &mut Vec<u8>, tag: &str) {
     put_message(out, CommandComplete::new(tag.to_owned()));
@@ -187,6 +231,12 @@ pub fn put_row_description(
         })
         .collect();
     put_message(out, RowDescription::new(fields));
+}
+
+/// RowDescription of one column of type `void`, as a function's result is described.
+pub fn put_void_description(out: &mut Vec<u8>, name: &str) {
+    let field = FieldDescription::new(name.to_owned(), 0, 0, VOID, 4, -1, 0);
+    put_message(out, RowDescription::new(vec![field]));
 }
 
 /// DataRow; `None` is NULL.

@@ -132,6 +132,38 @@ impl BindShape {
     }
 }
 
+/// The values of a Bind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindValues<'a>(Vec<(Option<&'a [u8]>, bool)>);
+
+impl<'a> BindValues<'a> {
+    /// Reads a whole Bind; `None` for fields that do not fit the message.
+    pub fn read(message: &'a [u8]) -> Option<Self> {
+        let mut body = Reader(message.get(HEADER..)?);
+        body.cstr()?;
+        body.cstr()?;
+        let formats = body.u16()?;
+        let formats: Vec<_> = (0..formats).map(|_| body.u16()).collect::<Option<_>>()?;
+        let count = body.u16()?;
+        let mut values = Vec::new();
+        for number in 0..usize::from(count) {
+            let value = match body.u32()? {
+                u32::MAX => None,
+                length => Some(body.take(length as usize)?),
+            };
+            let format =
+                if let [all] = formats[..] { Some(all) } else { formats.get(number).copied() };
+            values.push((value, format == Some(1)));
+        }
+        Some(BindValues(values))
+    }
+
+    /// The value of `$number`, `None` for NULL, and whether it is in binary format.
+    pub fn get(&self, number: u16) -> Option<(Option<&'a [u8]>, bool)> {
+        self.0.get(usize::from(number).checked_sub(1)?).copied()
+    }
+}
+
 /// Execute: the portal, and how many rows are wanted (0: all).
 ///
 /// # Errors
@@ -140,6 +172,11 @@ pub fn read_execute(message: &[u8]) -> Result<(&[u8], u32), FrameError> {
     let mut body = Reader(message.get(HEADER..).unwrap_or_default());
     let view = (|| Some((body.cstr()?, body.u32()?)))();
     view.filter(|_| body.0.is_empty()).ok_or(FrameError::Malformed { tag: tag::EXECUTE })
+}
+
+/// The portal of an Execute.
+pub fn execute_portal(message: &[u8]) -> Option<&[u8]> {
+    read_execute(message).ok().map(|(portal, _)| portal)
 }
 
 /// The text of a Query.
@@ -155,6 +192,23 @@ pub fn read_query(message: &[u8]) -> Result<&[u8], FrameError> {
 /// Query.
 pub fn put_query(out: &mut Vec<u8>, sql: &str) {
     frame::put(out, tag::QUERY, |body| frame::put_cstr(body, sql.as_bytes()));
+}
+
+/// Bind of a statement without parameters.
+pub fn put_bind(out: &mut Vec<u8>, portal: &[u8], statement: &[u8]) {
+    frame::put(out, tag::BIND, |body| {
+        frame::put_cstr(body, portal);
+        frame::put_cstr(body, statement);
+        body.extend_from_slice(&[0; 6]);
+    });
+}
+
+/// Execute of a portal, without a limit of rows.
+pub fn put_execute(out: &mut Vec<u8>, portal: &[u8]) {
+    frame::put(out, tag::EXECUTE, |body| {
+        frame::put_cstr(body, portal);
+        body.extend_from_slice(&[0; 4]);
+    });
 }
 
 /// Parse of `content` (SQL and types, as in [`Parse::content`]) under `name`.
@@ -264,6 +318,9 @@ mod tests {
         let shape = BindShape::read(&message).expect("valid");
         assert_eq!(shape, BindShape { parameters: 2, formats: vec![0, 1] });
         assert_eq!([0, 1, 2].map(|column| shape.is_binary(column)), [false, true, false]);
+        let values = BindValues::read(&message).expect("valid");
+        assert_eq!(values.get(1), Some((Some(&b"x"[..]), true)));
+        assert_eq!((values.get(2), values.get(3)), (Some((None, true)), None));
         for cut in HEADER..message.len() {
             assert!(BindShape::read(&message[..cut]).is_err(), "cut at {cut}");
         }

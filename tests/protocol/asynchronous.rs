@@ -114,7 +114,7 @@ async fn news_on_an_idle_server_is_for_nobody() {
 }
 
 #[tokio::test]
-async fn notifications_come_with_the_answer_they_belong_to() {
-    let texts = ["begin; listen c; notify c, 'one'", "commit", "notify c, 'two'", "unlisten c"];
+async fn listening_and_notifying_are_answered_alike() {
+    let texts = ["begin; listen c; notify d, 'one'", "commit", "notify d, 'two'", "unlisten c"];
     site(1).same(&sqls(&texts)).await;
 }

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use pgusher::wire::frame::header;
-use pgusher::wire::frontend::{BindNames, Parse, Target, read_password, read_sasl_initial};
+use pgusher::wire::frontend::{BindNames, BindValues, Parse, Target, read_password, read_sasl_initial};
 
 fuzz_target!(|data: &[u8]| {
     let Ok(Some(header)) = header(data) else { return };
@@ -14,6 +14,9 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(visible.get(names.statement_at..end), Some(names.statement));
     }
     if visible.len() == header.size {
+        if let Some(values) = BindValues::read(visible) {
+            assert_eq!(values.get(0), None, "parameters are counted from 1");
+        }
         let _ = Parse::read(visible);
         let _ = Target::read(visible);
         let _ = read_password(visible);

@@ -1,0 +1,10 @@
+//! A session through the transaction pool is the session of a private connection: nothing of it is lost, and nothing of
+//! another's is found.
+
+mod clearing;
+mod differ;
+mod frameworks;
+mod heal;
+mod hunt;
+mod reading;
+mod stage;
