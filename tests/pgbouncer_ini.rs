@@ -64,31 +64,31 @@ async fn an_ini_serves_and_logs_as_pgbouncer_does() {
     };
     assert!(line("accepted without effect: ignore_startup_parameters").contains("] WARNING "));
     let came = line("login attempt: db=app user=app tls=no replication=no");
-    let head = Regexless::new(&came);
+    let head = Line::new(&came);
     assert_eq!(head.level, "LOG");
     assert!(
         head.socket.starts_with("C-") && head.socket.contains(": app/app@127.0.0.1:"),
         "{came}"
     );
     let server = line("new connection to server (from 127.0.0.1:");
-    assert_eq!(Regexless::new(&server).level, "LOG");
+    assert_eq!(Line::new(&server).level, "LOG");
     assert!(server.contains(&format!("@127.0.0.1:{} new", Cluster::shared().port())), "{server}");
     assert!(line("closing because: ").ends_with("s)"));
     assert!(line("process up: pgusher ").contains(" UTC ["));
 }
 
 /// The parts of a line: `2026-07-14 09:30:00.123 UTC [42] LOG C-7: db/user@10.0.0.1:5000 message`.
-struct Regexless {
+struct Line {
     level: String,
     socket: String,
 }
 
-impl Regexless {
+impl Line {
     fn new(line: &str) -> Self {
         let words: Vec<&str> = line.split(' ').collect();
         assert_eq!((words[0].len(), words[1].len(), words[2]), (10, 12, "UTC"), "{line}");
         assert!(words[3].starts_with('[') && words[3].ends_with(']'), "{line}");
-        Regexless { level: words[4].to_owned(), socket: words[5..7].join(" ") }
+        Line { level: words[4].to_owned(), socket: words[5..7].join(" ") }
     }
 }
 
