@@ -25,13 +25,36 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Run {
     /// The configuration file
-    #[arg(value_name = "POOL_TOML")]
+    #[arg(value_name = "CONFIG_FILE")]
     pub config: Option<PathBuf>,
+    /// Run in the background; needs `pidfile`
+    #[arg(short, long)]
+    pub daemon: bool,
+    /// Log nothing to standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Take over from a running process (not supported yet: starts normally)
+    #[arg(short = 'R', long)]
+    pub reboot: bool,
+    /// Become this user; needs to be started as root
+    #[arg(short, long, value_name = "USERNAME")]
+    pub user: Option<String>,
+    /// Log more; twice for everything
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
 }
 
 /// Something else than running.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a pgbouncer.ini as the pool.toml that says the same
+    ///
+    /// What is missing or different is said on standard error, and in comments.
+    Import {
+        /// The pgbouncer.ini
+        #[arg(value_name = "PGBOUNCER_INI")]
+        config: PathBuf,
+    },
     /// Check a configuration file and report every mistake with its place
     ///
     /// Exits with 0 if the file is valid and with 1 if it is not.

@@ -39,7 +39,7 @@
 //! | [`app`] | the composition root: the only place that knows every room |
 //! | [`cli`], [`telemetry`] | the command line, the log |
 //!
-//! Vocabulary that imports nothing of ours: [`types`], [`secret`], [`sqlstate`], [`control`].
+//! Vocabulary that imports nothing of ours: [`types`], [`secret`], [`sqlstate`], [`control`], [`date`].
 //!
 //! # What must always hold
 //!
@@ -67,6 +67,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod control;
+mod date;
 pub mod hba;
 pub mod http;
 pub mod metrics;

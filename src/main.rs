@@ -3,20 +3,60 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
-use pgusher::cli::{Cli, Command, Who};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use pgusher::cli::{Cli, Command, Run, Who};
 use pgusher::{app, config};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match (cli.command, cli.run.config) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
+    match (cli.command, &cli.run.config) {
+        (Some(Command::Import { config }), _) => exit(import(&config)),
         (Some(Command::Check { config, connect, login }), _) => {
             exit(check(&config, connect, login.as_ref()))
         }
-        (None, Some(config)) => run(&config),
-        // clap shows the help instead.
-        (None, None) => ExitCode::FAILURE,
+        (None, Some(config)) => run(config, &launch(&cli.run)),
+        (None, None) => {
+            let why = "no configuration file specified";
+            not_understood(&Cli::command().error(ErrorKind::MissingRequiredArgument, why))
+        }
     }
+}
+
+/// Shows help, the version or a mistake. Scripts that start `pgbouncer` know its exit code.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let shown = error.print();
+    match (error.exit_code(), shown) {
+        (0, Ok(())) => ExitCode::SUCCESS,
+        _ if is_called_pgbouncer() => ExitCode::FAILURE,
+        _ => ExitCode::from(2),
+    }
+}
+
+fn is_called_pgbouncer() -> bool {
+    let name = std::env::args_os().next().unwrap_or_default();
+    Path::new(&name).file_name().is_some_and(|name| name == "pgbouncer")
+}
+
+fn launch(run: &Run) -> app::Launch {
+    app::Launch {
+        daemon: run.daemon,
+        quiet: run.quiet,
+        reboot: run.reboot,
+        user: run.user.clone(),
+        verbosity: run.verbose,
+    }
+}
+
+/// Prints the `pool.toml`; what is different goes to standard error.
+fn import(path: &Path) -> Result<(), String> {
+    let imported = config::import(path).map_err(|mistakes| mistakes.to_string())?;
+    print!("{}", imported.toml);
+    imported.report.iter().for_each(|line| eprintln!("{line}"));
+    Ok(())
 }
 
 /// Checks the files, then tries what else is asked for; says what is good, and gives what is not.
@@ -47,7 +87,7 @@ fn exit(result: Result<(), String>) -> ExitCode {
     }
 }
 
-fn run(path: &Path) -> ExitCode {
+fn run(path: &Path, launch: &app::Launch) -> ExitCode {
     let loaded = match config::load(path) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
@@ -55,7 +95,7 @@ fn run(path: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match app::run(path, loaded) {
+    match app::run(path, loaded, launch) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("pgusher: {error}");

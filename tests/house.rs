@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms by floor. A room may import rooms of lower floors only; rooms that share a floor do not know each other.
 const FLOORS: &[&[&str]] = &[
-    &["types", "secret", "sqlstate", "control"],
+    &["types", "secret", "sqlstate", "control", "date"],
     &["wire", "sql", "config", "stats"],
     &["tls"],
     &["metrics", "net", "auth", "hba", "session"],

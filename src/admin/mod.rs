@@ -4,7 +4,6 @@
 //! a `table` whose columns and values are one list. [`look`] takes the one snapshot that the tables and the metrics
 //! are made from.
 
-mod date;
 mod extended;
 mod grammar;
 mod host;

@@ -10,9 +10,6 @@ use super::Host;
 use crate::stats::{Total, Totals};
 use crate::types::Name;
 
-/// PgBouncer's `stats_period`.
-pub(super) const PERIOD: Duration = Duration::from_secs(60);
-
 /// Sums by database.
 type ByDatabase = BTreeMap<Name, Totals>;
 
@@ -57,6 +54,11 @@ impl Averages {
         })
     }
 
+    /// The averages over all databases of the period that has just ended.
+    fn of_last_period(&self) -> Totals {
+        self.of_all(&Totals::default(), Instant::now())
+    }
+
     fn over(&self, current: &Totals, now: Instant, pick: impl Fn(&ByDatabase) -> Totals) -> Totals {
         let periods = self.periods.lock();
         let (from, before) = &periods.before;
@@ -89,12 +91,33 @@ fn mean(sum: u64, count: u64) -> u64 {
 
 /// Ends periods for ever.
 pub async fn sample(host: Arc<dyn Host>) {
-    let start = tokio::time::Instant::now() + PERIOD;
-    let mut period = tokio::time::interval_at(start, PERIOD);
+    let mut end = tokio::time::Instant::now();
     loop {
-        let now = period.tick().await;
-        host.averages().end_period(now.into_std(), host.pools().totals());
+        end += host.config().process.stats_period;
+        tokio::time::sleep_until(end).await;
+        host.averages().end_period(end.into_std(), host.pools().totals());
+        if host.config().process.log_stats {
+            log(host.averages().of_last_period());
+        }
     }
+}
+
+/// The line of `log_stats`.
+fn log(averages: Totals) {
+    let of = |which| averages.get(which);
+    tracing::info!(
+        xacts = of(Total::Transactions),
+        queries = of(Total::Queries),
+        client_parses = of(Total::ClientParses),
+        server_parses = of(Total::ServerParses),
+        binds = of(Total::Binds),
+        received = of(Total::Received),
+        sent = of(Total::Sent),
+        xact_time = of(Total::TransactionTime),
+        query_time = of(Total::QueryTime),
+        wait_time = of(Total::WaitTime),
+        "stats"
+    );
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::date;
 use super::look::{View, is_outdated};
 use super::table::{Cell, Field, Row};
 use crate::control::Order;
+use crate::date;
 use crate::stats::{ClientRecord, ClientState, PoolFacts, ServerRecord};
 use crate::types::{Name, TlsLabel};
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::date;
 use super::look::View;
 use super::table::{Field, Row};
+use crate::date;
 use crate::stats::{Cause, ClientRecord, Offence, PinFacts};
 
 /// A row of SHOW PINS.

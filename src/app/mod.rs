@@ -6,6 +6,7 @@
 mod certificates;
 mod drain;
 mod host;
+mod launch;
 mod process;
 mod reload;
 mod serve;
@@ -18,10 +19,12 @@ use std::sync::Arc;
 use tokio::runtime::Builder;
 
 use crate::client::{Identities, Kept};
-use crate::config::{self, Loaded};
+use crate::config::{self, Compat, Loaded};
+use crate::telemetry::{self, LogStart};
 use crate::tls::Keys;
 use process::Process;
 
+pub use launch::Launch;
 pub use trials::{try_login, try_servers};
 
 /// Threads for logins, dials and the console.
@@ -43,11 +46,24 @@ pub fn check(path: &Path) -> Result<(), String> {
 ///
 /// # Errors
 /// Something that is needed cannot be had: a port, a thread, a readable userlist.
-pub fn run(path: &Path, loaded: Loaded) -> Result<(), String> {
-    let log = crate::telemetry::start(
-        loaded.config.process.log_format,
-        &loaded.config.process.log_level,
-    )?;
+pub fn run(path: &Path, loaded: Loaded, launch: &Launch) -> Result<(), String> {
+    let path = &std::path::absolute(path).map_err(|error| error.to_string())?;
+    let _pidfile = launch.prepare(&loaded.config.process)?;
+    let settings = &loaded.config.process;
+    let log = telemetry::start(LogStart {
+        format: settings.log_format,
+        level: &settings.log_level,
+        verbosity: launch.verbosity,
+        file: settings.logfile.as_deref(),
+        both: settings.compat == Compat::PgBouncer,
+        quiet: launch.quiet || launch.daemon,
+    })?;
+    if launch.reboot {
+        tracing::warn!(
+            "-R: taking over from a running process is not supported yet, starting normally"
+        );
+    }
+    loaded.notes.iter().for_each(|note| tracing::warn!("{note}"));
     raise_descriptor_limit(&loaded.config);
     let control = Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)

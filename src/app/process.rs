@@ -111,6 +111,7 @@ impl Process {
 
     /// Settings that take effect by being looked at.
     pub(super) fn apply_process_settings(&self, config: &Config) {
+        self.log_clients.errors.store(config.process.log_pooler_errors, Ordering::Relaxed);
         self.log_clients.disconnections.store(config.process.log_disconnections, Ordering::Relaxed);
         *self.gate.pools.context.cancel_wait_timeout.write() = config.process.cancel_wait_timeout;
         if let Err(error) = self.log.set_level(&config.process.log_level) {

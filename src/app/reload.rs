@@ -41,6 +41,9 @@ impl Process {
         *self.files.write() = loaded.files;
         self.keyring.replace(keys);
         self.apply(&changes, &new, identities);
+        if let Err(error) = self.log.set_file(new.process.logfile.as_deref()) {
+            tracing::warn!(%error, "logfile not opened: the log stays where it is");
+        }
         tracing::info!(
             added = ?changes.databases_added,
             removed = ?changes.databases_removed,

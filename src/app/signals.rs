@@ -17,7 +17,10 @@ pub(super) fn listen(process: &Arc<Process>) -> Result<(), String> {
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                _ = hangup.recv() => reload::reload_and_log(&process).await,
+                _ = hangup.recv() => {
+                    tracing::info!(signal = "SIGHUP", "asked to reload");
+                    reload::reload_and_log(&process).await;
+                }
                 _ = terminate.recv() => end(&process, "SIGTERM"),
                 _ = interrupt.recv() => end(&process, "SIGINT"),
             }

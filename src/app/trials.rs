@@ -16,6 +16,7 @@ use crate::config::{self, Config, Database, Loaded, ServerTlsSettings, SslMode};
 use crate::net::Peer;
 use crate::secret::Secret;
 use crate::server::{self, Blueprint, Means, Server};
+use crate::telemetry::LogStart;
 use crate::tls::{Connector, Keys};
 use crate::types::{Name, ServerAddress};
 
@@ -113,7 +114,10 @@ pub fn try_login(
     password: &str,
 ) -> Result<String, String> {
     let loaded = config::load(path).map_err(|mistakes| mistakes.to_string())?;
-    let log = crate::telemetry::start(loaded.config.process.log_format, "info")?;
+    let format = loaded.config.process.log_format;
+    let log =
+        LogStart { format, level: "info", verbosity: 0, file: None, both: false, quiet: false };
+    let log = crate::telemetry::start(log)?;
     let runtime = runtime()?;
     let handle = runtime.handle().clone();
     runtime.block_on(async {

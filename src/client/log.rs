@@ -2,6 +2,7 @@
 
 use super::disconnect::Goodbye;
 use crate::stats::ClientRecord;
+use crate::wire::ErrorFields;
 
 /// A client has left (`log_disconnections`).
 pub(super) fn departure(client: &ClientRecord, goodbye: &Goodbye) {
@@ -9,8 +10,26 @@ pub(super) fn departure(client: &ClientRecord, goodbye: &Goodbye) {
         client = client.id,
         database = %client.database,
         user = %client.user,
+        peer = %peer(client),
         age_seconds = client.since.elapsed().as_secs(),
         reason = %goodbye,
         "client disconnected"
     );
+}
+
+/// A client is told of an error by pgusher itself (`log_pooler_errors`).
+pub(super) fn error(client: &ClientRecord, fields: &ErrorFields) {
+    tracing::warn!(
+        client = client.id,
+        database = %client.database,
+        user = %client.user,
+        peer = %peer(client),
+        code = %fields.code,
+        reason = %fields.message,
+        "error told to the client"
+    );
+}
+
+fn peer(client: &ClientRecord) -> String {
+    client.peer.map_or_else(|| "unix".to_owned(), |peer| peer.to_string())
 }

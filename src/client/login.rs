@@ -254,8 +254,7 @@ impl Login<'_> {
         let limit = database.max_db_client_connections;
         let of_database = counts.enter_database(&request.database, limit);
         let of_database = of_database.ok_or_else(|| full("max_db_client_connections", limit))?;
-        let limit =
-            self.config.users.get(&request.user).and_then(|user| user.max_user_client_connections);
+        let limit = self.config.max_user_client_connections(&request.user);
         let of_user = counts.enter_user(&request.user, limit);
         let of_user = of_user.ok_or_else(|| full("max_user_client_connections", limit))?;
         Ok([total, of_database, of_user])

@@ -323,6 +323,9 @@ impl Client {
     }
 
     pub(super) fn say_error(&mut self, fields: &ErrorFields) {
+        if self.worker.log.errors.load(Ordering::Relaxed) {
+            log::error(&self.record.client, fields);
+        }
         let mut bytes = Vec::new();
         fields.put_error(&mut bytes);
         self.relay.say(&bytes);

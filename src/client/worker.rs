@@ -52,6 +52,8 @@ impl Worker {
 pub struct LogClients {
     /// `log_disconnections`.
     pub disconnections: Arc<std::sync::atomic::AtomicBool>,
+    /// `log_pooler_errors`.
+    pub errors: Arc<std::sync::atomic::AtomicBool>,
 }
 
 /// The way to a worker.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{Config, PoolSettings};
+use super::resolved::{Compat, Config, PoolSettings};
 use super::resolved_auth::AuthType;
 use super::resolved_tls::ClientSslMode;
 use super::table_names::DatabaseKeys;
@@ -17,8 +17,10 @@ const CONSOLE: [&str; 2] = ["pgusher", "pgbouncer"];
 /// Rules of `[pgusher]`; `passwords`: some user has one in the configuration.
 pub(super) fn process(config: &Config, passwords: bool, table: &Table, report: &mut Report) {
     listeners(config, table, report);
-    proof(config, passwords, table, report);
-    trust(config, table, report);
+    if config.process.compat == Compat::Off {
+        proof(config, passwords, table, report);
+        trust(config, table, report);
+    }
     methods(config, table, report);
     if let Some(path) = &config.process.auth_file
         && let Err(why) = readable(path)

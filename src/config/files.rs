@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::env::Lookup;
 use super::mistake::{FileId, Place, Report, os_error};
+use super::notes::Notes;
 use super::setting::Section;
 use super::settings::{homes, settings};
 use super::suggest::closest;
@@ -23,6 +24,8 @@ pub(super) struct Raw {
     pub(super) users: BTreeMap<String, Table>,
     /// Every file that was opened.
     pub(super) files: Vec<PathBuf>,
+    /// What the operator should know of settings that are accepted.
+    pub(super) notes: Notes,
 }
 
 /// Reads the main file and everything it includes.
@@ -34,10 +37,52 @@ pub(super) fn gather(path: &Path, env: &Lookup<'_>, report: &mut Report) -> Raw 
         databases: BTreeMap::new(),
         users: BTreeMap::new(),
         files: Vec::new(),
+        notes: Notes::default(),
     };
     let mut gatherer = Gatherer { env, report, raw, seen: BTreeMap::new(), open: Vec::new() };
     gatherer.file(path, main, None);
     gatherer.raw
+}
+
+/// A file's real path and its text.
+pub(super) fn read_text(
+    path: &Path,
+    id: FileId,
+    included: Option<Place>,
+    report: &mut Report,
+) -> Option<(PathBuf, String)> {
+    // A file that cannot be opened is missed where it is named.
+    let blame = included.unwrap_or(Place::whole(id));
+    let read = path.canonicalize().and_then(|real| Ok((real, std::fs::read(path)?)));
+    let (real, bytes) = match read {
+        Ok(read) => read,
+        Err(why) => {
+            let why = os_error(&why);
+            let message = match included {
+                Some(_) => format!("cannot read {}: {why}", path.display()),
+                None => format!("cannot read the file: {why}"),
+            };
+            report.add_missing(blame, message);
+            return None;
+        }
+    };
+    match String::from_utf8(bytes) {
+        Ok(text) => Some((real, text)),
+        Err(why) => {
+            not_utf8(id, &why, report);
+            None
+        }
+    }
+}
+
+fn not_utf8(file: FileId, why: &std::string::FromUtf8Error, report: &mut Report) {
+    let good = why.as_bytes().get(..why.utf8_error().valid_up_to()).unwrap_or_default();
+    let text = String::from_utf8_lossy(good);
+    let line = text.matches('\n').count() + 1;
+    let column = text.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let at = Place { file, line: narrow(line), column: narrow(column) };
+    report.add_missing(at, "the file is not UTF-8".into());
 }
 
 struct Gatherer<'a> {
@@ -52,32 +97,13 @@ struct Gatherer<'a> {
 
 impl Gatherer<'_> {
     fn file(&mut self, path: &Path, id: FileId, included: Option<Place>) {
-        // A file that cannot be opened is missed where it is named.
         let blame = included.unwrap_or(Place::whole(id));
-        let (real, bytes) =
-            match path.canonicalize().and_then(|real| Ok((real, std::fs::read(path)?))) {
-                Ok(read) => read,
-                Err(why) => {
-                    let why = os_error(&why);
-                    let message = match included {
-                        Some(_) => format!("cannot read {}: {why}", path.display()),
-                        None => format!("cannot read the file: {why}"),
-                    };
-                    return self.report.add_missing(blame, message);
-                }
-            };
+        let Some((real, text)) = read_text(path, id, included, self.report) else { return };
         if self.is_again(path, &real, blame) {
             return;
         }
         self.raw.files.push(path.to_owned());
         self.seen.insert(real.clone(), included);
-        let text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(why) => {
-                self.not_utf8(id, &why);
-                return;
-            }
-        };
         let mut root = tree::parse(&text, id, self.env, self.report);
         let includes = root.entries.remove("include");
         for (key, entry) in root.entries {
@@ -88,16 +114,6 @@ impl Gatherer<'_> {
             self.includes(&includes.node, path);
             self.open.pop();
         }
-    }
-
-    fn not_utf8(&mut self, file: FileId, why: &std::string::FromUtf8Error) {
-        let good = why.as_bytes().get(..why.utf8_error().valid_up_to()).unwrap_or_default();
-        let text = String::from_utf8_lossy(good);
-        let line = text.matches('\n').count() + 1;
-        let column = text.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let at = Place { file, line: narrow(line), column: narrow(column) };
-        self.report.add_missing(at, "the file is not UTF-8".into());
     }
 
     /// Whether the file was read before: then that is the mistake.

@@ -30,7 +30,7 @@ fn includes_are_put_together() {
         ("d1/deep/x.toml", "[defaults]\npool_size = 9\n[databases.\"*\"]\n"),
         ("d1/pw", "secret"),
     ]);
-    let Loaded { config, files } = loaded.map_err(|m| m.to_string()).unwrap();
+    let Loaded { config, files, .. } = loaded.map_err(|m| m.to_string()).unwrap();
     let names: Vec<_> = config.databases.keys().map(|name| &**name).collect();
     assert_eq!(names, ["a", "b"]);
     assert_eq!((config.process.listen_port, config.defaults.pool_size), (7, 9));

@@ -1,7 +1,7 @@
 //! Configuration: from files to one checked, immutable [`Config`].
 //!
 //! The way of a value: `files` gathers TOML and its includes into a `tree` whose values know their
-//! places; `read` gives each value to its entry in the settings table (`setting`, `table_*`), which
+//! places (`ini*` does the same for PgBouncer's files); `read` gives each value to its entry in the settings table (`setting`, `table_*`), which
 //! knows its kind (`kinds`, `words`, `lists`); `check` looks at what is wrong only in combination. Every step reports to one
 //! `Report`, so all mistakes are told at once. `show` and `diff` look at the result.
 
@@ -10,10 +10,17 @@ mod check_tls;
 mod diff;
 mod env;
 mod files;
+mod import;
+mod ini;
+mod ini_forms;
+mod ini_sections;
+mod ini_table;
+mod ini_text;
 mod kinds;
 mod lists;
 mod load;
 mod mistake;
+mod notes;
 mod read;
 mod resolved;
 mod resolved_auth;
@@ -31,6 +38,7 @@ mod units;
 mod words;
 
 pub use diff::{Changes, diff};
+pub use import::{Imported, import};
 pub use load::{Loaded, load};
 pub use mistake::{Mistake, Mistakes};
 pub use resolved::*;
@@ -44,6 +52,8 @@ pub use show::{ShownSetting, show};
 mod auth_tests;
 #[cfg(test)]
 mod files_tests;
+#[cfg(test)]
+mod ini_tests;
 #[cfg(test)]
 mod sample_tests;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::check_tls;
 use super::files::Raw;
 use super::kinds::Reading;
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{Config, Database, Http, PoolOverrides, PoolSettings, Process, User};
+use super::resolved::{Compat, Config, Database, Http, PoolOverrides, PoolSettings, Process, User};
 use super::resolved_auth::AuthLookup;
 use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use super::setting::{Section, Setting};
@@ -28,11 +28,13 @@ const LONGEST_SECRET: u64 = 64 * 1024;
 
 /// Makes the configuration of the sections. Where something is wrong, the default stands in.
 pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf>) {
-    let mut reader = Reader { report, files: std::mem::take(&mut raw.files) };
+    let files = std::mem::take(&mut raw.files);
+    let mut reader = Reader { report, files, compat: Compat::Off };
     let start = Place { file: raw.main, line: 1, column: 1 };
     let mut section = |section| raw.sections.remove(&section).unwrap_or(Table::empty(start));
     let mut process_table = section(Section::Process);
     let process = reader.process(&mut process_table);
+    reader.compat = process.compat;
     let tls_client = reader.tls_client(&mut section(Section::TlsClient));
     let tls_server = Arc::new(reader.tls_server(&mut section(Section::TlsServer)));
     let http = raw.sections.remove(&Section::Http).map(|mut table| reader.http(&mut table));
@@ -55,6 +57,8 @@ pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf
 struct Reader<'a> {
     report: &'a mut Report,
     files: Vec<PathBuf>,
+    /// Whose rules bind between values that are right alone.
+    compat: Compat,
 }
 
 impl Reader<'_> {
@@ -131,8 +135,14 @@ impl Reader<'_> {
         let mut defaults = PoolSettings::default();
         self.take(table, DEFAULTS, &mut defaults);
         self.leftovers(table, Section::Defaults, "[defaults]");
-        check::pool(&defaults, table, self.report);
+        self.check_pool(&defaults, table);
         defaults
+    }
+
+    fn check_pool(&mut self, effective: &PoolSettings, table: &Table) {
+        if self.compat == Compat::Off {
+            check::pool(effective, table, self.report);
+        }
     }
 
     fn overrides(&mut self, table: &mut Table, section: Section, header: &str) -> PoolOverrides {
@@ -162,7 +172,7 @@ impl Reader<'_> {
         let header = format!("[databases.{}]", quoted(name));
         let overrides = self.overrides(table, Section::Database, &header);
         check::database(&keys, table, self.report);
-        check::pool(&defaults.overridden_by(&overrides), table, self.report);
+        self.check_pool(&defaults.overridden_by(&overrides), table);
         let password = self.password(keys.password, keys.password_file.as_deref(), table);
         Database {
             name: name.into(),
@@ -200,7 +210,7 @@ impl Reader<'_> {
         let mut keys = UserKeys::default();
         self.take(table, USER, &mut keys);
         let overrides = self.overrides(table, Section::User, &format!("[users.{}]", quoted(name)));
-        check::pool(&defaults.overridden_by(&overrides), table, self.report);
+        self.check_pool(&defaults.overridden_by(&overrides), table);
         let password = self.password(keys.password, keys.password_file.as_deref(), table);
         User {
             name: name.into(),

@@ -49,6 +49,10 @@ pub struct Process {
     pub unix_socket_group: Option<Name>,
     /// Clients at the same time, over all databases, those logging in included.
     pub max_client_conn: usize,
+    /// Servers over all databases of a user that is not in `[users]`; `None`: no limit.
+    pub max_user_connections: Option<usize>,
+    /// Clients of a user that is not in `[users]`; `None`: no limit.
+    pub max_user_client_connections: Option<usize>,
     /// How clients prove who they are.
     pub auth_type: AuthType,
     /// PgBouncer's userlist format.
@@ -93,6 +97,12 @@ pub struct Process {
     pub send_engine: SendEngine,
     /// Bytes of prepared statement text kept for all clients together.
     pub prepared_statements_memory: usize,
+    /// The user of the operating system to become.
+    pub user: Option<Name>,
+    /// File for the number of the process.
+    pub pidfile: Option<PathBuf>,
+    /// File for the log; `None`: standard error.
+    pub logfile: Option<PathBuf>,
     /// Shape of log lines.
     pub log_format: LogFormat,
     /// A `tracing` filter: `info`, `debug`, `pgusher::pool=debug,info`, …
@@ -101,6 +111,14 @@ pub struct Process {
     pub log_connections: bool,
     /// Log a line for every client that leaves, with the reason.
     pub log_disconnections: bool,
+    /// Log the errors that pgusher itself gives to clients.
+    pub log_pooler_errors: bool,
+    /// Log sums and averages every `stats_period`.
+    pub log_stats: bool,
+    /// How long the averages of SHOW STATS are over.
+    pub stats_period: Duration,
+    /// Whose rules bind.
+    pub compat: Compat,
     /// Re-read the configuration when one of its files changes.
     pub reload_on_change: bool,
 }
@@ -123,6 +141,17 @@ pub enum LogFormat {
     Text,
     /// One JSON object per event.
     Json,
+    /// PgBouncer's lines, in its words.
+    PgBouncer,
+}
+
+/// Whose rules bind where pgusher has stricter ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compat {
+    /// pgusher's.
+    Off,
+    /// PgBouncer's: `trust` from everywhere, sizes that make no sense together, and nobody who can log in.
+    PgBouncer,
 }
 
 /// `[http]`.
@@ -258,6 +287,18 @@ impl Config {
     /// The database a client means by `name`: listed, or served by the fallback.
     pub fn database(&self, name: &str) -> Option<&Arc<Database>> {
         self.databases.get(name).or(self.fallback.as_ref())
+    }
+
+    /// `max_user_connections` of a user, listed or not.
+    pub fn max_user_connections(&self, user: &str) -> Option<usize> {
+        let listed = self.users.get(user).map(|user| user.max_user_connections);
+        listed.unwrap_or(self.process.max_user_connections)
+    }
+
+    /// `max_user_client_connections` of a user, listed or not.
+    pub fn max_user_client_connections(&self, user: &str) -> Option<usize> {
+        let listed = self.users.get(user).map(|user| user.max_user_client_connections);
+        listed.unwrap_or(self.process.max_user_client_connections)
     }
 
     /// How users of a database are looked up that no file knows.

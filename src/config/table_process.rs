@@ -2,7 +2,7 @@
 
 use super::kinds::{Auto, Bytes, Count, Delay, FileMode, Flag, Int, Limit, Limited, Pause};
 use super::lists::{Buckets, ListenAddrs, Names, Socket};
-use super::resolved::{Http, LogFormat, Process, SendEngine};
+use super::resolved::{Compat, Http, LogFormat, Process, SendEngine};
 use super::resolved_auth::AuthType;
 use super::setting::{RELOAD, RESTART, section_table};
 use super::words::{LogFilter, OneOf, OptionalName, OptionalPath, OptionalSecret};
@@ -24,6 +24,10 @@ section_table! {
             "Group of the unix socket, by name or number. Without it, the group pgusher runs as.";
         max_client_conn: Count<1> = "6000", RELOAD,
             "Clients at the same time, over all databases, those logging in included.";
+        max_user_connections: Limit = "0", RELOAD,
+            "Servers over all databases of a user that has no section of its own; 0 is no limit.";
+        max_user_client_connections: Limit = "0", RELOAD,
+            "Clients of a user that has no section of its own; 0 is no limit.";
         auth_type: OneOf<AuthType> = "scram-sha-256", RELOAD,
             "How clients prove who they are: scram-sha-256, md5, plain, cert, peer, hba, ldap, pam; trust and any only on loopback and unix sockets.";
         auth_file: OptionalPath = "", RELOAD,
@@ -68,14 +72,28 @@ section_table! {
             "How small messages are sent: io_uring (together, in one system call), plain (one by one), or auto: io_uring where the kernel allows it.";
         prepared_statements_memory: Bytes = "64MiB", RESTART,
             "Text of prepared statements kept for all clients together.";
+        user: OptionalName = "", RESTART,
+            "The user of the operating system to become when started as root. Without it, whoever started pgusher.";
+        pidfile: OptionalPath = "", RESTART,
+            "File for the number of the process, while it runs. Without it there is none.";
+        logfile: OptionalPath = "", RELOAD,
+            "File for the log instead of standard error; a reload opens it anew, so it may be moved away.";
         log_format: OneOf<LogFormat> = "text", RESTART,
-            "Shape of log lines: text, or json with one object a line.";
+            "Shape of log lines: text, json with one object a line, or pgbouncer for tools that read PgBouncer's log.";
         log_level: LogFilter = "info", RELOAD,
             "What is logged: off, error, warn, info, debug or trace, or a filter such as \"pgusher::pool=debug,info\".";
         log_connections: Flag = "true", RELOAD,
             "Log a line for every client that comes.";
         log_disconnections: Flag = "true", RELOAD,
             "Log a line for every client that leaves, with the reason.";
+        log_pooler_errors: Flag = "false", RELOAD,
+            "Log the errors that pgusher itself gives to clients.";
+        log_stats: Flag = "true", RELOAD,
+            "Log a line with sums and averages every `stats_period`.";
+        stats_period: Pause = "1m", RELOAD,
+            "How long the averages of SHOW STATS are over.";
+        compat: OneOf<Compat> = "off", RESTART,
+            "Whose rules bind where pgusher has stricter ones: off, or pgbouncer, which is what a pgbouncer.ini gets.";
         reload_on_change: Flag = "false", RELOAD,
             "Read the configuration again when one of its files changes.";
     }

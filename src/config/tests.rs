@@ -128,7 +128,7 @@ fn wrong_types_say_what_to_write() {
          pool.toml:9:21: `admin_users`: expected a string or an array of strings, found the number 5\n\
          pool.toml:9:24: `admin_users`: the text is empty\n\
          pool.toml:9:28: `admin_users`: \"a\" is listed twice\n\
-         pool.toml:10:14: `log_format`: expected one of \"text\", \"json\", found \"jsn\"; did you mean \"json\"?\n\
+         pool.toml:10:14: `log_format`: expected one of \"text\", \"json\", \"pgbouncer\", found \"jsn\"; did you mean \"json\"?\n\
          pool.toml:12:17: `query_timeout`: expected a duration such as \"10s\" or \"off\", found the number 10; write \"10s\"\n\
          pool.toml:13:19: `server_lifetime`: expected a duration such as \"10s\" or \"off\", found the number 0; write \"off\"\n\
          pool.toml:14:23: `server_idle_timeout`: the duration must be longer than zero; write \"off\" for no limit\n\

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use super::kinds::{Kind, Reading};
-use super::resolved::{LogFormat, SendEngine};
+use super::resolved::{Compat, LogFormat, SendEngine};
 use super::resolved_auth::AuthType;
 use super::suggest::closest;
 use super::tree::{Node, Value};
@@ -61,8 +61,16 @@ impl Choice for AuthType {
 }
 
 impl Choice for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("text", LogFormat::Text),
+        ("json", LogFormat::Json),
+        ("pgbouncer", LogFormat::PgBouncer),
+    ];
+}
+
+impl Choice for Compat {
     const WORDS: &'static [(&'static str, Self)] =
-        &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+        &[("off", Compat::Off), ("pgbouncer", Compat::PgBouncer)];
 }
 
 impl Choice for SendEngine {

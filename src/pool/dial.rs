@@ -78,7 +78,8 @@ impl Pool {
             *failure = Some(next);
         }
         self.errors.from_pgusher(&error.fields.code);
-        tracing::warn!(pool = %self.key, error = %error.fields, "server login failed");
+        let (severity, reason) = (&error.fields.severity, &error.fields.message);
+        tracing::warn!(pool = %self.key, %severity, %reason, error = %error.fields, "server login failed");
         let hopeless = self.core.lock().staying() == 0;
         if hopeless && !error.is_temporary() {
             self.dismiss_waiters(&PoolError::ServerDown(error));
@@ -119,7 +120,8 @@ impl Slot {
         *pool.failure.lock() = None;
         pool.welcomes.lock().set_base(&pooled.server.reported);
         let record = Arc::clone(&pooled.server.record);
-        tracing::debug!(pool = %pool.key, server = record.id, pid = record.pid, address = %record.address, "server connected");
+        let local = record.local.map_or_else(|| "unix".to_owned(), |local| local.to_string());
+        tracing::debug!(target: super::SERVERS, pool = %pool.key, server = record.id, pid = record.pid, address = %record.address, %local, "server connected");
         {
             // Under the lock, so that RECONNECT either finds the server here or has counted up before.
             let mut servers = pool.servers.lock();

@@ -186,7 +186,7 @@ impl Pools {
     }
 
     fn caps(&self, config: &Config, database: &Database, key: &PoolKey) -> Caps {
-        let of_user = config.users.get(&key.user).and_then(|user| user.max_user_connections);
+        let of_user = config.max_user_connections(&key.user);
         Caps {
             database: self.database_caps.get(&key.database, database.max_db_connections),
             user: self.user_caps.get(&key.user, of_user),

@@ -14,7 +14,8 @@ impl Pool {
         self.closes.count(reason);
         let record = &pooled.server.record;
         self.servers.lock().remove(&record.id);
-        tracing::debug!(pool = %self.key, server = record.id, pid = record.pid, reason = reason.as_str(), "server closed");
+        let age_seconds = record.since.elapsed().as_secs();
+        tracing::debug!(target: super::SERVERS, pool = %self.key, server = record.id, pid = record.pid, address = %record.address, age_seconds, reason = reason.as_str(), "server closed");
         let mut pooled = pooled;
         pooled.server.stream.farewell(&frontend::TERMINATE);
         let Pooled { server, mut permit, .. } = pooled;

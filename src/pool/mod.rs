@@ -24,6 +24,9 @@ mod pool;
 mod waiting;
 mod welcome;
 
+/// Events about servers that come and go, so that they can be logged without the rest of the room.
+pub(crate) const SERVERS: &str = "pgusher::servers";
+
 pub use auth_query::{
     AuthAnswer, AuthPlace, AuthQueries, AuthQueryError, AuthQuestion, DEFAULT_AUTH_QUERY,
 };

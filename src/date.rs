@@ -3,11 +3,17 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A moment to the second, in UTC.
-pub(super) fn format(moment: SystemTime) -> String {
+pub(crate) fn format(moment: SystemTime) -> String {
     let seconds = moment.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+/// A moment to the millisecond, in UTC: `2026-07-14 09:30:00.123 UTC`.
+pub(crate) fn format_millis(moment: SystemTime) -> String {
+    let millis = moment.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_millis();
+    format(moment).replace(" UTC", &format!(".{millis:03} UTC"))
 }
 
 /// Year, month and day of a day since 1970 (Howard Hinnant's `civil_from_days`): years begin in March, so that the
@@ -37,5 +43,7 @@ mod tests {
         assert_eq!(at(951_782_400), "2000-02-29 00:00:00 UTC");
         assert_eq!(at(1_709_251_199), "2024-02-29 23:59:59 UTC");
         assert_eq!(at(4_102_444_800), "2100-01-01 00:00:00 UTC");
+        let fine = format_millis(UNIX_EPOCH + Duration::from_millis(1_045));
+        assert_eq!(fine, "1970-01-01 00:00:01.045 UTC");
     }
 }

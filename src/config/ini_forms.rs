@@ -1,0 +1,214 @@
+//! How PgBouncer writes values, and what the same value is in a `pool.toml`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::ini_text::words;
+use super::kinds::MANY;
+use super::mistake::{Place, Report};
+use super::tree::{Node, Value};
+use super::units;
+
+/// How the text of a parameter is to be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As it stands.
+    Text,
+    /// A word of a few, in any case.
+    Word,
+    /// A path, relative to the working directory.
+    Path,
+    /// A list with commas.
+    List,
+    /// A whole number as C writes it.
+    Integer,
+    /// The same for a size of which 0 says that there is no limit.
+    Size,
+    /// 0 is no, every other number is yes.
+    Flag,
+    /// Permissions as C writes a number: with a leading 0 in octal.
+    Mode,
+    /// Seconds, with a fraction if need be.
+    Seconds(Zero),
+    /// `verbose`: how much more than usual is logged.
+    Verbosity,
+}
+
+/// What a time of zero means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Zero {
+    /// There is no limit.
+    Off,
+    /// At once.
+    Now,
+    /// As soon as can be, where pgusher needs some time: this much.
+    Least(Duration),
+}
+
+/// Longest time that still fits; a limit beyond it is none.
+const LONGEST: f64 = 3650.0 * 86_400.0;
+
+impl Form {
+    /// The value of a parameter, or a mistake in `report`.
+    pub(super) fn read(self, name: &str, at: Place, text: &str, report: &mut Report) -> Node {
+        let value = self.value(at, text).unwrap_or_else(|why| {
+            report.add(at, format!("`{name}`: {why}"), None);
+            Value::Broken
+        });
+        Node { at, value }
+    }
+
+    fn value(self, at: Place, text: &str) -> Result<Value, String> {
+        Ok(match self {
+            Form::Text => plain(text),
+            Form::Word => plain(&text.to_ascii_lowercase()),
+            Form::Path => plain(&absolute(text)),
+            Form::List => list(at, text)?,
+            Form::Integer => integer(number(text)?),
+            Form::Size => integer(match number(text)? {
+                0 => MANY,
+                size => size,
+            }),
+            Form::Flag => Value::Bool(number(text)? != 0),
+            Form::Mode => plain(&mode(number(text)?)),
+            Form::Seconds(zero) => plain(&seconds(text, zero)?),
+            Form::Verbosity => plain(match number(text)? {
+                ..=0 => "info,pgusher::servers=debug",
+                1 => "debug",
+                _ => "trace",
+            }),
+        })
+    }
+}
+
+fn plain(text: &str) -> Value {
+    Value::Text { text: text.to_owned(), loose: false }
+}
+
+fn integer(value: i64) -> Value {
+    Value::Integer { value: Some(value), shown: value.to_string() }
+}
+
+fn list(at: Place, text: &str) -> Result<Value, String> {
+    let mut words = words(text, at)?;
+    // A name that stands twice says nothing more.
+    let mut seen = std::collections::BTreeSet::new();
+    words.retain(|(_, word)| seen.insert(word.clone()));
+    let node = |(at, word): (Place, String)| Node { at, value: plain(&word) };
+    Ok(Value::List(words.into_iter().map(node).collect()))
+}
+
+/// A whole number as C's `strtol` reads it: decimal, `0x…`, or octal after a 0.
+fn number(text: &str) -> Result<i64, String> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let hex = digits.strip_prefix("0x").or(digits.strip_prefix("0X"));
+    let (digits, radix) = match hex {
+        Some(digits) => (digits, 16),
+        None if digits.len() > 1 && digits.starts_with('0') => (digits, 8),
+        None => (digits, 10),
+    };
+    let value = digits
+        .starts_with(|c: char| c.is_ascii_hexdigit())
+        .then(|| i64::from_str_radix(digits, radix).ok())
+        .flatten();
+    let value = value.ok_or_else(|| format!("expected a whole number, found \"{text}\""))?;
+    Ok(if negative { -value } else { value })
+}
+
+/// A socket has no other bits than these.
+fn mode(bits: i64) -> String {
+    units::show_file_mode(u32::try_from(bits & 0o777).unwrap_or_default())
+}
+
+fn seconds(text: &str, zero: Zero) -> Result<String, String> {
+    let wrong = || format!("expected a time in seconds, found \"{text}\"");
+    let number: f64 = text.parse().map_err(|_| wrong())?;
+    if !number.is_finite() || number < 0.0 {
+        return Err(wrong());
+    }
+    if number > LONGEST && zero == Zero::Off {
+        return Ok("off".to_owned());
+    }
+    let length = Duration::try_from_secs_f64(number).map_err(|_| wrong())?;
+    let length = Duration::from_micros(u64::try_from(length.as_micros()).unwrap_or(u64::MAX));
+    Ok(match zero {
+        Zero::Off if length.is_zero() => "off".to_owned(),
+        Zero::Least(least) => units::show_duration(length.max(least)),
+        Zero::Off | Zero::Now => units::show_duration(length),
+    })
+}
+
+/// A path from the root: PgBouncer's are relative to the directory it was started in.
+fn absolute(text: &str) -> String {
+    if text.is_empty() || text.starts_with('@') {
+        return text.to_owned();
+    }
+    let path = std::path::absolute(Path::new(text));
+    path.map_or_else(|_| text.to_owned(), |path| path.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(form: Form, text: &str) -> Result<String, String> {
+        let mut report = Report::default();
+        let at = Place::whole(report.open(Path::new("a.ini")));
+        Ok(match form.value(at, text)? {
+            Value::Text { text, .. } => text,
+            Value::Integer { shown, .. } => shown,
+            Value::Bool(value) => value.to_string(),
+            Value::List(items) => format!("{} items", items.len()),
+            other => other.describe(),
+        })
+    }
+
+    #[test]
+    fn numbers_are_c_numbers() {
+        for (text, value) in
+            [("0", 0), ("20", 20), ("-1", -1), ("+7", 7), ("0x10", 16), ("017", 15)]
+        {
+            assert_eq!(number(text), Ok(value), "{text}");
+        }
+        for text in ["", "x", "1x", "09", "--1", "-+1", "1.5", "0x", " 1"] {
+            assert!(number(text).is_err(), "{text}");
+        }
+        assert_eq!(shown(Form::Size, "0"), Ok(MANY.to_string()));
+        assert_eq!(shown(Form::Flag, "2"), Ok("true".into()));
+        assert_eq!(shown(Form::Flag, "0"), Ok("false".into()));
+        assert!(shown(Form::Flag, "yes").is_err());
+    }
+
+    #[test]
+    fn times_are_seconds() {
+        let off = Form::Seconds(Zero::Off);
+        assert_eq!(shown(off, "0"), Ok("off".into()));
+        assert_eq!(shown(off, "0.0"), Ok("off".into()));
+        assert_eq!(shown(off, "120"), Ok("2m".into()));
+        assert_eq!(shown(off, "1.5"), Ok("1s500ms".into()));
+        assert_eq!(shown(off, "9e12"), Ok("off".into()));
+        assert_eq!(shown(Form::Seconds(Zero::Now), "0"), Ok("0s".into()));
+        let least = Form::Seconds(Zero::Least(Duration::from_millis(1)));
+        assert_eq!(shown(least, "0"), Ok("1ms".into()));
+        assert_eq!(shown(least, "2"), Ok("2s".into()));
+        for text in ["", "5s", "-1", "nan", "inf", "1,5"] {
+            assert!(shown(off, text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn modes_words_and_paths() {
+        assert_eq!(shown(Form::Mode, "0770"), Ok("0770".into()));
+        assert_eq!(shown(Form::Mode, "511"), Ok("0777".into()));
+        assert_eq!(shown(Form::Mode, "777"), Ok("0411".into()), "decimal, as C has it");
+        assert_eq!(shown(Form::Word, "Session"), Ok("session".into()));
+        assert_eq!(shown(Form::List, "a, b,a"), Ok("2 items".into()));
+        assert_eq!(shown(Form::Verbosity, "1"), Ok("debug".into()));
+        assert_eq!(shown(Form::Path, ""), Ok(String::new()));
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(shown(Form::Path, "x/y"), Ok(here.join("x/y").display().to_string()));
+    }
+}

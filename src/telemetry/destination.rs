@@ -1,0 +1,94 @@
+//! Where lines go: standard error, a file, or both.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// A share of the log's end.
+#[derive(Clone, Debug)]
+pub(super) struct Destination(Arc<Mutex<Ends>>);
+
+#[derive(Debug)]
+struct Ends {
+    file: Option<File>,
+    /// Standard error hears it, too, when there is a file.
+    both: bool,
+    quiet: bool,
+}
+
+impl Destination {
+    pub(super) fn open(file: Option<&Path>, both: bool, quiet: bool) -> io::Result<Self> {
+        let file = file.map(append).transpose()?;
+        Ok(Destination(Arc::new(Mutex::new(Ends { file, both, quiet }))))
+    }
+
+    /// Opens another file, or the same one anew.
+    pub(super) fn set_file(&self, file: Option<&Path>) -> io::Result<()> {
+        let file = file.map(append).transpose()?;
+        self.0.lock().file = file;
+        Ok(())
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+impl MakeWriter<'_> for Destination {
+    type Writer = Line;
+
+    fn make_writer(&self) -> Line {
+        Line(self.clone())
+    }
+}
+
+/// One line on its way. It is written at once, so that lines of several threads do not mix.
+#[derive(Debug)]
+pub(super) struct Line(Destination);
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut ends = self.0.0.lock();
+        let both = ends.both;
+        if let Some(file) = &mut ends.file {
+            file.write_all(bytes)?;
+            if !both {
+                return Ok(bytes.len());
+            }
+        }
+        if !ends.quiet {
+            io::stderr().write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_moved_away_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (folder.path().join("a.log"), folder.path().join("a.log.1"));
+        let destination = Destination::open(Some(&path), false, true).unwrap();
+        destination.make_writer().write_all(b"one\n").unwrap();
+        std::fs::rename(&path, &moved).unwrap();
+        destination.make_writer().write_all(b"two\n").unwrap();
+        destination.set_file(Some(&path)).unwrap();
+        destination.make_writer().write_all(b"three\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&moved).unwrap(), "one\ntwo\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\n");
+        assert!(destination.set_file(Some(Path::new("/nowhere/at/all"))).is_err());
+        destination.make_writer().write_all(b"four\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\nfour\n");
+    }
+}
