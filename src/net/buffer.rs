@@ -22,8 +22,10 @@ pub struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
-    /// How much it borrows first.
-    first: usize,
+    /// How much it borrows first: more while receives keep filling what it has.
+    first: u32,
+    /// How much it borrows first when they do not.
+    least: u32,
 }
 
 impl Default for Buffer {
@@ -35,12 +37,16 @@ impl Default for Buffer {
 impl Buffer {
     /// A buffer without memory.
     pub const fn new() -> Self {
-        Buffer { bytes: Vec::new(), start: 0, end: 0, first: SMALL }
+        Buffer::starting_with(SMALL)
     }
 
     /// A buffer without memory, for what is mostly short.
     pub const fn for_requests() -> Self {
-        Buffer { bytes: Vec::new(), start: 0, end: 0, first: MODEST }
+        Buffer::starting_with(MODEST)
+    }
+
+    const fn starting_with(size: usize) -> Self {
+        Buffer { bytes: Vec::new(), start: 0, end: 0, first: size as u32, least: size as u32 }
     }
 
     /// The bytes that are there.
@@ -66,6 +72,9 @@ impl Buffer {
     /// Declares the first `count` bytes of [`space`](Buffer::space) filled.
     pub fn fill(&mut self, count: usize) {
         self.end = (self.end + count).min(self.bytes.len());
+        if count < self.first as usize / 4 {
+            self.first = self.least;
+        }
     }
 
     /// Drops `count` bytes at the front.
@@ -80,7 +89,7 @@ impl Buffer {
     /// the memory is too short to be worth a system call.
     pub fn prepare(&mut self, pool: &BufferPool) {
         if self.bytes.is_empty() {
-            self.bytes = pool.take(self.first);
+            self.bytes = pool.take(self.first as usize);
         }
         if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
             self.compact();
@@ -109,6 +118,7 @@ impl Buffer {
             front.copy_from_slice(self.filled());
             pool.put(std::mem::replace(&mut self.bytes, larger));
             (self.start, self.end) = (0, length);
+            self.first = size as u32;
         }
     }
 
@@ -239,114 +249,5 @@ impl BufferPool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn with(bytes: &[u8]) -> Buffer {
-        let mut buffer = Buffer::new();
-        buffer.push(bytes);
-        buffer
-    }
-
-    #[test]
-    fn an_emptied_buffer_gives_its_memory_back() {
-        let pool = BufferPool::default();
-        let mut buffer = Buffer::new();
-        buffer.prepare(&pool);
-        assert_eq!(buffer.space().len(), SMALL);
-        buffer.fill(3);
-        buffer.release(&pool);
-        assert_eq!(buffer.capacity(), SMALL, "kept while bytes are pending");
-        buffer.consume(3);
-        buffer.release(&pool);
-        assert_eq!(buffer.capacity(), 0);
-        assert_eq!(pool.small.borrow().pieces.len(), 1);
-    }
-
-    #[test]
-    fn only_memory_that_is_needed_is_kept() {
-        let pool = BufferPool::default();
-        let spare = || pool.small.borrow().pieces.len();
-        for piece in [pool.take(SMALL), pool.take(SMALL), pool.take(SMALL)] {
-            pool.put(piece);
-        }
-        pool.trim();
-        assert_eq!(spare(), 3, "all of it was in use");
-        let needed = pool.take(SMALL);
-        pool.put(needed);
-        pool.trim();
-        assert_eq!(spare(), 1);
-        pool.trim();
-        assert_eq!(spare(), 0);
-    }
-
-    #[test]
-    fn a_buffer_alone_grows_as_it_fills() {
-        let mut buffer = Buffer::new();
-        for size in [TINY, 2 * TINY, 4 * TINY] {
-            buffer.prepare_alone();
-            assert_eq!(buffer.capacity(), size);
-            let space = buffer.space().len();
-            buffer.fill(space);
-        }
-        buffer.consume(1);
-        buffer.prepare_alone();
-        assert_eq!((buffer.capacity(), buffer.space().len()), (4 * TINY, 1));
-        buffer.reserve(SMALL);
-        let space = buffer.space().len();
-        buffer.fill(space);
-        buffer.prepare_alone();
-        assert_eq!(buffer.capacity(), SMALL, "what asks for more has to say so");
-    }
-
-    #[test]
-    fn enlarging_keeps_the_bytes() {
-        let pool = BufferPool::default();
-        let mut buffer = Buffer::new();
-        buffer.prepare(&pool);
-        buffer.push(b"hello");
-        buffer.consume(1);
-        buffer.enlarge(&pool);
-        assert_eq!((buffer.filled(), buffer.capacity()), (&b"ello"[..], LARGE));
-    }
-
-    #[test]
-    fn requests_start_modestly_and_grow_in_steps() {
-        let pool = BufferPool::default();
-        let mut buffer = Buffer::for_requests();
-        buffer.prepare(&pool);
-        for larger in [SMALL, LARGE, LARGE] {
-            let space = buffer.space().len();
-            buffer.fill(space);
-            buffer.enlarge(&pool);
-            assert_eq!(buffer.capacity(), larger);
-        }
-        buffer.consume(buffer.len());
-        buffer.release(&pool);
-        buffer.prepare(&pool);
-        assert_eq!(buffer.capacity(), MODEST);
-    }
-
-    proptest! {
-        #[test]
-        fn edits_agree_with_a_vector(
-            start in proptest::collection::vec(any::<u8>(), 0..60),
-            edits in proptest::collection::vec((0_usize..80, 0_usize..80, proptest::collection::vec(any::<u8>(), 0..20), 0_usize..4), 0..20),
-        ) {
-            let mut model = start.clone();
-            let mut buffer = with(&start);
-            for (a, b, bytes, eaten) in edits {
-                let a = a.min(model.len());
-                let b = b.min(model.len()).max(a);
-                model.splice(a..b, bytes.iter().copied());
-                buffer.replace(a..b, &bytes);
-                let eaten = eaten.min(model.len());
-                model.drain(..eaten);
-                buffer.consume(eaten);
-                prop_assert_eq!(buffer.filled(), &model[..]);
-            }
-        }
-    }
-}
+#[path = "buffer_tests.rs"]
+mod tests;
