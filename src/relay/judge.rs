@@ -56,7 +56,7 @@ impl Conversation<'_> {
         if parse.name.is_empty() {
             self.judge_unnamed(parse.content);
             if self.session.portals.is_some() {
-                self.session.set_unnamed(parse.content);
+                self.session.set_unnamed(parse.content, false);
             }
         } else if sql::judge(sql_of(parse.content), || self.quoting()).is_some() {
             self.keep_server();

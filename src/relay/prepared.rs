@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use memchr::{memchr, memmem};
+
 use super::Conversation;
 use crate::server::progress::{Entry, Origin, Request};
 use crate::server::{Server, UNNAMED_UNKNOWN};
@@ -13,6 +15,7 @@ use crate::session::statement::{SERVER_PREFIX, Statement};
 use crate::sql::Action;
 use crate::stats::Cause;
 use crate::types::TransactionStatus;
+use crate::wire::frame::{self, HEADER};
 use crate::wire::frontend;
 
 /// What becomes of a client's Parse.
@@ -103,8 +106,19 @@ impl Conversation<'_> {
     pub(super) fn must_wait(&self, name: &[u8]) -> bool {
         match self.session.statement(name) {
             Some(statement) => self.is_doubtful(statement),
-            None => !name.is_empty() && self.server.progress.may_keep(name),
+            None if name.is_empty() => self.is_unnamed_doubtful(),
+            None => self.server.progress.may_keep(name),
         }
+    }
+
+    /// True when the client's unnamed statement was sent in a batch that may yet fail before it. What the server would
+    /// use in its place may be somebody else's.
+    fn is_unnamed_doubtful(&self) -> bool {
+        let (progress, version) = (&self.server.progress, self.session.unnamed.version);
+        let makes = |entry: &&Entry| entry.request == Request::Parse && entry.unnamed == version;
+        version != 0
+            && progress.awaits_ready()
+            && progress.pending().rev().find(makes).is_some_and(|made| progress.is_open(made.batch))
     }
 
     /// True when the server holds a shared statement under this very name.
@@ -167,7 +181,8 @@ impl Conversation<'_> {
 
     /// A client makes its unnamed statement.
     pub(super) fn parse_unnamed(&mut self, content: &[u8]) {
-        let version = self.session.set_unnamed(content);
+        let may_be_skipped = !self.server.progress.is_quiet();
+        let version = self.session.set_unnamed(content, may_be_skipped);
         self.server.unnamed = version;
         self.server.progress.sent(Entry::client(Request::Parse).unnamed(version));
     }
@@ -266,7 +281,7 @@ impl Conversation<'_> {
             }
             (Request::Parse, Origin::Client, None, None) => {
                 if session.unnamed.version == entry.unnamed {
-                    session.forget_unnamed();
+                    session.skip_unnamed();
                 }
                 doubt(unnamed, entry);
             }
@@ -275,6 +290,22 @@ impl Conversation<'_> {
             | (Request::Parse | Request::Close, Origin::Injected, _, None) => doubt(unnamed, entry),
             _ => {}
         }
+    }
+}
+
+impl Conversation<'_> {
+    /// An error that calls a shared statement by its name on the server, with the client's name for it; `None` for any
+    /// other error.
+    pub(super) fn in_clients_words(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let at = memmem::find(message, SERVER_PREFIX)?;
+        let statement = self.server.progress.head()?.statement.as_ref()?;
+        let name = self.session.name_of(statement)?;
+        let behind = at + memchr(b'"', message.get(at..)?)?;
+        let mut told = [message.get(..at)?, name, message.get(behind..)?].concat();
+        let whole = frame::header(message).ok()??.size == message.len();
+        let size = u32::try_from(told.len() - 1).ok().filter(|_| whole)?;
+        told.get_mut(1..HEADER)?.copy_from_slice(&size.to_be_bytes());
+        Some(told)
     }
 }
 

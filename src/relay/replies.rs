@@ -198,8 +198,15 @@ impl Replies {
                 let fatal = ErrorFields::read(message).is_fatal();
                 self.farewell |= fatal;
                 let refusal = talk.server.progress.take_refusal().filter(|_| !fatal);
+                let told = talk.in_clients_words(message);
                 let verdict = error(message, fatal, talk)?;
-                let Some(fields) = refusal else { return Ok(verdict) };
+                let Some(fields) = refusal else {
+                    let Some(told) = told.filter(|_| verdict == Verdict::Forward) else {
+                        return Ok(verdict);
+                    };
+                    self.say(&told);
+                    return Ok(Verdict::Swallow);
+                };
                 talk.errors.from_pgusher(&fields.code);
                 fields.put_error(&mut aside);
                 self.say(&aside);
@@ -308,14 +315,25 @@ fn error(message: &[u8], fatal: bool, talk: &mut Conversation<'_>) -> Result<Ver
     {
         statement.outdate();
     }
+    let failed_unnamed = head
+        .filter(|head| head.request == Request::Parse && head.origin == Origin::Client)
+        .map_or(0, |head| head.unnamed);
     let Server { progress, prepared, unnamed, .. } = &mut *talk.server;
     let session = &mut *talk.session;
+    if failed_unnamed != 0 {
+        session.fail_unnamed(failed_unnamed);
+    }
+    let unnamed_before = session.unnamed.version;
     let verdict = progress.error(&mut |entry| {
         prepared.undo(&entry);
         Conversation::undo(session, unnamed, &entry);
     });
     if fatal {
         progress.lose();
+    }
+    if !matches!(talk.session.unnamed.version, now if now == 0 || now == unnamed_before) {
+        let content = talk.session.unnamed.content.clone();
+        talk.judge_unnamed(&content);
     }
     talk.failed();
     Ok(verdict)

@@ -354,7 +354,7 @@ impl Progress {
     }
 
     /// The requests behind the one that is being answered.
-    pub fn pending(&self) -> impl Iterator<Item = &Entry> {
+    pub fn pending(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.queue.iter().skip(1)
     }
 

@@ -61,6 +61,8 @@ pub struct Unnamed {
     pub version: u64,
     /// What follows the name in its Parse message.
     pub content: Vec<u8>,
+    /// The one before, if this one was sent behind a request that may fail and have it skipped.
+    before: Option<Box<Unnamed>>,
 }
 
 impl VirtualSession {
@@ -91,9 +93,15 @@ impl VirtualSession {
         }
     }
 
-    /// Remembers a new unnamed statement; returns its version.
-    pub fn set_unnamed(&mut self, content: &[u8]) -> u64 {
+    /// Remembers a new unnamed statement; returns its version. One that `may_be_skipped` does not make the one before
+    /// forgotten.
+    pub fn set_unnamed(&mut self, content: &[u8], may_be_skipped: bool) -> u64 {
         self.next_unnamed += 1;
+        self.unnamed.before = None;
+        if may_be_skipped && self.unnamed.version != 0 {
+            let before = std::mem::take(&mut self.unnamed);
+            self.unnamed.before = Some(Box::new(before));
+        }
         self.unnamed.version = self.next_unnamed;
         self.unnamed.content.clear();
         self.unnamed.content.extend_from_slice(content);
@@ -146,6 +154,30 @@ impl VirtualSession {
     /// There is no unnamed statement any more.
     pub fn forget_unnamed(&mut self) {
         self.unnamed.version = 0;
+        self.unnamed.before = None;
+    }
+
+    /// The unnamed statement was never made: the one before is still there.
+    pub fn skip_unnamed(&mut self) {
+        match self.unnamed.before.take() {
+            Some(before) => self.unnamed = *before,
+            None => self.forget_unnamed(),
+        }
+    }
+
+    /// A Parse of the unnamed statement has failed. It has dropped the one before.
+    pub fn fail_unnamed(&mut self, version: u64) {
+        if self.unnamed.version == version {
+            self.forget_unnamed();
+        } else {
+            self.unnamed.before = None;
+        }
+    }
+
+    /// A client's name for a statement.
+    pub fn name_of(&self, statement: &Arc<Statement>) -> Option<&[u8]> {
+        let mut named = self.named.as_ref()?.iter();
+        named.find(|(_, known)| Arc::ptr_eq(known, statement)).map(|(name, _)| &**name)
     }
 
     /// The statement behind a client's name.

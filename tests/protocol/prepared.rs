@@ -53,6 +53,30 @@ async fn statements_behave_as_on_the_server() {
             ]),
             ask(&[run("skipped", &[]), sync()]),
             ask(&[run("bad", &[]), sync()]),
+            ask(&[plus.clone(), run("plus", &[]), sync()]),
+            ask(&[run("plus", &[]), sync()]),
+            ask(&[run("plus", &[Some("8")]), sync()]),
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn an_unnamed_statement_outlives_one_that_was_skipped() {
+    let unnamed = |text: &str| parse("", &format!("select '{text}'"), &[]);
+    let broken = parse("x", "selec", &[]);
+    site(1)
+        .same(&[
+            ask(&[unnamed("first"), sync()]),
+            ask(&[broken.clone(), unnamed("skipped"), sync()]),
+            ask(&[run("", &[]), sync()]),
+            asks(&[broken.clone(), unnamed("skipped"), sync(), run("", &[]), sync()], 2),
+            asks(&[broken.clone(), sync(), unnamed("second"), run("", &[]), sync()], 2),
+            ask(&[run("", &[]), sync()]),
+            ask(&[parse("", "selec", &[]), unnamed("skipped"), sync()]),
+            ask(&[run("", &[]), sync()]),
+            ask(&[unnamed("third"), sync()]),
+            asks(&[parse("", "selec", &[]), sync(), unnamed("fourth"), sync()], 2),
+            ask(&[run("", &[]), sync()]),
         ])
         .await;
 }
