@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
+use tokio::task::JoinSet;
 
 use super::process::{Ending, Process};
 use super::{certificates, drain, host, reload, signals};
@@ -28,12 +29,15 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     tokio::spawn(certificates::keep(Arc::clone(&process)));
     host::start(&process).await?;
     let unheard = Arc::new(AtomicUsize::new(0));
+    let mut doors = JoinSet::new();
     for listener in listeners {
         tracing::info!(address = %listener, "listening");
-        tokio::spawn(accept(Arc::clone(&process), listener, Arc::clone(&unheard)));
+        doors.spawn(accept(Arc::clone(&process), listener, Arc::clone(&unheard)));
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "pgusher is ready");
     process.ended(Ending::Drain).await;
+    // Each removes its socket before the process may be gone.
+    doors.join_all().await;
     drain::drain(&process).await;
     process.close_consoles().await;
     Ok(())
