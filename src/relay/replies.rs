@@ -234,7 +234,12 @@ impl Replies {
                 talk.answered(&values);
                 talk.server.progress.reply(header.tag)
             }
-            other => talk.server.progress.reply(other),
+            other => {
+                if other == tag::PARSE_COMPLETE {
+                    talk.parsed();
+                }
+                talk.server.progress.reply(other)
+            }
         };
         if talk.server.progress.is_out_of_sync() {
             return Err(ReplyError::OutOfSync(header.tag));
@@ -321,9 +326,9 @@ fn error(message: &[u8], fatal: bool, talk: &mut Conversation<'_>) -> Result<Ver
     let Server { progress, prepared, unnamed, .. } = &mut *talk.server;
     let session = &mut *talk.session;
     if failed_unnamed != 0 {
-        session.fail_unnamed(failed_unnamed);
+        session.unnamed.failed(failed_unnamed);
     }
-    let unnamed_before = session.unnamed.version;
+    let unnamed_before = session.unnamed.version();
     let verdict = progress.error(&mut |entry| {
         prepared.undo(&entry);
         Conversation::undo(session, unnamed, &entry);
@@ -331,8 +336,8 @@ fn error(message: &[u8], fatal: bool, talk: &mut Conversation<'_>) -> Result<Ver
     if fatal {
         progress.lose();
     }
-    if !matches!(talk.session.unnamed.version, now if now == 0 || now == unnamed_before) {
-        let content = talk.session.unnamed.content.clone();
+    if !matches!(talk.session.unnamed.version(), now if now == 0 || now == unnamed_before) {
+        let content = talk.session.unnamed.content().to_vec();
         talk.judge_unnamed(&content);
     }
     talk.failed();

@@ -447,7 +447,7 @@ impl Requests {
         let closed = talk.session.forget_statement(name);
         if closed.is_none() && (name.is_empty() || talk.session.has_private_statements()) {
             if name.is_empty() {
-                talk.session.forget_unnamed();
+                talk.session.unnamed.forget();
                 talk.server.unnamed = 0;
             }
             self.forward(header, talk, Entry::client(Request::Close));
