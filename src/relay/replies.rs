@@ -225,11 +225,11 @@ impl Replies {
                 talk.server.progress.reply(header.tag)
             }
             tag::DATA_ROW if is_answer(talk, Purpose::Confirm) => {
-                talk.confirmed(&backend::read_data_row(message));
+                talk.confirmed(&backend::read_data_row(message)?);
                 talk.server.progress.reply(header.tag)
             }
             tag::DATA_ROW if is_answer(talk, Purpose::Ask) => {
-                let values = backend::read_data_row(message).into_iter();
+                let values = backend::read_data_row(message)?.into_iter();
                 let values: Vec<_> = values.map(|value| value.and_then(unhex)).collect();
                 talk.answered(&values);
                 talk.server.progress.reply(header.tag)

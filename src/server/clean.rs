@@ -99,7 +99,11 @@ pub async fn ask(server: &mut Server, sql: &str) -> Result<Vec<Row>, CleanError>
 }
 
 /// The values of a row as text, `None` for NULL.
-pub(crate) type Row = Vec<Option<Vec<u8>>>;
+pub type Row = Vec<Option<Vec<u8>>>;
+
+pub(super) fn owned(values: Vec<Option<&[u8]>>) -> Row {
+    values.into_iter().map(|value| value.map(<[u8]>::to_vec)).collect()
+}
 
 /// Reads what a server sent while nobody held it, without waiting: notices, changed parameters, its farewell.
 ///
@@ -205,8 +209,7 @@ impl Drain {
             }
             let Some(message) = self.buffer.filled().get(..header.size) else { return Ok(()) };
             if let Some(rows) = self.rows.as_mut().filter(|_| header.tag == tag::DATA_ROW) {
-                let values = backend::read_data_row(message).into_iter();
-                rows.push(values.map(|value| value.map(<[u8]>::to_vec)).collect());
+                rows.push(owned(backend::read_data_row(message)?));
             }
             absorb(server, header.tag, message, &mut self.refused)?;
             self.buffer.consume(header.size);
