@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::Server;
 use super::conn::UNNAMED_UNKNOWN;
-use super::progress::{Entry, Origin, Request};
+use super::progress::{Entry, Origin, Progress, Request};
 use crate::net::{Buffer, BufferPool};
 use crate::types::TransactionStatus;
 use crate::wire::tag::backend as tag;
@@ -138,36 +138,15 @@ const LOOK: usize = 8 * 1024;
 
 impl Drain {
     async fn end_requests(&mut self, server: &mut Server) -> Result<(), CleanError> {
-        let mut bytes = Vec::new();
-        if server.progress.is_copying_in() {
-            frontend::put_copy_fail(&mut bytes, "the client went away");
-            server.progress.sent(Entry::new(Request::CopyEnd, Origin::Injected));
-        }
-        if server.progress.needs_sync() {
-            bytes.extend_from_slice(&frontend::SYNC);
-            server.progress.sent(Entry::new(Request::Sync, Origin::Injected));
-        }
-        server.stream.send_all(&bytes).await?;
+        server.stream.send_all(&last_words(&mut server.progress)).await?;
         while !server.progress.is_quiet() {
             self.receive(server).await?;
-            self.end_late_copy(server).await?;
+            // A COPY that was still queued behind something else may ask for its data only now.
+            if server.progress.is_copying_in() {
+                server.stream.send_all(&last_words(&mut server.progress)).await?;
+            }
         }
         Ok(())
-    }
-
-    /// A COPY that was still queued behind something else may ask for its data only now.
-    async fn end_late_copy(&mut self, server: &mut Server) -> Result<(), CleanError> {
-        if !server.progress.is_copying_in() {
-            return Ok(());
-        }
-        let mut bytes = Vec::new();
-        frontend::put_copy_fail(&mut bytes, "the client went away");
-        server.progress.sent(Entry::new(Request::CopyEnd, Origin::Injected));
-        if server.progress.needs_sync() {
-            bytes.extend_from_slice(&frontend::SYNC);
-            server.progress.sent(Entry::new(Request::Sync, Origin::Injected));
-        }
-        Ok(server.stream.send_all(&bytes).await?)
     }
 
     async fn run(&mut self, server: &mut Server, sql: &str) -> Result<(), CleanError> {
@@ -215,6 +194,20 @@ impl Drain {
             self.buffer.consume(header.size);
         }
     }
+}
+
+/// What ends the COPY and the batch that are open on the server.
+fn last_words(progress: &mut Progress) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if progress.is_copying_in() {
+        frontend::put_copy_fail(&mut bytes, "the client went away");
+        progress.sent(Entry::new(Request::CopyEnd, Origin::Injected));
+    }
+    if progress.needs_sync() {
+        bytes.extend_from_slice(&frontend::SYNC);
+        progress.sent(Entry::new(Request::Sync, Origin::Injected));
+    }
+    bytes
 }
 
 fn absorb(
