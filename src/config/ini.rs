@@ -39,6 +39,7 @@ pub(super) fn gather(path: &Path, report: &mut Report) -> Raw {
         sections: BTreeMap::new(),
         databases: BTreeMap::new(),
         users: BTreeMap::new(),
+        classes: BTreeMap::new(),
         files: sections.files.clone(),
         notes: Notes::default(),
     };
