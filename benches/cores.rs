@@ -1,7 +1,7 @@
 //! The pure cores, timed: framing, the conversation's bookkeeping, the pool's schedule, sets of parameters.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use pgusher::pool::ClassId;
@@ -82,7 +82,7 @@ fn schedule(c: &mut Criterion) {
         }
         b.iter(|| {
             let (server, used) = core.checkout(ClassId::EVERYBODY, WORKER, now).expect("free");
-            core.finish(used, now);
+            core.finish(used, Duration::ZERO);
             black_box(core.give_back(server, WORKER, now));
         });
     });
@@ -93,7 +93,7 @@ fn schedule(c: &mut Criterion) {
         }
         b.iter(|| match core.give_back(1, WORKER, now) {
             Offer::Taken(waiter, _, used) => {
-                core.finish(used, now);
+                core.finish(used, Duration::ZERO);
                 core.enqueue(ClassId::EVERYBODY, waiter, WORKER, now);
             }
             other => panic!("{other:?}"),

@@ -107,7 +107,7 @@ impl Slot {
         match server::connect(&blueprint, limit, &pool.context.means(), id).await {
             Ok(server) => {
                 pool.context.connects.succeeded(&pool.key.database, started.elapsed());
-                self.arrived(Pooled { server, permit, generation, used: None });
+                self.arrived(Pooled { server, permit, generation, since: started, used: None });
             }
             Err(error) => {
                 pool.context.connects.failed(&pool.key.database);
