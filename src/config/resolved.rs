@@ -89,6 +89,8 @@ pub struct Process {
     pub client_login_timeout: Timeout,
     /// How long a graceful stop waits for transactions.
     pub drain_timeout: Timeout,
+    /// How long SUSPEND waits for clients to take what was sent to them.
+    pub suspend_timeout: Timeout,
     /// How long a cancel request may take to be delivered to the server.
     pub cancel_wait_timeout: Timeout,
     /// Threads that relay traffic; `None` is `auto`.

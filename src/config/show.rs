@@ -11,10 +11,10 @@ use super::table_tls::{TLS_CLIENT, TLS_CLIENT_SHOWN, TLS_SERVER, TLS_SERVER_SHOW
 pub struct ShownSetting {
     /// The name; that of `[http]`'s settings begins with `http.`, as they have no PgBouncer counterpart.
     pub key: &'static str,
-    /// The value in force, as a file would have it without the quotes.
-    pub value: String,
+    /// The value in force, as a file would have it without the quotes; `None` where PgBouncer has none.
+    pub value: Option<String>,
     /// The value when no file sets it.
-    pub default: &'static str,
+    pub default: Option<&'static str>,
     /// Whether a reload is enough to change it.
     pub changeable: bool,
 }
@@ -59,8 +59,8 @@ pub(super) fn tls(config: &Config) -> Vec<ShownSetting> {
 fn row<T>(setting: &Setting<T>, key: &'static str, from: Option<&T>) -> ShownSetting {
     ShownSetting {
         key,
-        value: from.and_then(setting.show).unwrap_or_default(),
-        default: setting.default,
+        value: Some(from.and_then(setting.show).unwrap_or_default()),
+        default: Some(setting.default),
         changeable: setting.reloadable,
     }
 }
@@ -89,7 +89,7 @@ mod tests {
         let rows = show(&config(Some(Http::default())));
         assert!(rows.len() > 35, "only {} rows", rows.len());
         for row in rows {
-            assert_eq!(row.value, row.default, "{}", row.key);
+            assert_eq!(row.value.as_deref(), row.default, "{}", row.key);
         }
     }
 
@@ -124,7 +124,9 @@ mod tests {
         let keys: Vec<_> = HTTP.iter().map(|setting| setting.key).collect();
         assert_eq!(shown, keys);
         assert!(
-            rows.iter().filter(|row| row.key.starts_with("http.")).all(|row| row.value.is_empty())
+            rows.iter()
+                .filter(|row| row.key.starts_with("http."))
+                .all(|row| row.value.as_deref() == Some(""))
         );
     }
 }

@@ -64,6 +64,8 @@ section_table! {
             "Longest time from accepting a client to the end of its login.";
         drain_timeout: Delay = "5m", RELOAD,
             "How long a graceful stop waits for transactions to end; \"0s\" does not wait.";
+        suspend_timeout: Limited = "10s", RELOAD,
+            "How long SUSPEND waits for clients to take what was sent to them; then they are disconnected.";
         cancel_wait_timeout: Limited = "10s", RELOAD,
             "How long a cancel request may take to be delivered to its server.";
         worker_threads: Auto<Int<u16, 1, 256>> = "auto", RESTART,

@@ -69,6 +69,8 @@ pub struct ProcessFacts {
     pub is_draining: bool,
     /// True when everything is paused.
     pub is_paused: bool,
+    /// True when everything stands still.
+    pub is_suspended: bool,
     /// Logins by result.
     pub logins: Vec<(&'static str, &'static str, u64)>,
     /// How long successful logins took.
@@ -195,6 +197,8 @@ pub struct DatabaseFacts {
     pub name: Name,
     /// Hosts of its servers; empty when it is not configured any more.
     pub host: String,
+    /// Nothing says where its servers are.
+    pub is_default_host: bool,
     /// Port of the first of them.
     pub port: u16,
     /// The name on the server.
@@ -209,8 +213,8 @@ pub struct DatabaseFacts {
     pub reserve_pool_size: usize,
     /// `server_lifetime`.
     pub server_lifetime: Option<Duration>,
-    /// `pool_mode`.
-    pub mode: PoolMode,
+    /// Its own `pool_mode`.
+    pub mode: Option<PoolMode>,
     /// `max_db_connections`.
     pub max_connections: Option<usize>,
     /// Servers in use.
@@ -221,6 +225,8 @@ pub struct DatabaseFacts {
     pub clients: usize,
     /// Nobody is served for now.
     pub is_paused: bool,
+    /// Nobody is served because of its name, and not because everything is paused.
+    pub is_paused_by_name: bool,
     /// Nobody is admitted.
     pub is_disabled: bool,
     /// Sums over all its pools, those that are gone included.
