@@ -8,7 +8,7 @@ use super::disconnect::Goodbye;
 use super::replies;
 use super::serve::Client;
 use crate::control::Dequeue;
-use crate::pool::{Checkout, Lease, PoolError, Ticket};
+use crate::pool::{Checkout, ClassId, Lease, PoolError, Ticket};
 use crate::stats::{ClientState, WaitOutcome};
 
 /// How wanting a server ended.
@@ -34,30 +34,31 @@ impl Client {
         let now = Instant::now();
         self.record.client.request_at(now);
         let Client { pool, worker, waiting, .. } = self;
-        let lease =
-            match pool.checkout(worker.id, now, || Arc::clone(waiting.get_or_insert_default())) {
-                Checkout::Now(lease) => {
-                    self.cells().waited(WaitOutcome::Assigned, std::time::Duration::ZERO, false);
+        let lease = match pool.checkout(ClassId::EVERYBODY, worker.id, now, || {
+            Arc::clone(waiting.get_or_insert_default())
+        }) {
+            Checkout::Now(lease) => {
+                self.cells().waited(WaitOutcome::Assigned, std::time::Duration::ZERO, false);
+                lease
+            }
+            Checkout::Never(error) => return self.refuse(&error, WaitOutcome::Timeout, now),
+            Checkout::Later(ticket) => match self.queue(ticket).await {
+                End::Served(lease) => {
+                    self.cells().waited(WaitOutcome::Assigned, now.elapsed(), true);
                     lease
                 }
-                Checkout::Never(error) => return self.refuse(&error, WaitOutcome::Timeout, now),
-                Checkout::Later(ticket) => match self.queue(ticket).await {
-                    End::Served(lease) => {
-                        self.cells().waited(WaitOutcome::Assigned, now.elapsed(), true);
-                        lease
-                    }
-                    End::Failed(error) => {
-                        let cancelled = matches!(error, PoolError::Cancelled);
-                        let outcome =
-                            if cancelled { WaitOutcome::Cancelled } else { WaitOutcome::Timeout };
-                        return self.refuse(&error, outcome, now);
-                    }
-                    End::Left(goodbye) => {
-                        self.cells().waited(WaitOutcome::Gone, now.elapsed(), true);
-                        return Waited::Left(goodbye);
-                    }
-                },
-            };
+                End::Failed(error) => {
+                    let cancelled = matches!(error, PoolError::Cancelled);
+                    let outcome =
+                        if cancelled { WaitOutcome::Cancelled } else { WaitOutcome::Timeout };
+                    return self.refuse(&error, outcome, now);
+                }
+                End::Left(goodbye) => {
+                    self.cells().waited(WaitOutcome::Gone, now.elapsed(), true);
+                    return Waited::Left(goodbye);
+                }
+            },
+        };
         self.take_home(lease)
     }
 

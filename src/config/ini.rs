@@ -43,6 +43,7 @@ pub(super) fn convert(sections: Sections, report: &mut Report) -> Raw {
         sections: BTreeMap::new(),
         databases: BTreeMap::new(),
         users: BTreeMap::new(),
+        classes: BTreeMap::new(),
         files: sections.files.clone(),
         notes: Notes::default(),
     };

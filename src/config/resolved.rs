@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::resolved_auth::{AuthLookup, AuthType};
+use super::resolved_class::Class;
 use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use crate::secret::Secret;
 use crate::types::{Name, Part, PoolMode, ServerAddress, Timeout, Unsharable};
@@ -28,6 +29,8 @@ pub struct Config {
     pub fallback: Option<Arc<Database>>,
     /// `[users.NAME]`.
     pub users: BTreeMap<Name, Arc<User>>,
+    /// `[classes.NAME]`, in the order of the file: the first that includes a client is the client's.
+    pub classes: Vec<Class>,
     /// `[defaults]`: what every pool inherits.
     pub defaults: Arc<PoolSettings>,
 }
@@ -222,6 +225,12 @@ pub struct PoolSettings {
     pub query_wait_timeout: Timeout,
     /// A client that waits this long gets a NOTICE.
     pub query_wait_notify: Timeout,
+    /// Clients of one class that may wait for one pool; `None`: no limit.
+    pub max_queue: Option<usize>,
+    /// A client that would have to wait for longer is refused at once; `None`: never.
+    pub queue_deadline: Timeout,
+    /// A wait of this length is logged, with its reasons; `None`: none is.
+    pub log_queue_wait: Timeout,
     /// TCP connect and login of a server together.
     pub server_connect_timeout: Timeout,
     /// Pause after a failed server login; doubles up to 16 times this.
@@ -254,6 +263,8 @@ pub struct PoolSettings {
     pub audit_sample: usize,
     /// Sent between two clients of a session-mode server; empty: nothing.
     pub server_reset_query: String,
+    /// The classes that its clients may belong to.
+    pub classes: Vec<Class>,
 }
 
 /// The same names as [`PoolSettings`]; `None` inherits.
@@ -267,6 +278,9 @@ pub struct PoolOverrides {
     pub reserve_pool_timeout: Option<Timeout>,
     pub query_wait_timeout: Option<Timeout>,
     pub query_wait_notify: Option<Timeout>,
+    pub max_queue: Option<Option<usize>>,
+    pub queue_deadline: Option<Timeout>,
+    pub log_queue_wait: Option<Timeout>,
     pub server_connect_timeout: Option<Timeout>,
     pub server_login_retry: Option<Duration>,
     pub server_lifetime: Option<Timeout>,
@@ -323,6 +337,10 @@ impl Config {
             None => inherited,
         };
         settings.min_pool_size = settings.min_pool_size.min(settings.pool_size);
+        // The fallback's clients call their databases by many names.
+        let mut classes = self.classes.clone();
+        classes.retain(|class| &*database.name == "*" || class.is_for(&database.name));
+        settings.classes = classes;
         settings
     }
 }
@@ -343,6 +361,9 @@ impl PoolSettings {
             reserve_pool_timeout,
             query_wait_timeout,
             query_wait_notify,
+            max_queue,
+            queue_deadline,
+            log_queue_wait,
             server_connect_timeout,
             server_login_retry,
             server_lifetime,

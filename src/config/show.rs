@@ -78,6 +78,7 @@ mod tests {
             tls_client: Default::default(),
             tls_server: Default::default(),
             databases: Default::default(),
+            classes: Default::default(),
             fallback: None,
             users: Default::default(),
             defaults: PoolSettings::default().into(),

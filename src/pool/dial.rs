@@ -48,7 +48,11 @@ impl Pool {
         if self.failure.lock().as_ref().is_some_and(|failure| failure.retry_at > now) {
             return;
         }
-        let dials = self.core.lock().start_dials(now);
+        let (recalled, dials) = {
+            let mut core = self.core.lock();
+            (core.recall_idle(now), core.start_dials(now))
+        };
+        recalled.into_iter().for_each(|pooled| self.offer_again(pooled, now));
         for _ in 0..dials {
             let slot = Slot { pool: Arc::clone(self), armed: true };
             // Without a permit the slot is dropped, and the pool is pumped again when there is room.
@@ -103,7 +107,7 @@ impl Slot {
         match server::connect(&blueprint, limit, &pool.context.means(), id).await {
             Ok(server) => {
                 pool.context.connects.succeeded(&pool.key.database, started.elapsed());
-                self.arrived(Pooled { server, permit, generation });
+                self.arrived(Pooled { server, permit, generation, used: None });
             }
             Err(error) => {
                 pool.context.connects.failed(&pool.key.database);

@@ -35,15 +35,15 @@ impl Lease {
             self.pooled = Some(pooled);
             return Ok(());
         }
-        let Pooled { server, permit, generation } = pooled;
+        let Pooled { server, permit, generation, used } = pooled;
         match server.rehome(home, sends) {
             Ok(server) => {
-                pooled = Pooled { server, permit, generation };
+                pooled = Pooled { server, permit, generation, used };
                 self.pooled = Some(pooled);
                 Ok(())
             }
             Err(error) => {
-                self.pool.forget_server();
+                self.pool.forget_server(used);
                 Err(error)
             }
         }

@@ -21,6 +21,7 @@ mod make_way;
 mod pauses;
 #[allow(clippy::module_inception, reason = "the room's main noun")]
 mod pool;
+mod queues;
 mod waiting;
 mod welcome;
 
@@ -37,6 +38,7 @@ pub use lease::Lease;
 pub use listening::Exchanges;
 pub use make_way::Siblings;
 pub use pool::{Checkout, Pool};
+pub use queues::{ClassId, ClassRules, PlaceFacts, TicketNumber, Use};
 pub use waiting::{Ticket, Waiting};
 pub use welcome::{Welcome, WelcomeError};
 

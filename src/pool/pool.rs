@@ -10,11 +10,14 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::caps::{Caps, Claim, Permit};
 use super::census::CloseCounts;
-use super::core::{Core, Limits, Offer, TicketNumber};
+use super::core::{Core, Limits, Offer};
 use super::departed::Departed;
 use super::dial::Failure;
 use super::welcome::Welcomes;
-use super::{CloseReason, Lease, PoolError, PoolKey, PoolsContext, Ticket, Waiting};
+use super::{
+    ClassId, CloseReason, Lease, PoolError, PoolKey, PoolsContext, Ticket, TicketNumber, Use,
+    Waiting,
+};
 use crate::auth::ServerCredential;
 use crate::config::PoolSettings;
 use crate::server::{Blueprint, Server, ServerId, drain_news};
@@ -61,6 +64,8 @@ pub(crate) struct Pooled {
     pub(crate) server: Box<Server>,
     pub(crate) permit: Permit,
     pub(crate) generation: u32,
+    /// On whose account it is in use; `None` while no client has it.
+    pub(crate) used: Option<Use>,
 }
 
 /// What came of asking for a server.
@@ -207,30 +212,33 @@ impl Pool {
         self.core.lock().total()
     }
 
-    /// Asks for a server. `waiting` gives the place where it is put down if it does not come at once.
+    /// Asks for a server for a client of this class. `waiting` gives the place where it is put down if it does not come at once.
     pub fn checkout(
         self: &Arc<Self>,
+        class: ClassId,
         worker: WorkerId,
         now: Instant,
         waiting: impl FnOnce() -> Arc<Waiting>,
     ) -> Checkout {
         loop {
             let mut core = self.core.lock();
-            let Some(pooled) = core.checkout(worker, now) else {
+            let Some((mut pooled, used)) = core.checkout(class, worker, now) else {
                 if let Some(error) = self.refusal(&core, now) {
                     return Checkout::Never(error);
                 }
-                let ticket = self.queue_up(core, worker, now, waiting());
+                let ticket = self.queue_up(core, class, worker, now, waiting());
                 self.pump();
                 return Checkout::Later(ticket);
             };
             if self.needs_check(&pooled, now) {
+                core.finish(used, now);
                 core.needs_test(now);
-                let ticket = self.queue_up(core, worker, now, waiting());
+                let ticket = self.queue_up(core, class, worker, now, waiting());
                 self.test_later(pooled);
                 return Checkout::Later(ticket);
             }
             drop(core);
+            pooled.used = Some(used);
             let mut lease = Lease::new(pooled, Arc::clone(self), now);
             if !lease.stream.has_news() || drain_news(&mut lease).is_ok() {
                 return Checkout::Now(lease);
@@ -242,11 +250,12 @@ impl Pool {
     fn queue_up(
         self: &Arc<Self>,
         mut core: MutexGuard<'_, Core<Pooled, Arc<Waiting>>>,
+        class: ClassId,
         worker: WorkerId,
         now: Instant,
         waiting: Arc<Waiting>,
     ) -> Ticket {
-        let number = core.enqueue(Arc::clone(&waiting), worker, now);
+        let number = core.enqueue(class, Arc::clone(&waiting), worker, now);
         Ticket { pool: Arc::clone(self), number, waiting, since: now }
     }
 
@@ -277,6 +286,7 @@ impl Pool {
         let server = &mut pooled.server;
         if !server.progress.is_settled() || server.needs_reset || server.backend.is_being_canceled()
         {
+            self.finish(&mut pooled, now);
             return self.clean_later(pooled);
         }
         server.last_used = now;
@@ -284,18 +294,31 @@ impl Pool {
             return self.retire(pooled, reason);
         }
         if self.is_audit_due(&mut pooled.server) {
+            self.finish(&mut pooled, now);
             return self.audit_later(pooled);
         }
         self.offer(pooled, now);
     }
 
+    /// The client that had the server has let go of it.
+    fn finish(&self, pooled: &mut Pooled, now: Instant) {
+        if let Some(used) = pooled.used.take() {
+            self.core.lock().finish(used, now);
+        }
+    }
+
     /// Gives a server at rest to the next waiter, or keeps it, or closes it if there is no place for it.
-    pub(super) fn offer(self: &Arc<Self>, pooled: Pooled, now: Instant) {
+    pub(super) fn offer(self: &Arc<Self>, mut pooled: Pooled, now: Instant) {
         let worker = pooled.server.home;
         let id = Arc::clone(&pooled.server.record);
+        let used = pooled.used.take();
         let mut core = self.core.lock();
+        if let Some(used) = used {
+            core.finish(used, now);
+        }
         match core.give_back(pooled, worker, now) {
-            Offer::Taken(waiting, pooled) => {
+            Offer::Taken(waiting, mut pooled, used) => {
+                pooled.used = Some(used);
                 let waker = waiting.grant(Lease::new(pooled, Arc::clone(self), now));
                 drop(core);
                 if let Some(waker) = waker {
@@ -308,6 +331,15 @@ impl Pool {
                 self.close(pooled, CloseReason::Surplus);
             }
         }
+    }
+
+    /// Offers a server that was free: it may have been for long.
+    pub(super) fn offer_again(self: &Arc<Self>, pooled: Pooled, now: Instant) {
+        if self.needs_check(&pooled, now) {
+            self.core.lock().needs_test(now);
+            return self.test_later(pooled);
+        }
+        self.offer(pooled, now);
     }
 
     fn worn_out(&self, pooled: &Pooled, now: Instant) -> Option<CloseReason> {
@@ -334,14 +366,21 @@ impl Pool {
     }
 
     /// Closes a server that was in use.
-    pub(super) fn retire(self: &Arc<Self>, pooled: Pooled, reason: CloseReason) {
-        self.core.lock().retire(Instant::now());
+    pub(super) fn retire(self: &Arc<Self>, mut pooled: Pooled, reason: CloseReason) {
+        let now = Instant::now();
+        self.finish(&mut pooled, now);
+        self.core.lock().retire(now);
         self.close(pooled, reason);
     }
 
     /// A server in use was lost without a word.
-    pub(super) fn forget_server(&self) {
-        self.core.lock().lost(Instant::now());
+    pub(super) fn forget_server(&self, used: Option<Use>) {
+        let now = Instant::now();
+        {
+            let mut core = self.core.lock();
+            core.lost(now);
+            used.into_iter().for_each(|used| core.finish(used, now));
+        }
         self.pump_later();
     }
 

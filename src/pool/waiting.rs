@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::core::TicketNumber;
-use super::{Lease, Pool, PoolError};
+use super::{Lease, Pool, PoolError, TicketNumber};
 use crate::control::Dequeue;
 
 /// Where a grant is put down for a waiting client. Made once per client and used for every wait.

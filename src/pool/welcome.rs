@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
-use super::{Checkout, CloseReason, Lease, Pool, PoolError, Waiting};
+use super::{Checkout, ClassId, CloseReason, Lease, Pool, PoolError, Waiting};
 use crate::server::{CleanError, Server, run_sql};
 use crate::session::params::{ParamSet, Reported};
 use crate::session::replay::replay_sql;
@@ -101,7 +101,12 @@ impl Pool {
 
     /// A server for somebody who is not a client's session.
     async fn checkout_off_path(self: &Arc<Self>) -> Result<Lease, PoolError> {
-        match self.checkout(WorkerId::CONTROL, std::time::Instant::now(), Arc::<Waiting>::default) {
+        match self.checkout(
+            ClassId::EVERYBODY,
+            WorkerId::CONTROL,
+            std::time::Instant::now(),
+            Arc::<Waiting>::default,
+        ) {
             Checkout::Now(lease) => Ok(lease),
             Checkout::Never(error) => Err(error),
             Checkout::Later(mut ticket) => std::future::poll_fn(|cx| ticket.poll(cx)).await,
