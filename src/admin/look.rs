@@ -131,6 +131,7 @@ fn process_facts(host: &dyn Host, config: &Config) -> ProcessFacts {
     ProcessFacts {
         clients: host.clients_total(),
         max_clients: config.process.max_client_conn,
+        max_user_connections: config.process.max_user_connections,
         is_draining: host.is_draining(),
         is_paused: host.pools().is_paused(),
         is_suspended: host.pools().context.records.is_suspended(),

@@ -3,7 +3,6 @@
 use super::look::View;
 use super::table::{Cell, Field, Row};
 use crate::config::ShownSetting;
-use crate::stats::Snapshot;
 
 /// A row of SHOW CONFIG.
 pub(super) struct ConfigRow(ShownSetting);
@@ -36,31 +35,10 @@ impl Row for ListRow {
         &[Field::text("list", |row| row.list.into()), Field::int("items", |row| row.items.into())];
 
     fn all(view: View<'_>) -> Vec<Self> {
-        LISTS.iter().map(|&(list, count)| ListRow { list, items: count(&view.snapshot) }).collect()
+        let lists = view.snapshot.lists().into_iter();
+        lists.map(|(list, items)| ListRow { list, items }).collect()
     }
 }
-
-type Count = fn(&Snapshot) -> usize;
-
-/// PgBouncer's lists. Those of spare memory, of peers and of DNS have nothing in them here.
-const LISTS: [(&str, Count); 14] = [
-    ("databases", |all| all.databases.len()),
-    ("users", |all| all.users.len()),
-    ("peers", |_| 0),
-    ("pools", |all| all.pools.len()),
-    ("peer_pools", |_| 0),
-    ("free_clients", |_| 0),
-    ("used_clients", |all| all.clients.len()),
-    ("login_clients", Snapshot::logging_in),
-    ("free_servers", |all| all.pools.iter().map(|pool| pool.in_state.idle).sum()),
-    ("used_servers", |all| {
-        all.pools.iter().map(|pool| pool.in_state.total() - pool.in_state.idle).sum()
-    }),
-    ("dns_names", |_| 0),
-    ("dns_zones", |_| 0),
-    ("dns_queries", |_| 0),
-    ("dns_pending", |_| 0),
-];
 
 /// A row of SHOW STATE.
 pub(super) struct StateRow {

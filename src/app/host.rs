@@ -8,7 +8,7 @@ use super::process::{Ending, Process};
 use crate::admin::{self, Answer, Averages, Consoles, Door, Host, ShutdownMode};
 use crate::cancel::CancelKeys;
 use crate::client::{Console, ConsoleRights};
-use crate::config::{Config, ShownSetting};
+use crate::config::{Config, MetricsCompat, ShownSetting};
 use crate::http::{self, Pages};
 use crate::metrics;
 use crate::pool::Pools;
@@ -122,7 +122,18 @@ async fn end_after_last_client(process: Arc<Process>) {
 
 impl Pages for Hosted {
     fn metrics(&self) -> (&'static str, String) {
-        (metrics::CONTENT_TYPE, metrics::render(&admin::look(self)))
+        let snapshot = admin::look(self);
+        let mut page = metrics::render(&snapshot);
+        let config = self.config();
+        let compat = config.http.iter().flat_map(|http| &http.metrics_compat);
+        for family in compat {
+            match family {
+                MetricsCompat::PgbouncerExporter => {
+                    page.push_str(&metrics::pgbouncer_exporter(&snapshot));
+                }
+            }
+        }
+        (metrics::CONTENT_TYPE, page)
     }
 
     fn readiness(&self) -> Result<(), String> {

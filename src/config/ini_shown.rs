@@ -5,7 +5,6 @@ use std::path::Path;
 use super::ini_forms::Form;
 use super::ini_sections::Sections;
 use super::ini_table::{Fate, PARAMETERS, Parameter};
-use super::resolved::Config;
 use super::show::ShownSetting;
 
 /// PgBouncer's query for the password of a user who may log in and whose password is still valid.
@@ -71,18 +70,4 @@ fn shown(parameter: &Parameter, text: &str) -> String {
         _ => None,
     };
     value.unwrap_or_else(|| text.to_owned())
-}
-
-/// A configuration that values can be read into to see whether they fit.
-pub(super) fn scratch() -> Config {
-    Config {
-        process: Default::default(),
-        http: None,
-        tls_client: Default::default(),
-        tls_server: Default::default(),
-        databases: Default::default(),
-        fallback: None,
-        users: Default::default(),
-        defaults: Default::default(),
-    }
 }

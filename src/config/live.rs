@@ -126,7 +126,7 @@ fn set_parameter(sections: &mut Sections, key: &str, value: &str) -> Result<(), 
     {
         let mut report = Report::default();
         let node = form.read(key, Place::whole(report.open(Path::new("SET"))), value, &mut report);
-        read_into(&mut ini_shown::scratch(), section, name, &node, &mut report);
+        read_into(&mut Config::default(), section, name, &node, &mut report);
         report.finish().map_err(|mistakes| mistakes.to_string())?;
     }
     let pair = Pair { at, key: key.to_owned(), value_at: at, value: value.to_owned() };

@@ -3,7 +3,7 @@
 use super::resolved::Config;
 use super::setting::Setting;
 use super::table_pool::DEFAULTS;
-use super::table_process::{HTTP, PROCESS};
+use super::table_process::{HTTP, HTTP_SHOWN, PROCESS};
 use super::table_tls::{TLS_CLIENT, TLS_CLIENT_SHOWN, TLS_SERVER, TLS_SERVER_SHOWN};
 
 /// A row of SHOW CONFIG.
@@ -35,12 +35,8 @@ pub(super) fn process(config: &Config) -> Vec<ShownSetting> {
 
 /// Rows of `[http]`; their values are empty when it is not configured.
 pub(super) fn http(config: &Config) -> Vec<ShownSetting> {
-    let rows = HTTP.iter().map(|setting| {
-        // The table's keys are short; a row has no section to stand in.
-        let key = if setting.key == "listen" { "http.listen" } else { "http.queue_buckets" };
-        row(setting, key, config.http.as_ref())
-    });
-    rows.collect()
+    let rows = HTTP.iter().zip(HTTP_SHOWN);
+    rows.map(|(setting, key)| row(setting, key, config.http.as_ref())).collect()
 }
 
 /// Rows of `[tls.client]` and `[tls.server]`.

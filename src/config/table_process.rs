@@ -1,7 +1,7 @@
 //! The settings of `[pgusher]` and `[http]`.
 
 use super::kinds::{Auto, Bytes, Count, Delay, FileMode, Flag, Int, Limit, Limited, Pause};
-use super::lists::{Buckets, ListenAddrs, Names, Socket};
+use super::lists::{Buckets, ListenAddrs, MetricsNames, Names, Socket};
 use super::resolved::{Compat, Http, LogFormat, Process, SendEngine};
 use super::resolved_auth::AuthType;
 use super::setting::{RELOAD, RESTART, section_table};
@@ -108,5 +108,11 @@ section_table! {
             "Address and port of /metrics, /healthz and /readyz.";
         queue_buckets: Buckets = "default", RESTART,
             "Upper bounds of the queue-time histogram, rising, at most 32 durations.";
+        metrics_compat: MetricsNames = "", RELOAD,
+            "Whose names of metrics are served beside our own, one or an array: pgbouncer_exporter.";
     }
 }
+
+/// The names of [`HTTP`]'s settings where they have no section to stand in.
+pub(super) const HTTP_SHOWN: [&str; 3] =
+    ["http.listen", "http.queue_buckets", "http.metrics_compat"];

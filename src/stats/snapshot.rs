@@ -52,6 +52,28 @@ pub struct ExchangeFacts {
 }
 
 impl Snapshot {
+    /// PgBouncer's lists. Those of spare memory, of peers and of DNS have nothing in them here.
+    pub fn lists(&self) -> [(&'static str, usize); 14] {
+        let pools = || self.pools.iter();
+        [
+            ("databases", self.databases.len()),
+            ("users", self.users.len()),
+            ("peers", 0),
+            ("pools", self.pools.len()),
+            ("peer_pools", 0),
+            ("free_clients", 0),
+            // Those who are logging in are among them.
+            ("used_clients", self.process.clients),
+            ("login_clients", self.logging_in()),
+            ("free_servers", 0),
+            ("used_servers", pools().map(|pool| pool.in_state.total()).sum()),
+            ("dns_names", 0),
+            ("dns_zones", 0),
+            ("dns_queries", 0),
+            ("dns_pending", 0),
+        ]
+    }
+
     /// Clients that are logging in: counted at the door, and not on record yet.
     pub fn logging_in(&self) -> usize {
         self.process.clients.saturating_sub(self.clients.len())
@@ -65,6 +87,8 @@ pub struct ProcessFacts {
     pub clients: usize,
     /// `max_client_conn`.
     pub max_clients: usize,
+    /// `max_user_connections` of users who have none of their own.
+    pub max_user_connections: Option<usize>,
     /// True while it stops gracefully.
     pub is_draining: bool,
     /// True when everything is paused.
