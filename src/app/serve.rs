@@ -23,6 +23,7 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     let group = config.process.unix_socket_group.as_deref().map(authority::group_id).transpose();
     let group = group.map_err(|error| format!("unix_socket_group: {error}"))?;
     let listeners = bind_all(&config.process, group).await?;
+    *process.listeners.lock() = listeners.iter().map(Listener::facts).collect();
     signals::listen(&process)?;
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
     tokio::spawn(reload::watch_files(Arc::clone(&process)));

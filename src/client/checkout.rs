@@ -106,6 +106,12 @@ impl Client {
         if let Some(goodbye) = self.ordered(false) {
             return Poll::Ready(End::Left(goodbye));
         }
+        let control = &self.record.client.control;
+        if control.is_suspended() {
+            // Its request waits here until everything goes on.
+            control.stand_still();
+            return Poll::Pending;
+        }
         if self.stream.poll_peer_closed(cx).is_ready() {
             return Poll::Ready(End::Left(Goodbye::Closed));
         }

@@ -145,6 +145,11 @@ impl Client {
             }
             watch.cancel = None;
         }
+        if held.stream.is_sent() && self.stands_still() {
+            return self
+                .ordered(false)
+                .map_or(Poll::Pending, |word| Poll::Ready(End::Ordered(word)));
+        }
         let mode = self.mode();
         let mut talk = Conversation {
             session: &mut self.session,
@@ -176,6 +181,9 @@ impl Client {
         let mut side = self.worker.side(&mut self.stream);
         if let Poll::Ready(outcome) = self.relay.poll(cx, &mut side, &mut talk) {
             return Poll::Ready(End::Relay(outcome));
+        }
+        if held.stream.is_sent() && self.stands_still() {
+            return Poll::Pending;
         }
         self.check_hold(held, watch)
     }

@@ -199,6 +199,9 @@ impl Client {
             if let Some(goodbye) = self.ordered(true) {
                 return Poll::Ready(Err(goodbye));
             }
+            if self.stands_still() {
+                return Poll::Pending;
+            }
             if !self.hear(cx) {
                 return Poll::Ready(Err(Goodbye::Told(replies::slow_listener())));
             }
@@ -228,6 +231,16 @@ impl Client {
                 Poll::Pending => return self.rest(cx),
             }
         }
+    }
+
+    /// While everything is suspended, a client of which no byte is under way does nothing. Resuming wakes it.
+    pub(super) fn stands_still(&mut self) -> bool {
+        let control = &self.record.client.control;
+        if !control.is_suspended() || !self.relay.is_still() || !self.stream.is_sent() {
+            return false;
+        }
+        control.stand_still();
+        true
     }
 
     /// Takes notifications that have come; false when there were more than are kept.

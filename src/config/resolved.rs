@@ -13,7 +13,7 @@ use crate::secret::Secret;
 use crate::types::{Name, Part, PoolMode, ServerAddress, Timeout, Unsharable};
 
 /// A whole configuration. Immutable: a reload builds a new one and compares.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// `[pgusher]`: listeners, logins, threads, log.
     pub process: Process,
@@ -92,6 +92,8 @@ pub struct Process {
     pub client_login_timeout: Timeout,
     /// How long a graceful stop waits for transactions.
     pub drain_timeout: Timeout,
+    /// How long SUSPEND waits for clients to take what was sent to them.
+    pub suspend_timeout: Timeout,
     /// How long a cancel request may take to be delivered to the server.
     pub cancel_wait_timeout: Timeout,
     /// Threads that relay traffic; `None` is `auto`.
@@ -164,6 +166,15 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Upper bounds of the queue-time histogram, ascending.
     pub queue_buckets: Vec<Duration>,
+    /// Whose metrics are served beside our own.
+    pub metrics_compat: Vec<MetricsCompat>,
+}
+
+/// Whose names of metrics dashboards expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsCompat {
+    /// Those of the Prometheus community's exporter for PgBouncer.
+    PgbouncerExporter,
 }
 
 /// One `[databases.NAME]`.

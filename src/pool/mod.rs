@@ -30,9 +30,7 @@ mod welcome;
 /// Events about servers that come and go, so that they can be logged without the rest of the room.
 pub(crate) const SERVERS: &str = "pgusher::servers";
 
-pub use auth_query::{
-    AuthAnswer, AuthPlace, AuthQueries, AuthQueryError, AuthQuestion, DEFAULT_AUTH_QUERY,
-};
+pub use auth_query::{AuthAnswer, AuthPlace, AuthQueries, AuthQueryError, AuthQuestion};
 pub use blockers::{Holder, Holding, Waiter};
 pub use caps::{Cap, CapTable, Caps};
 pub use census::{CloseReason, PoolCensus};

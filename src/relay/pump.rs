@@ -356,6 +356,11 @@ impl Relay {
         !self.refusing && self.requests.is_blank() && self.replies.is_blank()
     }
 
+    /// True when every byte that came in has gone out, in either direction.
+    pub fn is_still(&self) -> bool {
+        self.is_flushed() && self.replies.is_clean() && self.requests.is_still()
+    }
+
     /// True when the client's last words have all been sent.
     pub fn is_flushed(&self) -> bool {
         self.replies.ready == 0

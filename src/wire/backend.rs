@@ -9,16 +9,12 @@ use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
 };
 
+use super::column::Column;
 use super::frame::{self, FrameError, HEADER};
 use super::notice::put_message;
 use super::read::Reader;
 use super::tag::backend as tag;
 use crate::types::TransactionStatus;
-
-/// Type OID of `text`.
-const TEXT: u32 = 25;
-/// Type OID of `bigint`.
-const INT8: u32 = 20;
 
 /// Type OID of `void`.
 const VOID: u32 = 2278;
@@ -205,15 +201,6 @@ pub fn put_command_complete(out: &mut Vec<u8>, tag: &str) {
     put_message(out, CommandComplete::new(tag.to_owned()));
 }
 
-/// A column of a result that pgusher makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Column {
-    /// Its name.
-    pub name: &'static str,
-    /// True for `bigint`, false for `text`.
-    pub is_number: bool,
-}
-
 /// RowDescription. `is_binary` says which columns come in binary format.
 pub fn put_row_description(
     out: &mut Vec<u8>,
@@ -224,7 +211,7 @@ pub fn put_row_description(
         .iter()
         .enumerate()
         .map(|(at, column)| {
-            let (oid, size) = if column.is_number { (INT8, 8) } else { (TEXT, -1) };
+            let (oid, size) = column.kind.describe();
             let format = i16::from(is_binary(at));
             FieldDescription::new(column.name.to_owned(), 0, 0, oid, size, -1, format)
         })
