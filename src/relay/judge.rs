@@ -56,7 +56,7 @@ impl Conversation<'_> {
         if parse.name.is_empty() {
             self.judge_unnamed(parse.content);
             if self.session.portals.is_some() {
-                self.session.set_unnamed(parse.content, false);
+                self.session.unnamed.replace(parse.content);
             }
         } else if sql::judge(sql_of(parse.content), || self.quoting()).is_some() {
             self.keep_server();
@@ -81,7 +81,7 @@ impl Conversation<'_> {
 
     /// The parameter types a statement was given.
     fn type_of(&self, statement: Option<&Arc<Statement>>, parameter: u16) -> u32 {
-        let content = statement.map_or(&self.session.unnamed.content[..], |s| s.content());
+        let content = statement.map_or(self.session.unnamed.content(), |s| s.content());
         type_of(content, parameter)
     }
 
@@ -184,7 +184,7 @@ impl Requests {
             return Look::Next;
         }
         if header.size > MAX_UNNAMED {
-            talk.session.forget_unnamed();
+            talk.session.unnamed.forget();
             talk.server.unnamed = 0;
             self.forward_long(header, talk, entry(None));
             return Look::Next;
@@ -205,7 +205,7 @@ impl Requests {
         }
         let status = talk.server.progress.status();
         if quiet && locals::are_local(&verdict, talk.session, status) {
-            talk.session.forget_unnamed();
+            talk.session.unnamed.forget();
             let local = Entry::new(Request::Query, Origin::Local);
             talk.requests_began();
             talk.server.progress.sent(Entry { verdict: Some(verdict), ..local });
@@ -260,7 +260,7 @@ impl Requests {
     }
 
     fn send_query(&mut self, header: Header, talk: &mut Conversation<'_>, entry: Entry) {
-        talk.session.forget_unnamed();
+        talk.session.unnamed.forget();
         talk.server.unnamed = 0;
         self.forward(header, talk, entry);
     }
@@ -315,7 +315,7 @@ impl Requests {
         }
         let statement = self.last_bound.clone();
         if let Some(verdict) = &verdict {
-            let unnamed = &talk.session.unnamed.content;
+            let unnamed = talk.session.unnamed.content();
             let sql = sql_of(statement.as_ref().map_or(unnamed, |s| s.content())).to_vec();
             match talk.admit(verdict, &sql) {
                 Admission::Pass => {}

@@ -189,7 +189,7 @@ impl Conversation<'_> {
     /// A statement is bound: what it leaves may be looked for.
     pub(super) fn note_bound(&mut self, statement: Option<&Statement>) {
         if self.server.audit.is_due {
-            let unnamed = &self.session.unnamed.content[..];
+            let unnamed = self.session.unnamed.content();
             self.server.audit.note(sql_of(statement.map_or(unnamed, Statement::content)));
         }
     }

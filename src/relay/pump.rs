@@ -4,7 +4,8 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::replies::{Replies, notifications};
+use super::answers::notifications;
+use super::replies::Replies;
 use super::requests::Requests;
 use super::{Conversation, Release, ReplyError, RequestError};
 use crate::net::{BufferPool, Nudges, Stream};

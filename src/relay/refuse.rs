@@ -31,7 +31,7 @@ impl Requests {
     ) {
         let mut bytes = Vec::new();
         put_query(&mut bytes, "refused by the pooler");
-        talk.session.forget_unnamed();
+        talk.session.unnamed.forget();
         talk.server.unnamed = 0;
         let entry = Entry { refusal: Some(fields), ..Entry::client(Request::Query) };
         self.send_instead(header, talk, entry, &bytes);

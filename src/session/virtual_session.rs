@@ -11,6 +11,7 @@ use super::params::{ParamSet, ParamSets, Reported};
 use super::pins::{Pinned, Sequences};
 use super::replay::ROLE;
 use super::statement::{Statement, Statements};
+use super::unnamed::Unnamed;
 use crate::sql::Quoting;
 use crate::stats::{Cause, Causes};
 
@@ -38,10 +39,8 @@ pub struct VirtualSession {
     pub param_sets: Arc<ParamSets>,
     /// Where statements are interned.
     pub statements: Arc<Statements>,
-    /// The last unnamed statement.
+    /// Its unnamed statement.
     pub unnamed: Unnamed,
-    /// What the next unnamed statement is called; unique over all clients.
-    next_unnamed: u64,
     /// What ties it to its present server; nothing for most clients.
     pub pins: Option<Box<Pinned>>,
     /// Ties that last until the client leaves.
@@ -54,17 +53,6 @@ pub struct VirtualSession {
     named: Option<Box<Named>>,
 }
 
-/// The unnamed statement of a client, so that another server can be given it.
-#[derive(Debug, Default)]
-pub struct Unnamed {
-    /// Changes with each Parse; 0 while there is no unnamed statement.
-    pub version: u64,
-    /// What follows the name in its Parse message.
-    pub content: Vec<u8>,
-    /// The one before, if this one was sent behind a request that may fail and have it skipped.
-    before: Option<Box<Unnamed>>,
-}
-
 impl VirtualSession {
     /// A session with nothing but parameters.
     pub fn new(
@@ -73,9 +61,6 @@ impl VirtualSession {
         param_sets: Arc<ParamSets>,
         statements: Arc<Statements>,
     ) -> Self {
-        // 2^32 unnamed statements of one client before its numbers could meet those of the client after it.
-        let next_unnamed = (client_id << 32) | 1;
-        let unnamed = Unnamed::default();
         VirtualSession {
             start: Arc::clone(&params),
             params,
@@ -83,29 +68,13 @@ impl VirtualSession {
             portals: None,
             param_sets,
             statements,
-            unnamed,
-            next_unnamed,
+            unnamed: Unnamed::new(client_id),
             pins: None,
             lasting: Causes::NONE,
             sequences: Sequences::default(),
             listening: None,
             named: None,
         }
-    }
-
-    /// Remembers a new unnamed statement; returns its version. One that `may_be_skipped` does not make the one before
-    /// forgotten.
-    pub fn set_unnamed(&mut self, content: &[u8], may_be_skipped: bool) -> u64 {
-        self.next_unnamed += 1;
-        self.unnamed.before = None;
-        if may_be_skipped && self.unnamed.version != 0 {
-            let before = std::mem::take(&mut self.unnamed);
-            self.unnamed.before = Some(Box::new(before));
-        }
-        self.unnamed.version = self.next_unnamed;
-        self.unnamed.content.clear();
-        self.unnamed.content.extend_from_slice(content);
-        self.unnamed.version
     }
 
     /// Keeps the client on its server until it leaves.
@@ -149,29 +118,6 @@ impl VirtualSession {
         self.pins = None;
         self.lasting = self.lasting.and(Cause::Session.into());
         self.sequences.is_here = false;
-    }
-
-    /// There is no unnamed statement any more.
-    pub fn forget_unnamed(&mut self) {
-        self.unnamed.version = 0;
-        self.unnamed.before = None;
-    }
-
-    /// The unnamed statement was never made: the one before is still there.
-    pub fn skip_unnamed(&mut self) {
-        match self.unnamed.before.take() {
-            Some(before) => self.unnamed = *before,
-            None => self.forget_unnamed(),
-        }
-    }
-
-    /// A Parse of the unnamed statement has failed. It has dropped the one before.
-    pub fn fail_unnamed(&mut self, version: u64) {
-        if self.unnamed.version == version {
-            self.forget_unnamed();
-        } else {
-            self.unnamed.before = None;
-        }
     }
 
     /// A client's name for a statement.

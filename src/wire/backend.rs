@@ -186,19 +186,18 @@ pub fn put_raw_parameter_status(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     });
 }
 
-/// The values of a DataRow, `None` for NULL; what does not fit the message is left out.
-pub fn read_data_row(message: &[u8]) -> Vec<Option<&[u8]>> {
+/// The values of a DataRow, `None` for NULL.
+///
+/// # Errors
+/// The values do not fill the message exactly.
+pub fn read_data_row(message: &[u8]) -> Result<Vec<Option<&[u8]>>, FrameError> {
     let mut body = Reader(message.get(HEADER..).unwrap_or_default());
-    let count = body.u16().unwrap_or_default();
-    let mut values = Vec::new();
-    for _ in 0..count {
-        match body.u32() {
-            Some(u32::MAX) => values.push(None),
-            Some(length) => values.push(body.take(length as usize)),
-            None => break,
-        }
-    }
-    values
+    let values = (0..body.u16().unwrap_or_default()).map(|_| match body.u32()? {
+        u32::MAX => Some(None),
+        length => body.take(length as usize).map(Some),
+    });
+    let values = values.collect::<Option<Vec<_>>>().filter(|_| message.len() > HEADER);
+    values.filter(|_| body.0.is_empty()).ok_or(FrameError::Malformed { tag: tag::DATA_ROW })
 }
 
 /// CommandComplete.
@@ -269,4 +268,25 @@ pub fn put_no_parameters(out: &mut Vec<u8>) {
 /// NoData.
 pub fn put_no_data(out: &mut Vec<u8>) {
     put_message(out, NoData::new());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_read_or_refused() {
+        let row = |body: &[u8]| {
+            let mut message = Vec::new();
+            frame::put(&mut message, b'D', |out| out.extend_from_slice(body));
+            message
+        };
+        let whole = row(b"\0\x02\0\0\0\x01a\xff\xff\xff\xff");
+        assert_eq!(read_data_row(&whole), Ok(vec![Some(&b"a"[..]), None]));
+        for broken in
+            [&b""[..], b"\0", b"\0\x01", b"\0\x01\0\0\0\x02a", b"\0\0x", b"\0\x01\x7f\xff\xff\xff"]
+        {
+            assert!(read_data_row(&row(broken)).is_err(), "{broken:?}");
+        }
+    }
 }
