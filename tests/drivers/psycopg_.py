@@ -127,7 +127,7 @@ class Mood(enum.Enum):
 
 
 def types(conn, n):
-    register_enum(EnumInfo.fetch(conn, "mood"), conn, Mood)
+    register_enum(EnumInfo.fetch(conn, "mood"), conn, Mood, mapping=[(Mood.GOOD, "good"), (Mood.BAD, "bad")])
     same(value(conn, "select %s::mood", Mood.BAD), Mood.BAD)
     same(conn.execute("select %b::int[], %b::jsonb", ([n, None], psycopg.types.json.Jsonb({"n": n}))).fetchone(), ([n, None], {"n": n}))
 
