@@ -26,9 +26,15 @@ pub(crate) fn python() -> Runtime {
         let python = if debian.exists() { debian } else { Path::new("python3") };
         run(Command::new(python).args(["-m", "venv"]).arg(folder), "python3-venv");
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-        run(Command::new(folder.join("bin/python")).args(pip).arg(folder.join("requirements.txt")), "PyPI");
+        run(
+            Command::new(folder.join("bin/python")).args(pip).arg(folder.join("requirements.txt")),
+            "PyPI",
+        );
     });
-    Runtime { program: folder.join("bin/python"), environment: vec![("PYTHONDONTWRITEBYTECODE", "1".into())] }
+    Runtime {
+        program: folder.join("bin/python"),
+        environment: vec![("PYTHONDONTWRITEBYTECODE", "1".into())],
+    }
 }
 
 /// Node.js with node-postgres.
@@ -37,7 +43,10 @@ pub(crate) fn node() -> Runtime {
         let npm = ["install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"];
         run(Command::new("npm").args(npm).current_dir(folder), "nodejs and npm");
     });
-    Runtime { program: "node".into(), environment: vec![("NODE_PATH", folder.join("node_modules"))] }
+    Runtime {
+        program: "node".into(),
+        environment: vec![("NODE_PATH", folder.join("node_modules"))],
+    }
 }
 
 /// The folder in which `fetch` has left what the list asks for. Other processes that want the same wait.
@@ -59,7 +68,9 @@ fn fetched(name: &str, list: &str, fetch: impl FnOnce(&Path)) -> PathBuf {
 }
 
 fn run(command: &mut Command, needs: &str) {
-    let said = command.output().unwrap_or_else(|error| panic!("{command:?} ({needs}; see .ci/setup): {error}"));
+    let said = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?} ({needs}; see .ci/setup): {error}"));
     let words = String::from_utf8_lossy(&said.stderr);
     assert!(said.status.success(), "{command:?} failed ({needs}; see .ci/setup):\n{words}");
 }

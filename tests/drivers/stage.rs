@@ -52,7 +52,8 @@ impl Stage {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("start {runtime:?}: {error}"));
-        let ended = wait_for_blocking(LONGEST, || child.try_wait().is_ok_and(|status| status.is_some()));
+        let ended =
+            wait_for_blocking(LONGEST, || child.try_wait().is_ok_and(|status| status.is_some()));
         if !ended {
             let _ = child.kill();
         }
@@ -60,14 +61,18 @@ impl Stage {
         let words = String::from_utf8_lossy(&said.stderr);
         let whose = if port == self.pgusher.port() { "through pgusher" } else { "directly" };
         let log = self.pgusher.log();
-        assert!(ended && said.status.success(), "{script} {whose}:\n{words}\npgusher's log:\n{log}");
+        assert!(
+            ended && said.status.success(),
+            "{script} {whose}:\n{words}\npgusher's log:\n{log}"
+        );
     }
 
     /// Nobody is pinned any more, and what was looked at after each transaction was as it should be.
     fn look_for_leaks(&self) {
         let (_, page) = self.pgusher.http_get("/metrics");
         let metric = |name: &str| {
-            let lines = page.lines().filter(|line| line.starts_with(name) && !line.starts_with('#'));
+            let lines =
+                page.lines().filter(|line| line.starts_with(name) && !line.starts_with('#'));
             lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum::<f64>()
         };
         assert!(page.contains("pgusher_state_leaks_total"), "{page}");

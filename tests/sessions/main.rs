@@ -7,4 +7,5 @@ mod frameworks;
 mod heal;
 mod hunt;
 mod reading;
+mod shapes;
 mod stage;
