@@ -96,7 +96,8 @@ impl Requests {
                 return Ok(Look::Next);
             }
             Fit::Unknown => {
-                self.ask_shape(limit, &names.statement.to_vec(), talk);
+                let name = names.statement.to_owned();
+                self.ask_shape(limit, &name, talk);
                 return Ok(self.postpone());
             }
         }
