@@ -43,7 +43,7 @@ impl Pool {
         let due = audit.is_due;
         audit.since = if due { 0 } else { audit.since + 1 };
         // Known one transaction ahead, so that its statement is remembered.
-        audit.is_due = !due && audit.since + 1 >= sample;
+        audit.is_due = audit.since + 1 >= sample;
         due
     }
 

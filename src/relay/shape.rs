@@ -84,9 +84,12 @@ impl Requests {
     /// Has the server describe its copy of a statement, which it is given if it has none.
     pub(super) fn ask_shape(&mut self, limit: usize, name: &[u8], talk: &mut Conversation<'_>) {
         let mut bytes = Vec::new();
-        let (Some(statement), Some(renamed)) = talk.resolve(limit, name, &mut bytes) else { return };
+        let (Some(statement), Some(renamed)) = talk.resolve(limit, name, &mut bytes) else {
+            return;
+        };
         let asked = |entry: &Entry| {
-            let about = entry.statement.as_ref().is_some_and(|about| Arc::ptr_eq(about, &statement));
+            let about =
+                entry.statement.as_ref().is_some_and(|about| Arc::ptr_eq(about, &statement));
             about && entry.request == Request::Describe
         };
         if !bytes.is_empty() || !talk.server.progress.pending().any(asked) {

@@ -5,6 +5,7 @@ mod clearing;
 mod differ;
 mod frameworks;
 mod heal;
+mod holdings;
 mod hunt;
 mod reading;
 mod shapes;
