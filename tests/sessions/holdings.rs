@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pgusher_testkit::{QueryResult, RawClient, frontend};
+use pgusher_testkit::{Message, QueryResult, RawClient, frontend};
 use tokio::task::JoinSet;
 
 use crate::stage::Stage;
@@ -49,7 +49,7 @@ struct Holder {
 impl Holder {
     async fn login(stage: &Stage, number: u64, seed: u64) -> Self {
         let mut client = stage.login(true, &[]).await;
-        client.set_time_limit(Duration::from_secs(120));
+        client.set_time_limit(Duration::from_secs(60));
         Holder {
             client,
             rng: fastrand::Rng::with_seed(seed),
@@ -81,7 +81,7 @@ impl Holder {
     async fn read(&mut self) -> QueryResult {
         let mut messages = Vec::new();
         loop {
-            let message = self.client.recv().await;
+            let message = self.message().await;
             let last = message.tag == b'Z';
             if message.tag == b'A' {
                 self.hear(&message.body);
@@ -92,6 +92,11 @@ impl Holder {
                 return QueryResult::from_messages(&messages);
             }
         }
+    }
+
+    async fn message(&mut self) -> Message {
+        let message = self.client.try_recv().await;
+        message.unwrap_or_else(|reason| panic!("{reason:?}: {:#?}", self.trail))
     }
 
     fn hear(&mut self, body: &[u8]) {
@@ -325,7 +330,7 @@ impl Holder {
         let expected: Vec<_> =
             self.held.channels.iter().map(|n| (n.clone(), told.clone())).collect();
         while self.heard.len() < expected.len() {
-            let message = self.client.recv().await;
+            let message = self.message().await;
             assert_eq!(message.tag, b'A', "{message:?}");
             self.hear(&message.body);
         }

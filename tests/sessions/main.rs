@@ -4,6 +4,7 @@
 mod clearing;
 mod differ;
 mod frameworks;
+mod frameworks_more;
 mod heal;
 mod holdings;
 mod hunt;
