@@ -9,5 +9,6 @@ mod heal;
 mod holdings;
 mod hunt;
 mod reading;
+mod replay;
 mod shapes;
 mod stage;
