@@ -143,10 +143,10 @@ fn session(c: &mut Criterion) {
     });
     let statements = Statements::new(1 << 20);
     let known = statements
-        .intern(b"SELECT abalance FROM pgbench_accounts WHERE aid = $1\0\0\0")
+        .intern(b"SELECT abalance FROM pgbench_accounts WHERE aid = $1\0\0\0", b"")
         .expect("fits");
     c.bench_function("statements: find a known one", |b| {
-        b.iter(|| black_box(statements.intern(known.content())))
+        b.iter(|| black_box(statements.intern(known.content(), b"")))
     });
     let mut message = Vec::new();
     frontend::put_parse(&mut message, b"P0_1", known.content());

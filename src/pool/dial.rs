@@ -121,6 +121,7 @@ impl Slot {
         let pool = Arc::clone(&self.pool);
         *pool.failure.lock() = None;
         pool.welcomes.lock().set_base(&pooled.server.reported);
+        pool.welcomed.notify_waiters();
         let record = Arc::clone(&pooled.server.record);
         let local = record.local.map_or_else(|| "unix".to_owned(), |local| local.to_string());
         tracing::debug!(target: super::SERVERS, pool = %pool.key, server = record.id, pid = record.pid, address = %record.address, %local, "server connected");

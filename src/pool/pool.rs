@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
+use tokio::sync::Notify;
 
 use super::caps::{Caps, Claim, Permit};
 use super::census::CloseCounts;
@@ -46,6 +47,8 @@ pub struct Pool {
     pub(super) caps: Caps,
     pub(super) failure: Mutex<Option<Failure>>,
     pub(super) welcomes: Mutex<Welcomes>,
+    /// Another welcome is known.
+    pub(super) welcomed: Notify,
     pub(super) servers: Mutex<BTreeMap<ServerId, Arc<ServerRecord>>>,
     settings: RwLock<Arc<PoolSettings>>,
     /// That of `settings`, without its lock.
@@ -113,6 +116,7 @@ impl Pool {
                 caps,
                 failure: Mutex::default(),
                 welcomes: Mutex::default(),
+                welcomed: Notify::new(),
                 servers: Mutex::default(),
                 settings: RwLock::new(Arc::new(settings)),
                 epoch: AtomicU32::new(0),

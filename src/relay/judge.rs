@@ -101,7 +101,8 @@ impl Conversation<'_> {
             let known = |number| self.bound_value(statement, values.as_ref(), number);
             Arc::new(bound(&verdict, known))
         });
-        self.session.portals.get_or_insert_default().bind(names.portal, verdict);
+        let batch = self.server.progress.batch();
+        self.session.portals.get_or_insert_default().bind(names.portal, verdict, batch);
     }
 
     /// The value of `$number` as text.
