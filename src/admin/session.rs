@@ -97,9 +97,9 @@ impl Session {
 
     fn welcome(&mut self) {
         let out = &mut self.line.out;
-        backend::put_auth_ok(out);
+        out.extend_from_slice(&backend::AUTH_OK);
         for (name, value) in STATUS {
-            backend::put_parameter_status(out, name, value);
+            backend::put_parameter_status(out, name.as_bytes(), value.as_bytes());
         }
         let target = &self.line.key.target;
         backend::put_key_data(out, target.pid, &target.key);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::handshake::Incoming;
 use super::limits::Counted;
 use crate::cancel::Issued;
-use crate::net::{Buffer, Stream, Suspended};
+use crate::net::{Buffer, Suspended};
 use crate::pool::Pool;
 use crate::session::VirtualSession;
 use crate::stats::Entered;
@@ -36,7 +36,7 @@ pub struct Admitted {
 #[derive(Debug)]
 pub struct Console {
     /// The socket.
-    pub stream: Stream,
+    pub socket: Suspended,
     /// Bytes that came early.
     pub buffer: Buffer,
     /// Who it is.
@@ -72,13 +72,14 @@ pub(super) enum Pass {
 }
 
 impl Pass {
-    /// Puts the socket to it.
+    /// Puts the socket to it; `None` when that is closed.
     pub(super) fn admit(self, incoming: Incoming) -> Option<Entry> {
-        let Incoming { stream, buffer, peer, .. } = incoming;
+        let Incoming { line, buffer, peer, .. } = incoming;
+        let socket = line.suspend().ok()?;
         Some(match self {
             Pass::Client { session, pool, record, key, counted } => {
                 Entry::Client(Box::new(Admitted {
-                    socket: stream.suspend(),
+                    socket,
                     buffer,
                     session,
                     pool,
@@ -88,7 +89,7 @@ impl Pass {
                 }))
             }
             Pass::Console { user, rights } => {
-                Entry::Console(Console { stream, buffer, user, rights, peer: peer.to_string() })
+                Entry::Console(Console { socket, buffer, user, rights, peer: peer.to_string() })
             }
         })
     }

@@ -5,8 +5,8 @@
 //! what makes it a client stays behind as [`Parked`]. Bytes, the end of the connection, an order or a timeout give it a
 //! task again ([`serve`](super::serve::serve)).
 //!
-//! Clients are parked when they arrive, and when they have rested for as long as their [patience](Parked::patience)
-//! lasts. A busy client never gets here, so nothing of this costs its transactions anything.
+//! Clients are parked when they arrive with [many others](Newcomers), and when they have rested for as long as their
+//! [patience](Parked::patience) lasts. A busy client never gets here, so nothing of this costs its transactions anything.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

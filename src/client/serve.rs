@@ -11,13 +11,14 @@ use super::disconnect::Goodbye;
 use super::entry::Admitted;
 use super::limits::{Counted, Guest, Present};
 use super::log;
+use super::newcomers::{NEWCOMERS_PATIENCE, Newcomer};
 use super::parking::{Parked, idle_at};
 use super::replies;
 use super::worker::Worker;
 use crate::cancel::Issued;
 use crate::config::PoolSettings;
 use crate::control::Order;
-use crate::net::{Deadline, Stream};
+use crate::net::{Deadline, Sends, Stream, Suspended};
 use crate::pool::Waiting;
 use crate::relay::{Relay, Wish};
 use crate::session::VirtualSession;
@@ -46,6 +47,8 @@ pub(super) struct Client {
     woken_at: Duration,
     /// How long it may rest with this task.
     patience: Duration,
+    /// While it has asked for nothing yet.
+    newcomer: Option<Newcomer>,
     pub(super) worker: Rc<Worker>,
     counted: [Counted; 3],
     present: Present,
@@ -76,10 +79,17 @@ pub(super) fn arrive(worker: &Rc<Worker>, admitted: Admitted, present: Present) 
         resting_since,
         had_task: None,
     };
-    if buffer.is_empty() && !client.socket.holds_bytes() {
-        rest(worker, client);
-    } else {
+    if !buffer.is_empty() || client.socket.holds_bytes() {
         serve(worker, client, buffer.filled());
+    } else if let Some(newcomer) = worker.newcomers.enter() {
+        let client = Client::new(worker, client, |socket, sends| socket.resume_quiet(sends));
+        spawn(client.map(|client| Client {
+            newcomer: Some(newcomer),
+            patience: NEWCOMERS_PATIENCE,
+            ..client
+        }));
+    } else {
+        rest(worker, client);
     }
 }
 
@@ -92,8 +102,16 @@ fn rest(worker: &Rc<Worker>, client: Parked) {
 
 /// Gives a client a task. `early` are bytes of it that have been received already.
 pub(super) fn serve(worker: &Rc<Worker>, client: Parked, early: &[u8]) {
+    let client = Client::new(worker, client, |socket, sends| socket.resume(sends));
+    spawn(client.map(|mut client| {
+        client.relay.preload(early);
+        client
+    }));
+}
+
+fn spawn(client: std::io::Result<Client>) {
     // A socket that cannot be registered is a client that cannot be served.
-    if let Ok(client) = Client::new(worker, client, early) {
+    if let Ok(client) = client {
         tokio::task::spawn_local(live(client));
     }
 }
@@ -114,16 +132,18 @@ fn live(mut client: Client) -> impl Future<Output = ()> {
 }
 
 impl Client {
-    fn new(worker: &Rc<Worker>, client: Parked, early: &[u8]) -> std::io::Result<Self> {
+    fn new(
+        worker: &Rc<Worker>,
+        client: Parked,
+        resume: impl FnOnce(Suspended, Option<&Arc<Sends>>) -> std::io::Result<Stream>,
+    ) -> std::io::Result<Self> {
         let now = worker.deadlines.elapsed();
         let patience = client.patience(now);
         let Parked { socket, session, pool, record, key, counted, present, resting_since, .. } =
             client;
-        let mut relay = Relay::default();
-        relay.preload(early);
         Ok(Client {
-            stream: socket.resume(Some(&worker.sends))?,
-            relay,
+            stream: resume(socket, Some(&worker.sends))?,
+            relay: Relay::default(),
             named_by: Arc::clone(&session.params),
             session,
             settings: pool.settings(),
@@ -135,6 +155,7 @@ impl Client {
             deadline: worker.deadlines.register(),
             resting_since: Some(resting_since),
             patience,
+            newcomer: None,
             woken_at: now,
             worker: Rc::clone(worker),
             counted,
@@ -269,6 +290,7 @@ impl Client {
     /// The rest is over, and so is every timeout.
     pub(super) fn disarm(&mut self) {
         self.resting_since = None;
+        self.newcomer = None;
         self.deadline.arm(None);
     }
 

@@ -22,7 +22,7 @@ pub use histogram::{Buckets, Histogram, HistogramTotal};
 pub use names::Names;
 pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
 pub use records::{
-    ClientRecord, ClientState, Entered, IdSource, Records, ServerRecord, ServerState,
+    ClientRecord, ClientState, Ends, Entered, IdSource, Records, ServerRecord, ServerState,
 };
 pub use snapshot::{
     ClientsByState, DatabaseFacts, ExchangeFacts, PinsByCause, PoolFacts, ProcessFacts,

@@ -92,6 +92,15 @@ impl IdSource {
     }
 }
 
+/// The two ends of a client's connection; `None` on the unix socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ends {
+    /// Where it comes from.
+    pub peer: Option<SocketAddr>,
+    /// Where it came in.
+    pub local: Option<SocketAddr>,
+}
+
 /// A client, as the console shows it.
 #[derive(Debug)]
 pub struct ClientRecord {
@@ -133,15 +142,15 @@ impl ClientRecord {
         database: Name,
         user: Name,
         application_name: Name,
-        socket: &Socket,
+        ends: Ends,
         tls: Option<TlsLabel>,
     ) -> Self {
         ClientRecord {
             id,
             database,
             user,
-            peer: socket.peer_addr().ok().and_then(|address| address.as_socket()),
-            local: socket.local_addr().ok().and_then(|address| address.as_socket()),
+            peer: ends.peer,
+            local: ends.local,
             tls,
             connected_at: SystemTime::now(),
             since: Instant::now(),
