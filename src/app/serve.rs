@@ -71,7 +71,8 @@ impl Door {
             {
                 let unheard = Unheard::count(&self.unheard);
                 let runtime = seat.worker.runtime().clone();
-                runtime.spawn(visit(Arc::clone(&process), arrival, unheard, seat));
+                // Boxed: it is large, and would be moved about.
+                runtime.spawn(Box::pin(visit(Arc::clone(&process), arrival, unheard, seat)));
             }
             if accepted.is_multiple_of(AT_ONCE) {
                 tokio::task::yield_now().await;

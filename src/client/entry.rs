@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::handshake::Incoming;
 use super::limits::Counted;
 use crate::cancel::Issued;
-use crate::net::{Buffer, Suspended};
+use crate::net::{Buffer, Line, Suspended};
 use crate::pool::Pool;
 use crate::session::VirtualSession;
 use crate::stats::Entered;
@@ -23,7 +23,7 @@ pub enum Entry {
 /// An admitted client on its way to a worker.
 #[derive(Debug)]
 pub struct Admitted {
-    pub(super) socket: Suspended,
+    pub(super) line: Line,
     pub(super) buffer: Buffer,
     pub(super) session: VirtualSession,
     pub(super) pool: Arc<Pool>,
@@ -75,11 +75,10 @@ impl Pass {
     /// Puts the socket to it; `None` when that is closed.
     pub(super) fn admit(self, incoming: Incoming) -> Option<Entry> {
         let Incoming { line, buffer, peer, .. } = incoming;
-        let socket = line.suspend().ok()?;
         Some(match self {
             Pass::Client { session, pool, record, key, counted } => {
                 Entry::Client(Box::new(Admitted {
-                    socket,
+                    line,
                     buffer,
                     session,
                     pool,
@@ -89,6 +88,7 @@ impl Pass {
                 }))
             }
             Pass::Console { user, rights } => {
+                let socket = line.suspend().ok()?;
                 Entry::Console(Console { socket, buffer, user, rights, peer: peer.to_string() })
             }
         })

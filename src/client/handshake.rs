@@ -159,7 +159,7 @@ impl Incoming {
         let mut bytes = Vec::new();
         reason.put_error(&mut bytes);
         if self.line.send_all(&bytes).await.is_ok()
-            && let Ok(stream) = self.line.into_stream()
+            && let Ok(stream) = self.line.into_stream(None)
         {
             super::disconnect::linger(stream).await;
         }

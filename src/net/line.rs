@@ -1,11 +1,12 @@
 //! A connection that has just come in.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use openssl::ssl::{Ssl, SslRef};
 use socket2::Socket;
 
-use super::{Buffer, Stream, Suspended};
+use super::{Buffer, Sends, Stream, Suspended};
 
 /// A connection that the runtime hears of only once there is something to wait for.
 ///
@@ -99,15 +100,24 @@ impl Line {
         self.suspend()?.begin_tls(ssl, received)
     }
 
-    /// The connection, watched by the current runtime.
+    /// The connection, watched by the current runtime, with its sends among those of the thread, if that has any. It
+    /// must have been watched by this runtime if by any.
     ///
     /// # Errors
     /// The runtime's.
-    pub fn into_stream(mut self) -> io::Result<Stream> {
-        self.watched()?;
+    pub fn into_stream(self, sends: Option<&Arc<Sends>>) -> io::Result<Stream> {
         match self.state {
-            State::Watched(stream) => Ok(stream),
-            _ => Err(closed()),
+            State::Fresh(bare) | State::Heard(bare) => bare.resume_quiet(sends),
+            State::Watched(stream) => Ok(stream.sending_with(sends)),
+            State::Lost => Err(closed()),
+        }
+    }
+
+    /// True when something was received that nobody has seen.
+    pub fn holds_bytes(&self) -> bool {
+        match &self.state {
+            State::Watched(stream) => stream.holds_bytes(),
+            State::Fresh(_) | State::Heard(_) | State::Lost => false,
         }
     }
 

@@ -53,6 +53,17 @@ impl Stream {
         Ok(Stream { out, io: register(channel)?, primed: false })
     }
 
+    /// The same connection, with its sends among those of the current thread. Nothing may be waiting to be sent.
+    pub(super) fn sending_with(mut self, sends: Option<&Arc<Sends>>) -> Self {
+        self.out = Outgoing::with(sends, self.io.get_ref().as_raw_fd(), None);
+        self
+    }
+
+    /// True when something was received that nobody has seen.
+    pub(super) fn holds_bytes(&self) -> bool {
+        self.io.get_ref().holds_bytes()
+    }
+
     /// True when the end of the turn has come for all that was planned to be sent.
     pub fn has_submitted(&self) -> bool {
         self.out.has_submitted()
