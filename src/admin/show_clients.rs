@@ -9,7 +9,8 @@ use super::look::{View, is_outdated};
 use super::table::{Cell, Field, Row};
 use crate::control::Order;
 use crate::date;
-use crate::stats::{ClientRecord, ClientState, PoolFacts, ServerRecord};
+use crate::pool::AUTH_QUERY;
+use crate::stats::{AuthServerFacts, ClientRecord, ClientState, PoolFacts, ServerRecord};
 use crate::types::{Name, TlsLabel};
 
 /// A row of SHOW CLIENTS.
@@ -134,9 +135,16 @@ impl Row for ServerRow {
                 server,
             }
         };
+        let asking = |found: AuthServerFacts| ServerRow {
+            database: found.database,
+            user: found.user,
+            application_name: AUTH_QUERY.into(),
+            server: found.server,
+        };
         let pools = view.snapshot.pools.iter();
         pools
             .flat_map(|pool| pool.servers.iter().map(move |server| row(pool, Arc::clone(server))))
+            .chain(view.snapshot.auth_servers.iter().cloned().map(asking))
             .collect()
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 /// How much a desk's thread stands back (its nice value): beside a busy worker it has about a quarter of a processor.
 const MODESTY: i32 = 6;
@@ -39,6 +40,9 @@ impl Desks {
     }
 
     /// Has a job done at the desk that has fewest. `None` when it panicked or the process is ending.
+    ///
+    /// # Cancel safety
+    /// The job is dropped with the future: a login that takes too long takes its handshake with it.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         job: impl Future<Output = T> + Send + 'static,
@@ -49,7 +53,17 @@ impl Desks {
             let _counted = counted;
             job.await
         });
+        let _leaver = Leaver(done.abort_handle());
         done.await.ok()
+    }
+}
+
+/// Ends a job that nobody waits for any more.
+struct Leaver(AbortHandle);
+
+impl Drop for Leaver {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Ticket`] are what a client holds, and dropping them is how it lets go.
 
 mod audit;
+mod auth_desk;
 mod auth_query;
 mod caps;
 mod census;
@@ -28,7 +29,8 @@ mod welcome;
 pub(crate) const SERVERS: &str = "pgusher::servers";
 
 pub use auth_query::{
-    AuthAnswer, AuthPlace, AuthQueries, AuthQueryError, AuthQuestion, DEFAULT_AUTH_QUERY,
+    AUTH_QUERY, AuthAnswer, AuthPlace, AuthQueries, AuthQueryError, AuthQuestion,
+    DEFAULT_AUTH_QUERY,
 };
 pub use caps::{Cap, CapTable, Caps};
 pub use census::{CloseReason, PoolCensus};

@@ -25,7 +25,7 @@ pub use records::{
     ClientRecord, ClientState, Ends, Entered, IdSource, Records, ServerRecord, ServerState,
 };
 pub use snapshot::{
-    ClientsByState, DatabaseFacts, ExchangeFacts, PinsByCause, PoolFacts, ProcessFacts,
-    ReloadFacts, ServersByState, Snapshot, UserFacts,
+    AuthServerFacts, ClientsByState, DatabaseFacts, ExchangeFacts, PinsByCause, PoolFacts,
+    ProcessFacts, ReloadFacts, ServersByState, Snapshot, UserFacts,
 };
 pub use totals::{Total, Totals};
