@@ -50,6 +50,7 @@ pub fn look(host: &dyn Host) -> Snapshot {
         users: users(host, &config, &all),
         clients,
         exchanges: pools.context.exchanges.all(),
+        auth_servers: pools.auth_queries.servers(),
     }
 }
 

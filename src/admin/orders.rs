@@ -213,8 +213,9 @@ impl Desk<'_> {
         records.resume();
         was |= pools.resume(None);
         if !self.host.is_drop_in() {
-            let named = pools.paused_databases();
-            was |= named.iter().fold(false, |was, name| pools.resume(Some(name)) || was);
+            for name in pools.paused_databases() {
+                was |= pools.resume(Some(&name));
+            }
         }
         if was { Ok(()) } else { Err(wrong_state("pooler is not paused/suspended").into()) }
     }
