@@ -1,7 +1,7 @@
 //! The pure cores, timed: framing, the conversation's bookkeeping, the pool's schedule, sets of parameters.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use pgusher::pool::ClassId;
@@ -82,7 +82,7 @@ fn schedule(c: &mut Criterion) {
         }
         b.iter(|| {
             let (server, used) = core.checkout(ClassId::EVERYBODY, WORKER, now).expect("free");
-            core.finish(used, now);
+            core.finish(used, Duration::ZERO);
             black_box(core.give_back(server, WORKER, now));
         });
     });
@@ -93,7 +93,7 @@ fn schedule(c: &mut Criterion) {
         }
         b.iter(|| match core.give_back(1, WORKER, now) {
             Offer::Taken(waiter, _, used) => {
-                core.finish(used, now);
+                core.finish(used, Duration::ZERO);
                 core.enqueue(ClassId::EVERYBODY, waiter, WORKER, now);
             }
             other => panic!("{other:?}"),
@@ -143,10 +143,10 @@ fn session(c: &mut Criterion) {
     });
     let statements = Statements::new(1 << 20);
     let known = statements
-        .intern(b"SELECT abalance FROM pgbench_accounts WHERE aid = $1\0\0\0")
+        .intern(b"SELECT abalance FROM pgbench_accounts WHERE aid = $1\0\0\0", b"")
         .expect("fits");
     c.bench_function("statements: find a known one", |b| {
-        b.iter(|| black_box(statements.intern(known.content())))
+        b.iter(|| black_box(statements.intern(known.content(), b"")))
     });
     let mut message = Vec::new();
     frontend::put_parse(&mut message, b"P0_1", known.content());

@@ -96,7 +96,7 @@ impl Client {
     /// Relays until the server is not needed any more.
     #[allow(clippy::manual_async_fn, reason = "an async fn would have room for the lease twice")]
     pub(super) fn hold(&mut self, lease: Lease) -> impl Future<Output = Result<(), Goodbye>> {
-        let since = lease.since;
+        let since = lease.since();
         let mut held = Held::new(&self.key.target, lease);
         self.note_active(&held);
         let mut watch = Watch {
@@ -124,7 +124,9 @@ impl Client {
         let (client, server) = (&self.record.client, &lease.record);
         client.enter(ClientState::Active, server.id);
         server.enter(ServerState::Active, client.id);
-        server.request_at(lease.since);
+        server.request_at(lease.since());
+        // What the client before asked is none of this one's.
+        server.statement.write(b"");
     }
 
     fn poll_hold(
@@ -291,7 +293,7 @@ impl Client {
             End::Ordered(goodbye) => Err(goodbye),
         };
         let ended = result.as_ref().copied().unwrap_or_else(|_| Instant::now());
-        let took = ended.saturating_duration_since(held.since);
+        let took = ended.saturating_duration_since(held.since());
         let cells = self.cells();
         cells.hold.observe(took);
         cells.transaction_micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));

@@ -150,7 +150,7 @@ impl<S, W> Core<S, W> {
             return None;
         }
         let server = self.take_idle(worker, now)?;
-        Some((server, self.queues.serve(class, now)))
+        Some((server, self.queues.serve(class)))
     }
 
     /// A free server for `worker`; warm ones first, and of those its own.
@@ -215,8 +215,8 @@ impl<S, W> Core<S, W> {
     }
 
     /// A client lets go of its server, which stays busy until it is given back, retired or lost.
-    pub fn finish(&mut self, used: Use, now: Instant) {
-        self.queues.finish(used, now);
+    pub fn finish(&mut self, used: Use, held: Duration) {
+        self.queues.finish(used, held);
     }
 
     /// A server in use is given back by `worker`.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
+use tokio::sync::Notify;
 
 use super::caps::{Caps, Claim, Permit};
 use super::census::CloseCounts;
@@ -15,8 +16,8 @@ use super::departed::Departed;
 use super::dial::Failure;
 use super::welcome::Welcomes;
 use super::{
-    ClassId, CloseReason, Lease, PoolError, PoolKey, PoolsContext, Ticket, TicketNumber, Use,
-    Waiting,
+    ClassId, CloseReason, Lease, PoolError, PoolKey, PoolsContext, Standing, Ticket, TicketNumber,
+    Use, Waiting, standing,
 };
 use crate::auth::ServerCredential;
 use crate::config::PoolSettings;
@@ -46,12 +47,16 @@ pub struct Pool {
     pub(super) caps: Caps,
     pub(super) failure: Mutex<Option<Failure>>,
     pub(super) welcomes: Mutex<Welcomes>,
+    /// Another welcome is known.
+    pub(super) welcomed: Notify,
     pub(super) servers: Mutex<BTreeMap<ServerId, Arc<ServerRecord>>>,
     settings: RwLock<Arc<PoolSettings>>,
     /// That of `settings`, without its lock.
     pub(super) audit_sample: AtomicUsize,
     /// Counts up when `settings` change, so that clients notice cheaply.
     epoch: AtomicU32,
+    /// When a long wait was logged last.
+    pub(super) wait_logged: Mutex<Option<Instant>>,
     blueprint: RwLock<Arc<Blueprint>>,
     /// Counts up when servers made so far must not be used any more.
     generation: AtomicU32,
@@ -64,6 +69,8 @@ pub(crate) struct Pooled {
     pub(crate) server: Box<Server>,
     pub(crate) permit: Permit,
     pub(crate) generation: u32,
+    /// When it was lent last.
+    pub(crate) since: Instant,
     /// On whose account it is in use; `None` while no client has it.
     pub(crate) used: Option<Use>,
 }
@@ -88,6 +95,8 @@ impl Pool {
         settings: PoolSettings,
         blueprint: Blueprint,
     ) -> Arc<Self> {
+        let mut core = Core::new(limits(&settings));
+        core.set_classes(&standing::rules(&settings));
         Arc::new_cyclic(|this| {
             caps.database.join(this);
             caps.user.join(this);
@@ -103,13 +112,15 @@ impl Pool {
                 clients: AtomicUsize::new(0),
                 context,
                 departed,
-                core: Mutex::new(Core::new(limits(&settings))),
+                core: Mutex::new(core),
                 caps,
                 failure: Mutex::default(),
                 welcomes: Mutex::default(),
+                welcomed: Notify::new(),
                 servers: Mutex::default(),
                 settings: RwLock::new(Arc::new(settings)),
                 epoch: AtomicU32::new(0),
+                wait_logged: Mutex::default(),
                 blueprint: RwLock::new(Arc::new(blueprint)),
                 generation: AtomicU32::new(0),
                 this: Weak::clone(this),
@@ -148,6 +159,7 @@ impl Pool {
         let surplus = {
             let mut core = self.core.lock();
             core.set_limits(limits(&settings));
+            core.set_classes(&standing::rules(&settings));
             core.remove_surplus(Instant::now())
         };
         surplus.into_iter().for_each(|pooled| self.close(pooled, CloseReason::Surplus));
@@ -212,18 +224,20 @@ impl Pool {
         self.core.lock().total()
     }
 
-    /// Asks for a server for a client of this class. `waiting` gives the place where it is put down if it does not come at once.
+    /// Asks for a server for a client of this standing. `waiting` gives the place where it is put down if it does not come at once.
     pub fn checkout(
         self: &Arc<Self>,
-        class: ClassId,
+        standing: Standing,
         worker: WorkerId,
         now: Instant,
         waiting: impl FnOnce() -> Arc<Waiting>,
     ) -> Checkout {
+        let class = standing.class;
         loop {
             let mut core = self.core.lock();
             let Some((mut pooled, used)) = core.checkout(class, worker, now) else {
-                if let Some(error) = self.refusal(&core, now) {
+                let refusal = || standing.refusal(&core, now);
+                if let Some(error) = self.refusal(&core, now).or_else(refusal) {
                     return Checkout::Never(error);
                 }
                 let ticket = self.queue_up(core, class, worker, now, waiting());
@@ -231,7 +245,7 @@ impl Pool {
                 return Checkout::Later(ticket);
             };
             if self.needs_check(&pooled, now) {
-                core.finish(used, now);
+                core.finish(used, Duration::ZERO);
                 core.needs_test(now);
                 let ticket = self.queue_up(core, class, worker, now, waiting());
                 self.test_later(pooled);
@@ -303,7 +317,8 @@ impl Pool {
     /// The client that had the server has let go of it.
     fn finish(&self, pooled: &mut Pooled, now: Instant) {
         if let Some(used) = pooled.used.take() {
-            self.core.lock().finish(used, now);
+            let held = now.saturating_duration_since(pooled.since);
+            self.core.lock().finish(used, held);
         }
     }
 
@@ -311,10 +326,10 @@ impl Pool {
     pub(super) fn offer(self: &Arc<Self>, mut pooled: Pooled, now: Instant) {
         let worker = pooled.server.home;
         let id = Arc::clone(&pooled.server.record);
-        let used = pooled.used.take();
+        let (used, held) = (pooled.used.take(), now.saturating_duration_since(pooled.since));
         let mut core = self.core.lock();
         if let Some(used) = used {
-            core.finish(used, now);
+            core.finish(used, held);
         }
         match core.give_back(pooled, worker, now) {
             Offer::Taken(waiting, mut pooled, used) => {
@@ -374,12 +389,13 @@ impl Pool {
     }
 
     /// A server in use was lost without a word.
-    pub(super) fn forget_server(&self, used: Option<Use>) {
+    pub(super) fn forget_server(&self, used: Option<Use>, since: Instant) {
         let now = Instant::now();
         {
             let mut core = self.core.lock();
             core.lost(now);
-            used.into_iter().for_each(|used| core.finish(used, now));
+            let held = now.saturating_duration_since(since);
+            used.into_iter().for_each(|used| core.finish(used, held));
         }
         self.pump_later();
     }

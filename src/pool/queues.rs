@@ -64,9 +64,8 @@ pub struct TicketNumber {
 pub struct Use {
     /// The class.
     pub class: ClassId,
-    since: Instant,
     /// Virtual time that the class has paid in advance.
-    paid: u64,
+    paid: u32,
 }
 
 /// A waiter and the facts about it.
@@ -159,6 +158,7 @@ impl<W> Class<W> {
         self.queue.front().and_then(Option::as_ref)
     }
 
+    /// What so many microseconds cost.
     fn cost(&self, time: u64) -> u64 {
         // Weights differ by small factors: the scale keeps their quotients apart.
         time.saturating_mul(1024) / u64::from(self.rules.weight.max(1))
@@ -331,7 +331,7 @@ impl<W> Queues<W> {
         let id = self.whose_turn()?;
         let place = self.get(id)?.take(worker, now)?;
         self.waiting -= 1;
-        Some((place.waiter, self.serve(id, now)))
+        Some((place.waiter, self.serve(id)))
     }
 
     fn whose_turn(&self) -> Option<ClassId> {
@@ -350,25 +350,24 @@ impl<W> Queues<W> {
     }
 
     /// Enters a server as being in the hands of a client of this class.
-    pub(super) fn serve(&mut self, id: ClassId, now: Instant) -> Use {
+    pub(super) fn serve(&mut self, id: ClassId) -> Use {
         let clock = self.clock;
-        let Some(class) = self.get(id) else { return Use { class: id, since: now, paid: 0 } };
+        let Some(class) = self.get(id) else { return Use { class: id, paid: 0 } };
         class.running += 1;
         let start = class.paid.max(clock);
-        let paid = class.cost(class.hold.0.unwrap_or_default());
-        class.paid = start.saturating_add(paid);
+        let paid = u32::try_from(class.cost(class.hold.0.unwrap_or_default())).unwrap_or(u32::MAX);
+        class.paid = start.saturating_add(paid.into());
         self.clock = start;
-        Use { class: id, since: now, paid }
+        Use { class: id, paid }
     }
 
     /// A client gives its server back: its class pays for the time it had it.
-    pub(super) fn finish(&mut self, used: Use, now: Instant) {
+    pub(super) fn finish(&mut self, used: Use, held: Duration) {
         let Some(class) = self.get(used.class) else { return };
         class.running -= 1;
-        let held = now.saturating_duration_since(used.since);
         class.hold.add(held);
         let due = class.cost(micros(held));
-        class.paid = class.paid.saturating_add(due).saturating_sub(used.paid);
+        class.paid = class.paid.saturating_add(due).saturating_sub(used.paid.into());
     }
 
     /// Everybody who waits, those of one class in the order of their turns.

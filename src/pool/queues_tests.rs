@@ -34,7 +34,7 @@ fn busy(
         let at = worked.iter().position(|(class, _)| *class == used.class).expect("known");
         now += classes[at].1;
         worked[at].1 += classes[at].1;
-        queues.finish(used, now);
+        queues.finish(used, classes[at].1);
     }
     worked
 }
@@ -70,7 +70,7 @@ fn a_class_at_its_limit_is_passed_over() {
     assert_eq!((queues.eligible(), queues.next(HERE, now)), (0, None));
     assert!(queues.may_pass(ClassId::EVERYBODY), "others need not wait for it");
     assert!(!queues.may_pass(batch));
-    queues.finish(used, now);
+    queues.finish(used, Duration::ZERO);
     assert_eq!(queues.next(HERE, now).map(|(waiter, _)| waiter), Some(2));
 }
 
@@ -102,7 +102,7 @@ fn the_expected_wait_follows_the_queue() {
     for _ in 0..200 {
         now += Duration::from_millis(5);
         let (_, used) = queues.next(HERE, now).expect("waiting");
-        queues.finish(used, now + Duration::from_millis(20));
+        queues.finish(used, Duration::from_millis(20));
     }
     let (ahead, expected) = queues.outlook(class, now);
     let expected = expected.expect("known").as_secs_f64();
@@ -140,7 +140,7 @@ fn who_would_come_too_late_is_told_by_the_expected_wait() {
     while now < start + Duration::from_secs(60) {
         while free_at <= now {
             if let Some(over) = used.take() {
-                queues.finish(over, free_at);
+                queues.finish(over, service);
             }
             let Some((came, next)) = queues.next(HERE, free_at) else {
                 free_at = now + Duration::from_nanos(1);

@@ -37,6 +37,7 @@ pub(super) fn ready(
     }
     let status = backend::ready_status(message).ok_or(malformed)?;
     let answered = talk.server.progress.ready(status);
+    talk.settle_schema();
     talk.settle_changes();
     match answered {
         Some(entry) if entry.origin == Origin::Injected => Ok(Verdict::Swallow),
@@ -130,6 +131,7 @@ pub(super) fn command_complete(
     let tag = backend::command_tag(message);
     let ours = talk.server.progress.head().is_some_and(|head| head.origin == Origin::Injected);
     let reports = if ours { Vec::new() } else { talk.completed(tag) };
+    talk.note_schema(tag);
     match tag {
         b"DISCARD ALL" => {
             talk.server.note_discarded();

@@ -2,6 +2,7 @@
 
 use super::prepared::ParseFate;
 use super::requests::{Look, RequestError, Requests};
+use super::shape::Fit;
 use super::{Conversation, Names};
 use crate::server::progress::{Entry, Origin, Request};
 use crate::session::statement::sql_of;
@@ -86,6 +87,20 @@ impl Requests {
             self.is_incomplete(header.size);
             return Ok(Look::More);
         }
+        match talk.fit(names.statement) {
+            Fit::Yes => {}
+            // Its batch goes on to ask what the rows look like.
+            Fit::No | Fit::Unknown if self.is_before(header, tag::DESCRIBE) => {}
+            Fit::No => {
+                self.refuse_bind(header, talk);
+                return Ok(Look::Next);
+            }
+            Fit::Unknown => {
+                let name = names.statement.to_owned();
+                self.ask_shape(limit, &name, talk);
+                return Ok(self.postpone());
+            }
+        }
         // Counted when it is sent: one that waits is looked at more than once.
         talk.cells.binds.add(1);
         talk.requests_began();
@@ -144,7 +159,8 @@ impl Requests {
         }
         let (old, mut before) = (target.name.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, target.name, &mut before);
-        talk.server.progress.sent(Entry { statement, ..Entry::client(request) });
+        let name = statement.is_some().then(|| target.name.into());
+        talk.server.progress.sent(Entry { statement, name, ..Entry::client(request) });
         self.send_renamed(header, &before, renamed, TARGET_NAME_AT, old);
         Ok(Look::Next)
     }

@@ -20,6 +20,7 @@ mod pump;
 mod refuse;
 mod replies;
 mod requests;
+mod shape;
 
 pub use idle::Wish;
 pub use keep::{Keeping, Refusal};

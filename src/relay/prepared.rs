@@ -49,7 +49,7 @@ impl Conversation<'_> {
             self.provoke_duplicate(name, before);
             return ParseFate::Send(None);
         }
-        let Ok(statement) = self.session.statements.intern(content) else {
+        let Ok(statement) = self.session.statements.intern(content, &self.session.scope()) else {
             return self.parse_private();
         };
         if self.is_doubtful(&statement) {
@@ -58,7 +58,11 @@ impl Conversation<'_> {
         self.cells.client_parses.add(1);
         self.session.name_statement(name.into(), Arc::clone(&statement));
         let entry = |origin| Entry::new(Request::Parse, origin).about(&statement).named(name);
-        let holding = self.server.prepared.touch(&statement);
+        let holding = match self.server.prepared.touch(&statement) {
+            // Whoever parses now wants what the statement means now.
+            Holding::Current if !self.server.prepared.is_fresh(&statement) => Holding::Stale,
+            holding => holding,
+        };
         if holding == Holding::Current && self.server.progress.status() != TransactionStatus::Failed
         {
             self.server.progress.sent(entry(Origin::Local));
@@ -102,8 +106,8 @@ impl Conversation<'_> {
     /// must not count on it.
     fn is_doubtful(&self, statement: &Statement) -> bool {
         let progress = &self.server.progress;
-        let batch = self.server.prepared.batch(statement);
-        progress.awaits_ready() && batch.is_some_and(|batch| progress.is_open(batch))
+        let batch = || self.server.prepared.batch(statement);
+        progress.awaits_ready() && batch().is_some_and(|batch| progress.is_open(batch))
     }
 
     /// True when what this name means depends on a batch that is under way.

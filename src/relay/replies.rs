@@ -232,6 +232,10 @@ impl Replies {
                 talk.answered(&values);
                 talk.server.progress.reply(header.tag)
             }
+            tag::ROW_DESCRIPTION | tag::NO_DATA => {
+                talk.note_description(message);
+                talk.server.progress.reply(header.tag)
+            }
             other => {
                 if other == tag::PARSE_COMPLETE {
                     talk.parsed();
@@ -257,6 +261,7 @@ fn must_see(kind: u8, talk: &Conversation<'_>) -> bool {
         | tag::ERROR_RESPONSE
         | tag::PARAMETER_STATUS
         | tag::COMMAND_COMPLETE => true,
+        tag::ROW_DESCRIPTION => talk.awaits_description(),
         tag::DATA_ROW => is_answer(talk, Purpose::Ask) || is_answer(talk, Purpose::Confirm),
         _ => false,
     }

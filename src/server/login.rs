@@ -303,6 +303,7 @@ impl<'a> Login<'a> {
             reported: Arc::new(self.reported),
             prepared: Prepared::default(),
             unnamed: 0,
+            altered: false,
             needs_reset: false,
             is_spent: false,
             listens: false,

@@ -22,7 +22,15 @@ pub const MAX_NAME: usize = 1024;
 pub const MAX_UNNAMED: usize = 1 << 20;
 
 /// Statements by the client's names for them.
-type Named = AHashMap<Box<[u8]>, Arc<Statement>>;
+type Named = AHashMap<Box<[u8]>, Known>;
+
+/// What a client knows of a statement.
+#[derive(Debug)]
+struct Known {
+    statement: Arc<Statement>,
+    /// What it was told of its rows; 0: nothing.
+    shape: u64,
+}
 
 /// A client's side of the session, independent of the server that serves it.
 #[derive(Debug)]
@@ -123,17 +131,40 @@ impl VirtualSession {
     /// A client's name for a statement.
     pub fn name_of(&self, statement: &Arc<Statement>) -> Option<&[u8]> {
         let mut named = self.named.as_ref()?.iter();
-        named.find(|(_, known)| Arc::ptr_eq(known, statement)).map(|(name, _)| &**name)
+        named.find(|(_, known)| Arc::ptr_eq(&known.statement, statement)).map(|(name, _)| &**name)
     }
 
     /// The statement behind a client's name.
     pub fn statement(&self, name: &[u8]) -> Option<&Arc<Statement>> {
-        self.named.as_ref()?.get(name)
+        self.named.as_ref()?.get(name).map(|known| &known.statement)
+    }
+
+    /// The statement behind a client's name whose rows were described to it, and what it was told of them.
+    pub fn described(&self, name: &[u8]) -> Option<(&Arc<Statement>, u64)> {
+        let known = self.named.as_ref()?.get(name).filter(|known| known.shape != 0)?;
+        Some((&known.statement, known.shape))
+    }
+
+    /// The client is told what the rows of a statement look like.
+    pub fn describe(&mut self, name: &[u8], statement: &Arc<Statement>, shape: u64) {
+        let known = self.named.as_mut().and_then(|named| named.get_mut(name));
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.statement, statement)) {
+            known.shape = shape;
+        }
+    }
+
+    /// What names of tables in its statements are looked up by, where that is not the pool's default.
+    pub fn scope(&self) -> Vec<u8> {
+        let values = ["search_path", ROLE].map(|name| self.params.get(name));
+        if values == [None, None] {
+            return Vec::new();
+        }
+        values.map(Option::unwrap_or_default).join(&0)
     }
 
     /// Gives a statement a name.
     pub fn name_statement(&mut self, name: Box<[u8]>, statement: Arc<Statement>) {
-        self.named.get_or_insert_default().insert(name, statement);
+        self.named.get_or_insert_default().insert(name, Known { statement, shape: 0 });
     }
 
     /// Forgets a name; the statement it had is returned.
@@ -143,7 +174,7 @@ impl VirtualSession {
         if named.is_empty() {
             self.named = None;
         }
-        forgotten
+        forgotten.map(|known| known.statement)
     }
 
     /// How its texts are to be read; `defaults` are its server's.
@@ -176,10 +207,11 @@ impl VirtualSession {
         self.params = self.param_sets.mixed(start, params, |name| name == ROLE);
     }
 
-    /// Forgets what is over: portals with the transaction, and memory that is not needed any more.
-    pub fn forget_moment(&mut self, transaction_over: bool) {
-        if let Some(portals) = self.portals.as_mut().filter(|_| transaction_over) {
-            portals.end_transaction();
+    /// Forgets what is over: memory that is not needed any more, and portals with their transaction, if one was over
+    /// before batch `next`.
+    pub fn forget_moment(&mut self, next: Option<u64>) {
+        if let (Some(portals), Some(next)) = (&mut self.portals, next) {
+            portals.end_transaction(next);
         }
         self.portals.take_if(|portals| portals.is_empty());
         self.changes.take_if(|changes| changes.is_empty());

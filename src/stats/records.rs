@@ -10,7 +10,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use socket2::Socket;
 
-use super::{AuditTable, Names, PinBook};
+use super::{AuditTable, Names, PinBook, StatementNote};
 use crate::control::Control;
 use crate::types::{Name, ServerAddress, TlsLabel};
 
@@ -235,6 +235,8 @@ pub struct ServerRecord {
     pub prepared: AtomicU32,
     /// It will be closed when its client lets go of it.
     pub close_needed: AtomicBool,
+    /// The beginning of its last statement.
+    pub statement: StatementNote,
     state: AtomicU8,
     link: AtomicU64,
     requested: AtomicU64,
@@ -261,6 +263,7 @@ impl ServerRecord {
             since: Instant::now(),
             prepared: AtomicU32::new(0),
             close_needed: AtomicBool::new(false),
+            statement: StatementNote::default(),
             state: AtomicU8::new(ServerState::New as u8),
             link: AtomicU64::new(0),
             requested: AtomicU64::new(0),

@@ -196,6 +196,22 @@ pub fn read_data_row(message: &[u8]) -> Result<Vec<Option<&[u8]>>, FrameError> {
     values.filter(|_| body.0.is_empty()).ok_or(FrameError::Malformed { tag: tag::DATA_ROW })
 }
 
+/// The columns of a RowDescription, as far as it goes: name, and type with its modifier.
+pub fn read_row_description(message: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    // Its table's OID and number of a column; its format.
+    const ORIGIN: usize = 6;
+    const FORMAT: usize = 2;
+    let mut body = Reader(message.get(HEADER..).unwrap_or_default());
+    let count = body.u16().unwrap_or_default();
+    (0..count).map_while(move |_| {
+        let name = body.cstr()?;
+        body.take(ORIGIN)?;
+        let kind = body.take(4 + 2 + 4)?;
+        body.take(FORMAT)?;
+        Some((name, kind))
+    })
+}
+
 /// CommandComplete.
 pub fn put_command_complete(out: &mut Vec<u8>, tag: &str) {
     put_message(out, CommandComplete::new(tag.to_owned()));

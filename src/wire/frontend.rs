@@ -249,6 +249,17 @@ pub fn put_close_statement(out: &mut Vec<u8>, name: &[u8]) {
     });
 }
 
+/// Describe of a statement.
+pub fn put_describe_statement(out: &mut Vec<u8>, name: &[u8]) {
+    frame::put(out, tag::DESCRIBE, |body| {
+        body.push(b'S');
+        frame::put_cstr(body, name);
+    });
+}
+
+/// Flush.
+pub const FLUSH: [u8; 5] = [tag::FLUSH, 0, 0, 0, 4];
+
 /// Sync.
 pub const SYNC: [u8; 5] = [tag::SYNC, 0, 0, 0, 4];
 

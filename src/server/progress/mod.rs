@@ -156,6 +156,11 @@ impl Progress {
         self.begun
     }
 
+    /// The number of the first batch that is not over.
+    pub fn ended(&self) -> u64 {
+        self.ended
+    }
+
     /// True when a batch was sent whole, and what became of it is not known yet.
     pub fn is_open(&self, batch: u64) -> bool {
         batch < self.begun && batch >= self.ended
