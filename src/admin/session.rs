@@ -275,6 +275,10 @@ impl Session {
     pub(super) fn rows(&self, command: &Command) -> Vec<Vec<Cell>> {
         match command {
             Command::Show(show) => (show.sheet().rows)(View::now(self.host.as_ref())),
+            Command::ShowOf(show, database) => {
+                let database = Some(Name::clone(database));
+                (show.sheet().rows)(View { database, ..View::now(self.host.as_ref()) })
+            }
             Command::ShowParameter(parameter) => vec![vec![parameter.value.into()]],
             _ => Vec::new(),
         }
@@ -284,7 +288,7 @@ impl Session {
 /// The columns of a command that has rows.
 pub(super) fn columns(command: &Command) -> Option<Vec<Column>> {
     match command {
-        Command::Show(show) => Some((show.sheet().columns)()),
+        Command::Show(show) | Command::ShowOf(show, _) => Some((show.sheet().columns)()),
         Command::ShowParameter(parameter) => {
             Some(vec![Column { name: parameter.name, kind: ColumnKind::Text }])
         }
