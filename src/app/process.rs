@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::admin::Averages;
 use crate::client::{Gate, GateParts, Identities, Kept, LogClients, WorkerHandle, spawn_worker};
 use crate::config::{Config, Loaded, SendEngine};
-use crate::net::Sends;
+use crate::net::{Dialler, Sends};
 use crate::pool::{Connects, Exchanges, Pools, PoolsContext, Siblings};
 use crate::stats::{Buckets, Records, ReloadFacts};
 use crate::telemetry::LogControl;
@@ -77,6 +77,7 @@ impl Process {
             siblings: Siblings::default(),
             exchanges: Exchanges::default(),
             keyring: Arc::clone(&keyring),
+            dialler: Arc::new(Dialler::new(&config.process)),
             records: Arc::<Records>::default(),
             connects: Connects::new(&buckets),
             buckets: buckets.clone(),
@@ -113,7 +114,9 @@ impl Process {
     pub(super) fn apply_process_settings(&self, config: &Config) {
         self.log_clients.errors.store(config.process.log_pooler_errors, Ordering::Relaxed);
         self.log_clients.disconnections.store(config.process.log_disconnections, Ordering::Relaxed);
-        *self.gate.pools.context.cancel_wait_timeout.write() = config.process.cancel_wait_timeout;
+        let context = &self.gate.pools.context;
+        *context.cancel_wait_timeout.write() = config.process.cancel_wait_timeout;
+        context.dialler.configure(&config.process);
         if let Err(error) = self.log.set_level(&config.process.log_level) {
             tracing::warn!(%error, "log level not changed");
         }

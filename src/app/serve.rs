@@ -11,7 +11,7 @@ use super::process::{Ending, Process};
 use super::{certificates, drain, host, reload, signals};
 use crate::authority;
 use crate::client::{Entry, Incoming, Visitor, log_in, receive};
-use crate::net::{Listener, Peer, Stream, bind_all};
+use crate::net::{Doors, Listener, Peer, Stream};
 use crate::pool;
 
 /// Visitors that have not said what they want. More are turned away unheard.
@@ -22,7 +22,9 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     let config = process.gate.config();
     let group = config.process.unix_socket_group.as_deref().map(authority::group_id).transpose();
     let group = group.map_err(|error| format!("unix_socket_group: {error}"))?;
-    let listeners = bind_all(&config.process, group).await?;
+    let tuning = Arc::clone(&process.gate.pools.context.dialler.tuning);
+    let doors = Doors { process: &config.process, unix_group: group, tuning };
+    let listeners = doors.open(Vec::new()).await?;
     signals::listen(&process)?;
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
     tokio::spawn(reload::watch_files(Arc::clone(&process)));

@@ -64,6 +64,7 @@ fn section_of(header: &str) -> Section {
         ("defaults]", Section::Defaults),
         ("databases.", Section::Database),
         ("users.", Section::User),
+        ("peers.", Section::Peer),
     ];
     let found = known.iter().find(|(start, _)| header.starts_with(start));
     found.unwrap_or_else(|| panic!("[{header}")).1

@@ -26,6 +26,8 @@ pub enum Section {
     Database,
     /// `[users.NAME]`.
     User,
+    /// `[peers.ID]`.
+    Peer,
 }
 
 impl Section {
@@ -39,6 +41,7 @@ impl Section {
             Section::Defaults => "[defaults]",
             Section::Database => "[databases.NAME]",
             Section::User => "[users.NAME]",
+            Section::Peer => "[peers.ID]",
         }
     }
 }

@@ -80,6 +80,7 @@ mod tests {
             databases: Default::default(),
             fallback: None,
             users: Default::default(),
+            peers: Default::default(),
             defaults: PoolSettings::default().into(),
         }
     }

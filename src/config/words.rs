@@ -4,12 +4,12 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use super::kinds::{Kind, Reading};
-use super::resolved::{Compat, LogFormat, SendEngine};
+use super::resolved::{Compat, Facility, LogFormat, SendEngine};
 use super::resolved_auth::AuthType;
 use super::suggest::closest;
 use super::tree::{Node, Value};
 use crate::secret::Secret;
-use crate::types::{Name, PoolMode, Unsharable};
+use crate::types::{LoadBalance, Name, PoolMode, Unsharable};
 
 /// Any text.
 pub(super) struct Text;
@@ -71,6 +71,28 @@ impl Choice for LogFormat {
 impl Choice for Compat {
     const WORDS: &'static [(&'static str, Self)] =
         &[("off", Compat::Off), ("pgbouncer", Compat::PgBouncer)];
+}
+
+impl Choice for LoadBalance {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("disable", LoadBalance::Disable), ("round-robin", LoadBalance::RoundRobin)];
+}
+
+impl Choice for Facility {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auth", Facility::Auth),
+        ("authpriv", Facility::AuthPriv),
+        ("daemon", Facility::Daemon),
+        ("user", Facility::User),
+        ("local0", Facility::Local0),
+        ("local1", Facility::Local1),
+        ("local2", Facility::Local2),
+        ("local3", Facility::Local3),
+        ("local4", Facility::Local4),
+        ("local5", Facility::Local5),
+        ("local6", Facility::Local6),
+        ("local7", Facility::Local7),
+    ];
 }
 
 impl Choice for SendEngine {

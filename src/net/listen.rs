@@ -6,12 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-use super::dial::tune;
+use super::Tuning;
+use super::defer::defer_accept;
 use crate::config::Process;
 
 /// How long accepting pauses when the process has no descriptors left.
@@ -65,12 +67,17 @@ impl fmt::Display for Peer {
 #[derive(Debug)]
 pub struct Listener {
     kind: Kind,
+    tuning: Arc<Tuning>,
 }
 
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpListener),
-    Unix { listener: UnixListener, path: PathBuf },
+    Unix {
+        listener: UnixListener,
+        /// The socket's name, if there is one to be removed.
+        path: Option<PathBuf>,
+    },
 }
 
 impl Listener {
@@ -96,7 +103,7 @@ impl Listener {
         match &self.kind {
             Kind::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                tune(&stream)?;
+                self.tuning.apply(&stream)?;
                 Ok((Socket::from(stream.into_std()?), Peer::Tcp(address)))
             }
             Kind::Unix { listener, .. } => {
@@ -114,14 +121,15 @@ impl fmt::Display for Listener {
                 Ok(address) => write!(f, "{address}"),
                 Err(_) => f.write_str("tcp"),
             },
-            Kind::Unix { path, .. } => write!(f, "{}", path.display()),
+            Kind::Unix { path: Some(path), .. } => write!(f, "{}", path.display()),
+            Kind::Unix { path: None, .. } => f.write_str("unix"),
         }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Kind::Unix { path, .. } = &self.kind {
+        if let Kind::Unix { path: Some(path), .. } = &self.kind {
             let _ = std::fs::remove_file(path);
         }
     }
@@ -137,23 +145,58 @@ fn is_connection_error(error: &io::Error) -> bool {
     )
 }
 
-/// Opens every door the configuration names; `unix_group` owns the unix socket.
-///
-/// # Errors
-/// The first door that does not open, by name.
-pub async fn bind_all(process: &Process, unix_group: Option<u32>) -> Result<Vec<Listener>, String> {
-    let mut listeners = Vec::new();
-    for name in &process.listen_addr {
-        for address in resolve(name, process.listen_port).await? {
-            let listener = bind_tcp(address, process.listen_backlog)
-                .map_err(|error| format!("cannot listen on {address}: {error}"))?;
-            listeners.push(Listener { kind: Kind::Tcp(listener) });
+/// How the doors are opened.
+#[derive(Clone, Debug)]
+pub struct Doors<'a> {
+    /// The settings.
+    pub process: &'a Process,
+    /// Who owns the unix socket.
+    pub unix_group: Option<u32>,
+    /// What accepted sockets get.
+    pub tuning: Arc<Tuning>,
+}
+
+impl Doors<'_> {
+    /// Opens every door the configuration names; or those that whoever started the process has opened.
+    ///
+    /// # Errors
+    /// The first door that does not open, by name.
+    pub async fn open(&self, inherited: Vec<OwnedFd>) -> Result<Vec<Listener>, String> {
+        let listener = |kind| Listener { kind, tuning: Arc::clone(&self.tuning) };
+        if !inherited.is_empty() {
+            let taken = inherited.into_iter().map(|door| self.take_over(door).map(listener));
+            return taken.collect();
         }
+        let mut kinds = Vec::new();
+        for name in &self.process.listen_addr {
+            for address in resolve(name, self.process.listen_port).await? {
+                let door = bind_tcp(address, self.process)
+                    .map_err(|error| format!("cannot listen on {address}: {error}"))?;
+                kinds.push(Kind::Tcp(door));
+            }
+        }
+        if let Some(folder) = &self.process.unix_socket_dir {
+            kinds.push(bind_unix(folder, self.process, self.unix_group)?);
+        }
+        Ok(kinds.into_iter().map(listener).collect())
     }
-    if let Some(folder) = &process.unix_socket_dir {
-        listeners.push(bind_unix(folder, process, unix_group)?);
+
+    fn take_over(&self, door: OwnedFd) -> Result<Kind, String> {
+        let fail = |error: io::Error| format!("cannot listen on a socket of systemd: {error}");
+        let socket = Socket::from(door);
+        socket.set_nonblocking(true).map_err(fail)?;
+        let address = socket.local_addr().map_err(fail)?;
+        if address.is_unix() {
+            let listener = UnixListener::from_std(socket.into()).map_err(fail)?;
+            // Whoever made it removes it.
+            return Ok(Kind::Unix { listener, path: None });
+        }
+        self.process
+            .tcp_defer_accept
+            .map_or(Ok(()), |limit| defer_accept(&socket, limit))
+            .map_err(fail)?;
+        TcpListener::from_std(socket.into()).map(Kind::Tcp).map_err(fail)
     }
-    Ok(listeners)
 }
 
 async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
@@ -170,30 +213,55 @@ async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     Ok(found)
 }
 
-fn bind_tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+fn bind_tcp(address: SocketAddr, process: &Process) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // So that `::` and `0.0.0.0` can be listened on side by side.
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(true)?;
+    if process.so_reuseport {
+        socket.set_reuse_port(true)?;
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    process.tcp_defer_accept.map_or(Ok(()), |limit| defer_accept(&socket, limit))?;
+    socket.listen(backlog(process))?;
     TcpListener::from_std(socket.into())
 }
 
-fn bind_unix(folder: &Path, process: &Process, group: Option<u32>) -> Result<Listener, String> {
+fn backlog(process: &Process) -> i32 {
+    i32::try_from(process.listen_backlog).unwrap_or(i32::MAX)
+}
+
+fn bind_unix(folder: &Path, process: &Process, group: Option<u32>) -> Result<Kind, String> {
     let path = folder.join(format!(".s.PGSQL.{}", process.listen_port));
     let fail = |error: io::Error| format!("cannot listen on {}: {error}", path.display());
+    if let Some(name) = path.to_str().and_then(|path| path.strip_prefix('@')) {
+        let listener = bind_abstract(name, process).map_err(fail)?;
+        return Ok(Kind::Unix { listener, path: None });
+    }
     remove_stale_socket(&path).map_err(fail)?;
-    let listener = UnixListener::bind(&path).map_err(fail)?;
+    let listener = listen_at(&SockAddr::unix(&path).map_err(fail)?, process).map_err(fail)?;
     if let Some(group) = group {
         std::os::unix::fs::chown(&path, None, Some(group)).map_err(fail)?;
     }
     let mode = std::fs::Permissions::from_mode(process.unix_socket_mode);
     std::fs::set_permissions(&path, mode).map_err(fail)?;
-    Ok(Listener { kind: Kind::Unix { listener, path } })
+    Ok(Kind::Unix { listener, path: Some(path) })
+}
+
+/// A name that stands in no folder, and goes with the process.
+fn bind_abstract(name: &str, process: &Process) -> io::Result<UnixListener> {
+    listen_at(&SockAddr::unix(format!("\0{name}"))?, process)
+}
+
+fn listen_at(address: &SockAddr, process: &Process) -> io::Result<UnixListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog(process))?;
+    UnixListener::from_std(socket.into())
 }
 
 /// Removes a socket that nobody listens on any more; a live one is somebody else's.

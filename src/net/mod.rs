@@ -3,9 +3,11 @@
 mod buffer;
 mod channel;
 mod deadline;
+mod defer;
 mod dial;
 mod engine;
 mod listen;
+mod names;
 mod nudge;
 mod outgoing;
 mod secure;
@@ -17,15 +19,18 @@ mod sends_tests;
 mod stream;
 #[cfg(test)]
 mod stream_tests;
+mod tuning;
 mod watchlist;
 
 pub use buffer::{Buffer, BufferPool};
 pub use deadline::{Deadline, Deadlines, TICK};
-pub use dial::connect;
-pub use listen::{Listener, Peer, bind_all};
+pub use dial::Dialler;
+pub use listen::{Doors, Listener, Peer};
+pub use names::{HostNames, KnownName};
 pub use nudge::Nudges;
 pub use sends::Sends;
 pub use stream::{Stream, Suspended};
+pub use tuning::Tuning;
 pub use watchlist::Watchlist;
 
 pub use crate::tls::{ClientCertificate, TlsFacts};

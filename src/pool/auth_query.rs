@@ -18,7 +18,7 @@ use crate::auth::{SecretKind, ServerCredential, StoredSecret};
 use crate::config::ServerTlsSettings;
 use crate::server::{self, Blueprint, LookupError, Row, Server};
 use crate::sqlstate;
-use crate::types::{Name, ServerAddress, Timeout};
+use crate::types::{LoadBalance, Name, ServerAddress, Timeout};
 
 /// PgBouncer's query: the password of a user who may log in and whose password is still valid.
 pub const DEFAULT_AUTH_QUERY: &str = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END \
@@ -298,6 +298,8 @@ impl Rounds {
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let blueprint = Blueprint {
             addresses: place.addresses.clone(),
+            load_balance: LoadBalance::Disable,
+            connect_query: String::new(),
             database: Name::clone(&place.database),
             user: Name::clone(&place.user),
             credential: credential.clone(),
@@ -305,7 +307,7 @@ impl Rounds {
             tls: Arc::clone(tls),
         };
         let id = self.context.records.ids.next();
-        server::connect(&blueprint, Some(*timeout), &self.context.means(), id).await.map_err(
+        server::connect(&blueprint, Some(*timeout), &self.context.means(), id, 0).await.map_err(
             |error| {
                 let text = format!("cannot log in: {}", error.fields);
                 if error.fields.code == sqlstate::UNDEFINED_DATABASE.0 {

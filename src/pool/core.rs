@@ -25,6 +25,8 @@ pub struct Limits {
     pub reserve_after: Option<Duration>,
     /// `min_pool_size`.
     pub min: usize,
+    /// `server_round_robin`: the coldest server is used next.
+    pub oldest_first: bool,
 }
 
 /// A place in the queue.
@@ -164,6 +166,7 @@ impl<S, W> Core<S, W> {
         let warm = self.idle.len().saturating_sub(OVERTAKE_PLACES);
         let own = (warm..self.idle.len()).rev().find(|&at| self.idle[at].home == worker);
         let at = own.or(self.idle.len().checked_sub(1))?;
+        let at = if self.limits.oldest_first { 0 } else { at };
         self.account(now);
         let taken = self.idle.remove(at);
         self.busy += 1;

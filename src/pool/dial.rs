@@ -1,11 +1,12 @@
 //! Making servers: as many at once as are wanted, with a pause after a failure.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::caps::Permit;
 use super::{CloseReason, Lease, Pool, PoolError, Pooled};
-use crate::server::{self, ConnectError};
+use crate::server::{self, ConnectError, Server};
 
 /// A pause grows up to this many times `server_login_retry`.
 const LONGEST_PAUSE: u32 = 16;
@@ -100,8 +101,10 @@ impl Slot {
         let limit = pool.settings().server_connect_timeout;
         let id = pool.context.records.ids.next();
         let started = Instant::now();
-        match server::connect(&blueprint, limit, &pool.context.means(), id).await {
-            Ok(server) => {
+        let turn = pool.turns.fetch_add(1, Ordering::Relaxed);
+        match server::connect(&blueprint, limit, &pool.context.means(), id, turn).await {
+            Ok(mut server) => {
+                pool.greet(&blueprint.connect_query, &mut server).await;
                 pool.context.connects.succeeded(&pool.key.database, started.elapsed());
                 self.arrived(Pooled { server, permit, generation });
             }
@@ -144,6 +147,21 @@ impl Drop for Slot {
 }
 
 impl Pool {
+    /// Sends `connect_query`, if there is one. A server that refuses it serves nevertheless.
+    pub(super) async fn greet(&self, connect_query: &str, server: &mut Server) {
+        if connect_query.is_empty() {
+            return;
+        }
+        let limit = self.settings().server_connect_timeout.unwrap_or(TEST_LIMIT);
+        let greeted = tokio::time::timeout(limit, server::run_sql(server, connect_query)).await;
+        let error = match greeted {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {limit:?}"),
+        };
+        tracing::warn!(pool = %self.key, server = server.record.id, address = %server.record.address, %error, "connect_query failed");
+    }
+
     /// Asks a server that was idle for long whether it still lives, then offers it.
     pub(super) fn test_later(self: &Arc<Self>, pooled: Pooled) {
         let pool = Arc::clone(self);
@@ -154,12 +172,18 @@ impl Pool {
             lease.condemn(CloseReason::Error);
             lease.record.enter(crate::stats::ServerState::Tested, 0);
             let limit = pool.settings().server_connect_timeout.unwrap_or(TEST_LIMIT);
-            let test = server::probe(&mut lease);
+            let query = check_query(&pool.settings().server_check_query);
+            let test = server::run_sql(&mut lease, &query);
             if let Ok(Ok(())) = tokio::time::timeout(limit, test).await {
                 lease.pardon();
             }
         });
     }
+}
+
+/// What an idle server is asked.
+fn check_query(setting: &str) -> String {
+    if setting == "<empty>" { String::new() } else { setting.to_owned() }
 }
 
 /// A test that takes longer means that the server is gone.

@@ -15,6 +15,7 @@ use super::pauses::Pauses;
 use super::{AuthQueries, CapTable, Caps, Exchanges, Pool};
 use crate::auth::ServerCredential;
 use crate::config::{Config, Database};
+use crate::net::Dialler;
 use crate::server::{Blueprint, Means};
 use crate::session::params::ParamSets;
 use crate::stats::{Buckets, Histogram, HistogramTotal, Records, Totals};
@@ -49,6 +50,8 @@ pub struct PoolsContext {
     pub exchanges: Exchanges,
     /// What TLS is begun with.
     pub keyring: Arc<Keyring>,
+    /// How servers are reached.
+    pub dialler: Arc<Dialler>,
     /// Who is there.
     pub records: Arc<Records>,
     /// Bounds of the time histograms.
@@ -64,7 +67,11 @@ pub struct PoolsContext {
 impl PoolsContext {
     /// What logins to servers share.
     pub(super) fn means(&self) -> Means {
-        Means { param_sets: Arc::clone(&self.param_sets), connector: self.keyring.connector() }
+        Means {
+            param_sets: Arc::clone(&self.param_sets),
+            connector: self.keyring.connector(),
+            dialler: Arc::clone(&self.dialler),
+        }
     }
 
     /// How long a cancel request may take.
@@ -268,6 +275,8 @@ fn blueprint(
 ) -> Blueprint {
     Blueprint {
         addresses: database.addresses.clone(),
+        load_balance: database.load_balance,
+        connect_query: database.connect_query.clone(),
         database: Name::clone(database.dbname.as_ref().unwrap_or(&key.database)),
         user: Name::clone(&key.user),
         credential,
@@ -283,5 +292,7 @@ fn same_servers(one: &Blueprint, other: &Blueprint) -> bool {
         && one.database == other.database
         && one.user == other.user
         && one.startup_parameters == other.startup_parameters
+        && one.load_balance == other.load_balance
+        && one.connect_query == other.connect_query
         && one.tls == other.tls
 }

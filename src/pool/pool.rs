@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -47,11 +47,15 @@ pub struct Pool {
     settings: RwLock<Arc<PoolSettings>>,
     /// That of `settings`, without its lock.
     pub(super) audit_sample: AtomicUsize,
+    /// `server_reset_query_always`, likewise.
+    always_resets: AtomicBool,
     /// Counts up when `settings` change, so that clients notice cheaply.
     epoch: AtomicU32,
     blueprint: RwLock<Arc<Blueprint>>,
     /// Counts up when servers made so far must not be used any more.
     generation: AtomicU32,
+    /// Connections begun, so that each may begin with another address.
+    pub(super) turns: AtomicUsize,
     this: Weak<Pool>,
 }
 
@@ -95,6 +99,7 @@ impl Pool {
                 pins: Arc::default(),
                 leaks: LeakCounts::default(),
                 audit_sample: AtomicUsize::new(settings.audit_sample),
+                always_resets: AtomicBool::new(settings.server_reset_query_always),
                 clients: AtomicUsize::new(0),
                 context,
                 departed,
@@ -107,6 +112,7 @@ impl Pool {
                 epoch: AtomicU32::new(0),
                 blueprint: RwLock::new(Arc::new(blueprint)),
                 generation: AtomicU32::new(0),
+                turns: AtomicUsize::new(0),
                 this: Weak::clone(this),
             }
         })
@@ -147,6 +153,7 @@ impl Pool {
         };
         surplus.into_iter().for_each(|pooled| self.close(pooled, CloseReason::Surplus));
         self.audit_sample.store(settings.audit_sample, Ordering::Relaxed);
+        self.always_resets.store(settings.server_reset_query_always, Ordering::Relaxed);
         *self.settings.write() = Arc::new(settings);
         self.epoch.fetch_add(1, Ordering::Relaxed);
         self.pump_later();
@@ -263,8 +270,10 @@ impl Pool {
     }
 
     fn needs_check(&self, pooled: &Pooled, now: Instant) -> bool {
-        let delay = self.settings.read().server_check_delay;
-        delay.is_some_and(|delay| now.saturating_duration_since(pooled.server.last_used) > delay)
+        let settings = self.settings.read();
+        let rest = now.saturating_duration_since(pooled.server.last_used);
+        settings.server_check_delay.is_some_and(|delay| rest > delay)
+            && !settings.server_check_query.is_empty()
     }
 
     pub(super) fn leave_queue(&self, number: TicketNumber) {
@@ -275,8 +284,8 @@ impl Pool {
     pub(super) fn take_back(self: &Arc<Self>, mut pooled: Pooled) {
         let now = Instant::now();
         let server = &mut pooled.server;
-        if !server.progress.is_settled() || server.needs_reset || server.backend.is_being_canceled()
-        {
+        let reset = server.needs_reset || self.always_resets.load(Ordering::Relaxed);
+        if !server.progress.is_settled() || reset || server.backend.is_being_canceled() {
             return self.clean_later(pooled);
         }
         server.last_used = now;
@@ -375,5 +384,6 @@ fn limits(settings: &PoolSettings) -> Limits {
         reserve: settings.reserve_pool_size,
         reserve_after: settings.reserve_pool_timeout,
         min: settings.min_pool_size,
+        oldest_first: settings.server_round_robin,
     }
 }

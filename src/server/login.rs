@@ -298,7 +298,8 @@ impl<'a> Login<'a> {
         let now = Instant::now();
         let label = self.tls.as_ref().map(|tls| tls.label);
         let record = ServerRecord::new(id, address, self.stream.socket(), label, pid);
-        let mut backend = Backend::new(resolved(address, &self.stream), pid, &key);
+        let mut backend =
+            Backend::new(resolved(address, &self.stream), pid, &key, Arc::clone(&means.dialler));
         if self.tls.is_some() {
             backend = backend.behind_tls(Arc::clone(&means.connector), address.host());
         }
@@ -313,6 +314,7 @@ impl<'a> Login<'a> {
             unnamed: 0,
             needs_reset: false,
             is_spent: false,
+            is_greeted: !self.blueprint.connect_query.is_empty(),
             listens: false,
             audit: super::Audit::default(),
             home: WorkerId::CONTROL,
