@@ -10,7 +10,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::admin::Averages;
-use crate::client::{Gate, GateParts, Identities, Kept, LogClients, WorkerHandle, spawn_worker};
+use crate::client::{
+    Gate, GateParts, Identities, Kept, LogClients, Manners, WorkerHandle, WorkerParts, spawn_worker,
+};
 use crate::config::{Config, Loaded, SendEngine};
 use crate::net::{Dialler, Sends};
 use crate::pool::{Connects, Exchanges, Pools, PoolsContext, Siblings};
@@ -165,8 +167,14 @@ fn spawn_workers(
     (0..count)
         .map(|number| {
             let sends = sends(config.process.send_engine)?;
-            spawn_worker(WorkerId(number), control.clone(), log.clone(), sends)
-                .map_err(|error| format!("cannot start worker threads: {error}"))
+            let parts = WorkerParts {
+                id: WorkerId(number),
+                control: control.clone(),
+                log: log.clone(),
+                manners: Manners::new(&config.process),
+                sends,
+            };
+            spawn_worker(parts).map_err(|error| format!("cannot start worker threads: {error}"))
         })
         .collect()
 }

@@ -85,7 +85,7 @@ impl Process {
         }
         for client in pools.context.records.clients().iter().filter(|client| gone(&client.database))
         {
-            client.control.give(Order::CloseNow);
+            client.control.give(Order::CloseRemoved);
         }
         tracing::info!(database = %name, "database removed");
     }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::process::{Ending, Process};
 use super::{certificates, drain, host, reload, signals};
 use crate::authority;
+use crate::cancel::Peers;
 use crate::client::{Entry, Incoming, Visitor, log_in, receive};
 use crate::net::{Doors, Listener, Peer, Stream};
 use crate::pool;
@@ -85,21 +86,30 @@ async fn visit(process: Arc<Process>, socket: Socket, peer: Peer, unheard: Unhea
         Ok(Some(Visitor::Client(incoming, startup))) => {
             match log_in(&process.gate, incoming, startup, since).await {
                 Some(Entry::Client(client)) => process.gate.hand_over(client),
+                Some(Entry::Replica(client)) => process.gate.hand_over_replica(client),
                 Some(Entry::Console(console)) => host::serve_console(process, console).await,
                 None => {}
             }
         }
         Ok(Some(Visitor::Cancel { peer, pid, key, mut stream })) => {
-            let from = match &peer {
-                Peer::Tcp(address) => Some(address.ip()),
-                Peer::Unix => None,
-            };
-            let limit = process.gate.pools.context.cancel_wait();
-            let outcome = process.gate.cancel_keys.cancel(pid, &key, from, limit).await;
-            tracing::debug!(%peer, pid, outcome = outcome.as_str(), "cancel request");
+            cancel(&process, &peer, pid, key).await;
             stream.end_sending();
         }
         // Gone, sent away, or silent for too long.
         Ok(None) | Err(_) => {}
     }
+}
+
+async fn cancel(process: &Process, peer: &Peer, pid: u32, key: Vec<u8>) {
+    let gate = &process.gate;
+    let (config, context) = (gate.config(), &gate.pools.context);
+    let limit = context.cancel_wait();
+    if Peers::is_foreign(&config, pid) {
+        let forwarded = gate.peers.forward(&config, &context.dialler, (pid, key), limit).await;
+        let error = forwarded.err();
+        tracing::debug!(%peer, pid, error, "cancel request of a peer's client");
+        return;
+    }
+    let outcome = gate.cancel_keys.cancel(pid, &key, peer.ip(), limit).await;
+    tracing::debug!(%peer, pid, outcome = outcome.as_str(), "cancel request");
 }

@@ -10,6 +10,7 @@ use super::serve::Client;
 use crate::control::Dequeue;
 use crate::pool::{Checkout, Lease, PoolError, Ticket};
 use crate::stats::{ClientState, WaitOutcome};
+use crate::wire::ErrorFields;
 
 /// How wanting a server ended.
 pub(super) enum Waited {
@@ -40,7 +41,13 @@ impl Client {
                     self.cells().waited(WaitOutcome::Assigned, std::time::Duration::ZERO, false);
                     lease
                 }
-                Checkout::Never(error) => return self.refuse(&error, WaitOutcome::Timeout, now),
+                Checkout::Never(error) => {
+                    let fields = match &error {
+                        PoolError::ServerDown(down) => replies::servers_failing(down),
+                        other => replies::no_server(other),
+                    };
+                    return self.refuse(fields, WaitOutcome::Timeout, now);
+                }
                 Checkout::Later(ticket) => match self.queue(ticket).await {
                     End::Served(lease) => {
                         self.cells().waited(WaitOutcome::Assigned, now.elapsed(), true);
@@ -50,7 +57,7 @@ impl Client {
                         let cancelled = matches!(error, PoolError::Cancelled);
                         let outcome =
                             if cancelled { WaitOutcome::Cancelled } else { WaitOutcome::Timeout };
-                        return self.refuse(&error, outcome, now);
+                        return self.refuse(replies::no_server(&error), outcome, now);
                     }
                     End::Left(goodbye) => {
                         self.cells().waited(WaitOutcome::Gone, now.elapsed(), true);
@@ -69,10 +76,12 @@ impl Client {
         }
     }
 
-    fn refuse(&mut self, error: &PoolError, outcome: WaitOutcome, since: Instant) -> Waited {
+    fn refuse(&mut self, fields: ErrorFields, outcome: WaitOutcome, since: Instant) -> Waited {
         self.cells().waited(outcome, since.elapsed(), true);
         self.note_idle();
-        let fields = replies::no_server(error);
+        if self.worker.manners.like_pgbouncer && outcome != WaitOutcome::Cancelled {
+            return Waited::Left(Goodbye::Told(self.worker.manners.ended(fields)));
+        }
         self.pool.errors.from_pgusher(&fields.code);
         let mut bytes = Vec::new();
         fields.put_error(&mut bytes);
@@ -129,7 +138,8 @@ impl Client {
         if !*notified && !paused && notify.is_some_and(|notify| waited >= notify) {
             *notified = true;
             let mut bytes = Vec::new();
-            replies::still_waiting(&self.pool.facts(waited)).put_notice(&mut bytes);
+            let notice = replies::still_waiting(&self.pool.facts(waited));
+            self.worker.manners.told(notice).put_notice(&mut bytes);
             self.relay.say(&bytes);
         }
         if !paused && timeout.is_some_and(|timeout| waited >= timeout) {

@@ -9,8 +9,9 @@ use parking_lot::{Mutex, RwLock};
 use super::login_counts::LoginCounts;
 use super::throttle::Throttle;
 use super::turn::Turns;
-use super::{Admitted, ClientCounts, Identities, WorkerHandle};
-use crate::cancel::CancelKeys;
+use super::worker::Arrival;
+use super::{Admitted, ClientCounts, Identities, Replica, WorkerHandle};
+use crate::cancel::{CancelKeys, Peers};
 use crate::config::Config;
 use crate::pool::Pools;
 use crate::session::statement::Statements;
@@ -26,6 +27,8 @@ pub struct Gate {
     pub counts: Arc<ClientCounts>,
     /// Cancel keys in use.
     pub cancel_keys: Arc<CancelKeys>,
+    /// Where cancel requests for others go.
+    pub peers: Peers,
     /// Prepared statements in use.
     pub statements: Arc<Statements>,
     /// Logins by result.
@@ -69,6 +72,7 @@ impl Gate {
             pools: parts.pools,
             counts: Arc::default(),
             cancel_keys: Arc::default(),
+            peers: Peers::default(),
             statements: Statements::new(memory),
             logins: LoginCounts::new(&parts.buckets),
             throttle: Throttle::default(),
@@ -124,6 +128,15 @@ impl Gate {
 
     /// Hands an admitted client to the worker with the fewest.
     pub fn hand_over(&self, client: Box<Admitted>) {
+        self.send(Arrival::Client(client));
+    }
+
+    /// The same with a replication client.
+    pub fn hand_over_replica(&self, client: Box<Replica>) {
+        self.send(Arrival::Replica(client));
+    }
+
+    fn send(&self, client: Arrival) {
         if let Some(calmest) = self.workers.iter().min_by_key(|worker| worker.clients()) {
             calmest.hand_over(client);
         }

@@ -199,7 +199,7 @@ impl Client {
             self.arm_phase(phase, watch);
             return Poll::Pending;
         }
-        if phase != Phase::Running {
+        if phase != Phase::Running || self.worker.manners.like_pgbouncer {
             return Poll::Ready(End::TimedOut(phase));
         }
         self.ask_to_cancel(held, watch);

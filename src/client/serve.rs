@@ -121,6 +121,7 @@ impl Client {
             client;
         let mut relay = Relay::default();
         relay.preload(early);
+        relay.refuses_simple(worker.manners.refuses_simple);
         Ok(Client {
             stream: socket.resume(Some(&worker.sends))?,
             relay,
@@ -281,6 +282,7 @@ impl Client {
             }
             Order::CloseWhenIdle => None,
             Order::CloseNow => Some(Goodbye::Told(replies::killed())),
+            Order::CloseRemoved => Some(Goodbye::Told(replies::removed())),
             Order::CloseForShutdown => Some(Goodbye::Told(replies::shutting_down())),
         }
     }
@@ -318,16 +320,17 @@ impl Client {
 
     fn log_departure(&self, goodbye: &Goodbye) {
         if self.worker.log.disconnections.load(Ordering::Relaxed) {
-            log::departure(&self.record.client, goodbye);
+            log::departure(&self.record.client, goodbye, self.worker.manners);
         }
     }
 
-    pub(super) fn say_error(&mut self, fields: &ErrorFields) {
+    pub(super) fn say_error(&mut self, fields: ErrorFields) {
+        let manners = self.worker.manners;
         if self.worker.log.errors.load(Ordering::Relaxed) {
-            log::error(&self.record.client, fields);
+            log::error(&self.record.client, &fields, manners);
         }
         let mut bytes = Vec::new();
-        fields.put_error(&mut bytes);
+        manners.told(fields).put_error(&mut bytes);
         self.relay.say(&bytes);
     }
 }

@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 
 use super::entry::Admitted;
 use super::limits::Present;
+use super::manners::Manners;
 use super::parking::{self, Lot};
+use super::replica::{self, Replica};
 use super::serve;
 use crate::net::{BufferPool, Deadlines, Nudges, Sends, Stream, TICK};
 use crate::relay::ClientSide;
@@ -37,6 +39,8 @@ pub struct Worker {
     pub control: Handle,
     /// Whether a line is logged for clients that go.
     pub log: LogClients,
+    /// How clients are spoken to.
+    pub manners: Manners,
     clients: Arc<AtomicUsize>,
 }
 
@@ -56,10 +60,19 @@ pub struct LogClients {
     pub errors: Arc<std::sync::atomic::AtomicBool>,
 }
 
+/// Somebody on the way to a worker.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// A client of a pool.
+    Client(Box<Admitted>),
+    /// A client with a server of its own.
+    Replica(Box<Replica>),
+}
+
 /// The way to a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerHandle {
-    sender: mpsc::UnboundedSender<Box<Admitted>>,
+    sender: mpsc::UnboundedSender<Arrival>,
     clients: Arc<AtomicUsize>,
 }
 
@@ -70,7 +83,7 @@ impl WorkerHandle {
     }
 
     /// Hands a client over.
-    pub(super) fn hand_over(&self, client: Box<Admitted>) {
+    pub(super) fn hand_over(&self, client: Arrival) {
         self.clients.fetch_add(1, Ordering::Relaxed);
         if self.sender.send(client).is_err() {
             // The thread has ended: so is the process about to.
@@ -79,16 +92,27 @@ impl WorkerHandle {
     }
 }
 
-/// Starts a worker's thread, which sends by `sends`. It ends when its handles are dropped and its clients have left.
+/// What a worker is made of.
+#[derive(Debug)]
+pub struct WorkerParts {
+    /// Its number.
+    pub id: WorkerId,
+    /// Where work goes that is not for its thread.
+    pub control: Handle,
+    /// What is logged of clients.
+    pub log: LogClients,
+    /// How clients are spoken to.
+    pub manners: Manners,
+    /// How its small sends reach the kernel.
+    pub sends: Sends,
+}
+
+/// Starts a worker's thread. It ends when its handles are dropped and its clients have left.
 ///
 /// # Errors
 /// The thread or its runtime cannot be made.
-pub fn spawn_worker(
-    id: WorkerId,
-    control: Handle,
-    log: LogClients,
-    sends: Sends,
-) -> std::io::Result<WorkerHandle> {
+pub fn spawn_worker(parts: WorkerParts) -> std::io::Result<WorkerHandle> {
+    let WorkerParts { id, control, log, manners, sends } = parts;
     let (sender, receiver) = mpsc::unbounded_channel();
     let clients = Arc::new(AtomicUsize::new(0));
     let handle = WorkerHandle { sender, clients: Arc::clone(&clients) };
@@ -112,6 +136,7 @@ pub fn spawn_worker(
                     lot,
                     control,
                     log,
+                    manners,
                     clients,
                 });
                 runtime.block_on(work(worker, receiver));
@@ -123,7 +148,7 @@ pub fn spawn_worker(
     Ok(handle)
 }
 
-async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admitted>>) {
+async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Arrival>) {
     let ticking = tokio::task::spawn_local(keep_time(Rc::clone(&worker)));
     let attending = tokio::task::spawn_local(parking::attend(Rc::clone(&worker)));
     let sends = Arc::clone(&worker.sends);
@@ -132,7 +157,13 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admi
     let sending = tokio::task::spawn_local(async move { sends.run().await });
     while let Some(client) = arrivals.recv().await {
         let present = Present::counted(&worker.clients);
-        serve::arrive(&worker, *client, present);
+        match client {
+            Arrival::Client(client) => serve::arrive(&worker, *client, present),
+            Arrival::Replica(client) => {
+                let worker = Rc::clone(&worker);
+                tokio::task::spawn_local(replica::serve(worker, *client, present));
+            }
+        }
     }
     // Clients that are still there keep the thread until they leave.
     while worker.clients.load(Ordering::Relaxed) > 0 {

@@ -310,7 +310,7 @@ impl Rounds {
         server::connect(&blueprint, Some(*timeout), &self.context.means(), id, 0).await.map_err(
             |error| {
                 let text = format!("cannot log in: {}", error.fields);
-                if error.fields.code == sqlstate::UNDEFINED_DATABASE.0 {
+                if &*error.fields.code == sqlstate::UNDEFINED_DATABASE.0 {
                     return AuthQueryError::NoDatabase(text.into());
                 }
                 AuthQueryError::new(text)

@@ -224,6 +224,14 @@ impl<S, W> Core<S, W> {
         self.busy += 1;
     }
 
+    /// Enters a server that nobody in the queue asked for as on its way, if there is a place for one more.
+    pub fn claim_place(&mut self, now: Instant) -> bool {
+        let has_place = !self.paused && self.total() < self.limits.size;
+        self.account(now);
+        self.incoming += usize::from(has_place);
+        has_place
+    }
+
     /// A server that was being dialled will not come.
     pub fn dial_failed(&mut self, now: Instant) {
         self.account(now);

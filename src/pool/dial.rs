@@ -51,7 +51,7 @@ impl Pool {
         }
         let dials = self.core.lock().start_dials(now);
         for _ in 0..dials {
-            let slot = Slot { pool: Arc::clone(self), armed: true };
+            let slot = Slot::new(self);
             // Without a permit the slot is dropped, and the pool is pumped again when there is room.
             if let Some(permit) = self.caps.acquire(self) {
                 self.context.control.spawn(slot.dial(permit));
@@ -78,9 +78,7 @@ impl Pool {
             let next = Failure::after(failure.as_ref(), Arc::clone(&error), began, retry);
             *failure = Some(next);
         }
-        self.errors.from_pgusher(&error.fields.code);
-        let (severity, reason) = (&error.fields.severity, &error.fields.message);
-        tracing::warn!(pool = %self.key, %severity, %reason, error = %error.fields, "server login failed");
+        self.note_failed_login(&error);
         let hopeless = self.core.lock().staying() == 0;
         if hopeless && !error.is_temporary() {
             self.dismiss_waiters(&PoolError::ServerDown(error));
@@ -88,13 +86,29 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// Counts a login that failed, and says so in the log.
+    pub(super) fn note_failed_login(&self, error: &ConnectError) {
+        self.errors.from_pgusher(&error.fields.code);
+        let (severity, reason) = (&error.fields.severity, &error.fields.message);
+        let (server, stage) = (error.id, error.stage.as_str());
+        let address = error.address.as_ref().map(tracing::field::display);
+        tracing::warn!(pool = %self.key, server, address, stage, %severity, %reason, error = %error.fields, "server login failed");
+    }
+}
+
 /// A place in the pool for a server that is being made. Dropping it gives the place back.
-struct Slot {
+pub(super) struct Slot {
     pool: Arc<Pool>,
     armed: bool,
 }
 
 impl Slot {
+    /// For a server that the schedule counts as on its way.
+    pub(super) fn new(pool: &Arc<Pool>) -> Self {
+        Slot { pool: Arc::clone(pool), armed: true }
+    }
+
     async fn dial(self, permit: Permit) {
         let pool = Arc::clone(&self.pool);
         let (blueprint, generation) = (pool.blueprint(), pool.generation());
@@ -117,11 +131,16 @@ impl Slot {
         }
     }
 
-    fn arrived(mut self, pooled: Pooled) {
+    fn arrived(self, pooled: Pooled) {
+        *self.pool.failure.lock() = None;
+        self.pool.welcomes.lock().set_base(&pooled.server.reported);
+        drop(self.seat(pooled));
+    }
+
+    /// Gives the place to the server that was made for it.
+    pub(super) fn seat(mut self, pooled: Pooled) -> Lease {
         self.armed = false;
         let pool = Arc::clone(&self.pool);
-        *pool.failure.lock() = None;
-        pool.welcomes.lock().set_base(&pooled.server.reported);
         let record = Arc::clone(&pooled.server.record);
         let local = record.local.map_or_else(|| "unix".to_owned(), |local| local.to_string());
         tracing::debug!(target: super::SERVERS, pool = %pool.key, server = record.id, pid = record.pid, address = %record.address, %local, "server connected");
@@ -134,7 +153,7 @@ impl Slot {
         }
         let now = Instant::now();
         pool.core.lock().arrived(now);
-        drop(Lease::new(pooled, pool, now));
+        Lease::new(pooled, pool, now)
     }
 }
 

@@ -21,6 +21,7 @@ mod make_way;
 mod pauses;
 #[allow(clippy::module_inception, reason = "the room's main noun")]
 mod pool;
+mod replica;
 mod waiting;
 mod welcome;
 

@@ -51,6 +51,8 @@ pub struct ConnectError {
     pub stage: Stage,
     /// The server said it itself.
     pub by_server: bool,
+    /// The number the server would have had.
+    pub id: ServerId,
 }
 
 /// How far an attempt came.
@@ -82,12 +84,13 @@ impl ConnectError {
             fields: Box::new(ErrorFields::new(Severity::Fatal, code, message)),
             stage: Stage::Login,
             by_server: false,
+            id: 0,
         }
     }
 
     /// True for a server that is starting up or shutting down and asks for patience (57P03).
     pub fn is_temporary(&self) -> bool {
-        self.fields.code == sqlstate::CANNOT_CONNECT_NOW.0
+        &*self.fields.code == sqlstate::CANNOT_CONNECT_NOW.0
     }
 }
 
@@ -132,7 +135,7 @@ pub async fn connect(
         };
         match result {
             Ok(server) => return Ok(server),
-            Err(error) => last = ConnectError { address: Some(address.clone()), ..error },
+            Err(error) => last = ConnectError { address: Some(address.clone()), id, ..error },
         }
     }
     Err(last)
@@ -192,7 +195,7 @@ async fn attempt(
         // Such as: no entry in pg_hba.conf for a connection with, or without, encryption.
         by_encryption: has_choice
             && error.by_server
-            && error.fields.code == sqlstate::INVALID_AUTHORIZATION.0,
+            && &*error.fields.code == sqlstate::INVALID_AUTHORIZATION.0,
         error,
     })
 }

@@ -152,6 +152,7 @@ impl<'a> Login<'a> {
                     fields: Box::new(ErrorFields::read(message)),
                     stage: Stage::Login,
                     by_server: true,
+                    id: 0,
                 });
             }
             // The clients will be told.
