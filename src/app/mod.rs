@@ -11,6 +11,7 @@ mod process;
 mod reload;
 mod serve;
 mod signals;
+mod systemd;
 mod trials;
 
 use std::path::{Path, PathBuf};
@@ -57,6 +58,7 @@ pub fn run(path: &Path, loaded: Loaded, launch: &Launch) -> Result<(), String> {
         file: settings.logfile.as_deref(),
         both: settings.compat == Compat::PgBouncer,
         quiet: launch.quiet || launch.daemon,
+        process: settings,
     })?;
     if launch.reboot {
         tracing::warn!(

@@ -15,7 +15,7 @@ use crate::client::{
 };
 use crate::config::{Config, Loaded, SendEngine};
 use crate::net::{Dialler, Sends};
-use crate::pool::{Connects, Exchanges, Pools, PoolsContext, Siblings};
+use crate::pool::{Connects, Exchanges, Patience, Pools, PoolsContext, Siblings};
 use crate::stats::{Buckets, Records, ReloadFacts};
 use crate::telemetry::LogControl;
 use crate::tls::{Keyring, Keys};
@@ -30,10 +30,14 @@ pub(super) enum Ending {
     /// It goes on.
     #[default]
     None,
+    /// When the last client has left; there is no TCP any more, and nobody new but on the console.
+    Clients,
     /// Transactions finish first.
     Drain,
     /// At once.
     Now,
+    /// At once, and without a word.
+    Silent,
 }
 
 /// Everything that lives as long as the process.
@@ -85,6 +89,7 @@ impl Process {
             buckets: buckets.clone(),
             workers: workers.len(),
             cancel_wait_timeout: RwLock::new(config.process.cancel_wait_timeout),
+            patience: RwLock::default(),
         });
         let process = Process {
             path,
@@ -119,8 +124,15 @@ impl Process {
         let context = &self.gate.pools.context;
         *context.cancel_wait_timeout.write() = config.process.cancel_wait_timeout;
         context.dialler.configure(&config.process);
+        *context.patience.write() = Patience {
+            any: config.process.pool_idle_timeout,
+            auto: config.process.autodb_idle_timeout,
+        };
         if let Err(error) = self.log.set_level(&config.process.log_level) {
             tracing::warn!(%error, "log level not changed");
+        }
+        if let Err(error) = self.log.set_syslog(&config.process) {
+            tracing::warn!(%error, "syslog cannot be reached");
         }
     }
 

@@ -8,7 +8,7 @@ use socket2::Socket;
 use tokio::task::JoinSet;
 
 use super::process::{Ending, Process};
-use super::{certificates, drain, host, reload, signals};
+use super::{certificates, drain, host, reload, signals, systemd};
 use crate::authority;
 use crate::cancel::Peers;
 use crate::client::{Entry, Incoming, Visitor, log_in, receive};
@@ -25,7 +25,7 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     let group = group.map_err(|error| format!("unix_socket_group: {error}"))?;
     let tuning = Arc::clone(&process.gate.pools.context.dialler.tuning);
     let doors = Doors { process: &config.process, unix_group: group, tuning };
-    let listeners = doors.open(Vec::new()).await?;
+    let listeners = doors.open(systemd::sockets()?).await?;
     signals::listen(&process)?;
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
     tokio::spawn(reload::watch_files(Arc::clone(&process)));
@@ -38,7 +38,11 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
         doors.spawn(accept(Arc::clone(&process), listener, Arc::clone(&unheard)));
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "pgusher is ready");
-    process.ended(Ending::Drain).await;
+    systemd::ready();
+    process.open_minimal_pools();
+    process.ended(Ending::Clients).await;
+    systemd::stopping();
+    drain::await_clients(&process).await;
     // Each removes its socket before the process may be gone.
     doors.join_all().await;
     drain::drain(&process).await;
@@ -46,12 +50,13 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     Ok(())
 }
 
-/// Accepts until the process is to end; then the door closes.
+/// Accepts until the process is to end; then the door closes. Behind a unix socket the console stays open for longer.
 async fn accept(process: Arc<Process>, listener: Listener, unheard: Arc<AtomicUsize>) {
+    let last_call = if listener.is_unix() { Ending::Drain } else { Ending::Clients };
     loop {
         let (socket, peer) = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = process.ended(Ending::Drain) => return,
+            () = process.ended(last_call) => return,
         };
         if unheard.load(Ordering::Relaxed) < MAX_UNHEARD {
             unheard.fetch_add(1, Ordering::Relaxed);

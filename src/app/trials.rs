@@ -120,10 +120,15 @@ pub fn try_login(
     password: &str,
 ) -> Result<String, String> {
     let loaded = config::load(path).map_err(|mistakes| mistakes.to_string())?;
-    let format = loaded.config.process.log_format;
-    let log =
-        LogStart { format, level: "info", verbosity: 0, file: None, both: false, quiet: false };
-    let log = crate::telemetry::start(log)?;
+    let log = crate::telemetry::start(LogStart {
+        format: loaded.config.process.log_format,
+        level: "info",
+        verbosity: 0,
+        file: None,
+        both: false,
+        quiet: false,
+        process: &config::Process::default(),
+    })?;
     let runtime = runtime()?;
     let handle = runtime.handle().clone();
     runtime.block_on(async {

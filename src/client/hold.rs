@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -184,6 +185,10 @@ impl Client {
         let idle = phase == Phase::Idle;
         if let Some(goodbye) = self.ordered(idle) {
             return Poll::Ready(End::Ordered(goodbye));
+        }
+        let fast = idle && self.settings.server_fast_close;
+        if fast && held.record.close_needed.load(Ordering::Relaxed) {
+            return Poll::Ready(End::Ordered(Goodbye::Told(replies::reconfigured())));
         }
         if watch.phase != Some(phase) {
             self.enter_phase(phase, watch);

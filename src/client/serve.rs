@@ -127,7 +127,7 @@ impl Client {
             relay,
             named_by: Arc::clone(&session.params),
             session,
-            settings: pool.settings(),
+            settings: pool.settings_of(&record.client.user),
             epoch: pool.epoch(),
             pool,
             record,
@@ -296,7 +296,7 @@ impl Client {
     pub(super) fn refresh(&mut self) {
         if self.pool.epoch() != self.epoch {
             self.epoch = self.pool.epoch();
-            self.settings = self.pool.settings();
+            self.settings = self.pool.settings_of(&self.record.client.user);
         }
     }
 

@@ -222,7 +222,11 @@ fn text(text: &str) -> Value {
 }
 
 fn word(word: &str) -> Value {
-    if word == "true" { Value::Bool(true) } else { text(word) }
+    match (word, word.parse()) {
+        ("true", _) => Value::Bool(true),
+        (_, Ok(number)) => Value::Integer { value: Some(number), shown: word.to_owned() },
+        _ => text(word),
+    }
 }
 
 fn insert(table: &mut Table, key: &str, at: Place, node: Node) {

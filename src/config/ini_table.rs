@@ -271,6 +271,12 @@ pub(super) const DROP_IN: &[(Section, &str, &str, &str)] = &[
         "true",
         "PgBouncer sends passwords as the server asks for them.",
     ),
+    (
+        Section::Process,
+        "auth_failure_limit",
+        "0",
+        "PgBouncer does not hold up addresses that fail.",
+    ),
     (Section::Process, "log_format", "pgbouncer", "Tools that read PgBouncer's log read this one."),
     (
         Section::Process,

@@ -314,6 +314,15 @@ impl Config {
         }
     }
 
+    /// What a client that logs in as `login` gets of the pool of `user`: its own timeouts, where it has some.
+    pub fn client_settings(&self, database: &Database, user: &str, login: &str) -> PoolSettings {
+        let mut settings = self.pool_settings(database, user);
+        if let Some(own) = self.users.get(login).map(|login| &login.overrides) {
+            settings.take_timeouts(own);
+        }
+        settings
+    }
+
     /// The settings of the pool of `user` in `database`: user over database over defaults. A
     /// `min_pool_size` inherited by a smaller pool is that pool's size.
     pub fn pool_settings(&self, database: &Database, user: &str) -> PoolSettings {

@@ -97,6 +97,24 @@ pub struct PoolOverrides {
 }
 
 impl PoolSettings {
+    /// Takes over the timeouts that are a client's, not its server's.
+    pub(super) fn take_timeouts(&mut self, from: &PoolOverrides) {
+        let PoolOverrides {
+            query_timeout,
+            query_wait_timeout,
+            idle_transaction_timeout,
+            transaction_timeout,
+            client_idle_timeout,
+            ..
+        } = *from;
+        let take = |own: &mut Timeout, other: Option<Timeout>| *own = other.unwrap_or(*own);
+        take(&mut self.query_timeout, query_timeout);
+        take(&mut self.query_wait_timeout, query_wait_timeout);
+        take(&mut self.idle_transaction_timeout, idle_transaction_timeout);
+        take(&mut self.transaction_timeout, transaction_timeout);
+        take(&mut self.client_idle_timeout, client_idle_timeout);
+    }
+
     pub(super) fn overridden_by(&self, over: &PoolOverrides) -> PoolSettings {
         let mut out = self.clone();
         macro_rules! take {

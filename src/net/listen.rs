@@ -81,6 +81,11 @@ enum Kind {
 }
 
 impl Listener {
+    /// True for a unix socket.
+    pub fn is_unix(&self) -> bool {
+        matches!(self.kind, Kind::Unix { .. })
+    }
+
     /// The next client. Never fails: what goes wrong with one connection is the connection's, and a process without
     /// descriptors waits for better times.
     ///

@@ -133,6 +133,11 @@ impl<S, W> Core<S, W> {
         self.idle.len() + self.busy + self.incoming
     }
 
+    /// How many servers there are beyond the pool's size.
+    pub fn beyond_size(&self) -> usize {
+        self.total().saturating_sub(self.limits.size)
+    }
+
     /// How many are waiting.
     pub fn waiting(&self) -> usize {
         self.waiting

@@ -49,11 +49,18 @@ impl Pool {
         if self.failure.lock().as_ref().is_some_and(|failure| failure.retry_at > now) {
             return;
         }
-        let dials = self.core.lock().start_dials(now);
-        for _ in 0..dials {
+        let (dials, beyond) = {
+            let mut core = self.core.lock();
+            let dials = core.start_dials(now);
+            (dials, core.beyond_size().min(dials))
+        };
+        for number in 0..dials {
             let slot = Slot::new(self);
             // Without a permit the slot is dropped, and the pool is pumped again when there is room.
             if let Some(permit) = self.caps.acquire(self) {
+                if number >= dials - beyond {
+                    tracing::warn!(pool = %self.key, "taking connection from reserve_pool");
+                }
                 self.context.control.spawn(slot.dial(permit));
             }
         }

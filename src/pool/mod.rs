@@ -33,7 +33,7 @@ pub use auth_query::{
 };
 pub use caps::{Cap, CapTable, Caps};
 pub use census::{CloseReason, PoolCensus};
-pub use directory::{Connects, PoolKey, Pools, PoolsContext};
+pub use directory::{Connects, Patience, PoolKey, Pools, PoolsContext};
 pub use error::{Facts, PoolError};
 pub use keeper::keep;
 pub use lease::Lease;

@@ -19,7 +19,7 @@ use crate::auth::ServerCredential;
 use crate::config::PoolSettings;
 use crate::server::{Blueprint, Server, ServerId, drain_news};
 use crate::stats::{ErrorCounts, LeakCounts, PoolPins, PoolStats, ServerRecord, ServerState};
-use crate::types::{PoolMode, WorkerId};
+use crate::types::{Name, PoolMode, WorkerId};
 
 /// The servers of one database and user, and the clients that wait for them.
 pub struct Pool {
@@ -45,10 +45,16 @@ pub struct Pool {
     pub(super) welcomes: Mutex<Welcomes>,
     pub(super) servers: Mutex<BTreeMap<ServerId, Arc<ServerRecord>>>,
     settings: RwLock<Arc<PoolSettings>>,
+    /// The same for clients who log in under another name than the pool's, and have timeouts of their own.
+    guests: RwLock<Guests>,
     /// That of `settings`, without its lock.
     pub(super) audit_sample: AtomicUsize,
     /// `server_reset_query_always`, likewise.
     always_resets: AtomicBool,
+    /// Since when the keeper has seen no client; `None` while there are some.
+    pub(super) unused_since: Mutex<Option<Instant>>,
+    /// Only the fallback knows its database.
+    pub(super) is_auto: AtomicBool,
     /// Counts up when `settings` change, so that clients notice cheaply.
     epoch: AtomicU32,
     blueprint: RwLock<Arc<Blueprint>>,
@@ -58,6 +64,9 @@ pub struct Pool {
     pub(super) turns: AtomicUsize,
     this: Weak<Pool>,
 }
+
+/// Settings by the names of clients.
+pub(super) type Guests = BTreeMap<Name, Arc<PoolSettings>>;
 
 /// A server with what it owes the pool.
 #[derive(Debug)]
@@ -100,6 +109,8 @@ impl Pool {
                 leaks: LeakCounts::default(),
                 audit_sample: AtomicUsize::new(settings.audit_sample),
                 always_resets: AtomicBool::new(settings.server_reset_query_always),
+                unused_since: Mutex::default(),
+                is_auto: AtomicBool::new(false),
                 clients: AtomicUsize::new(0),
                 context,
                 departed,
@@ -109,6 +120,7 @@ impl Pool {
                 welcomes: Mutex::default(),
                 servers: Mutex::default(),
                 settings: RwLock::new(Arc::new(settings)),
+                guests: RwLock::default(),
                 epoch: AtomicU32::new(0),
                 blueprint: RwLock::new(Arc::new(blueprint)),
                 generation: AtomicU32::new(0),
@@ -121,6 +133,23 @@ impl Pool {
     /// The settings in force.
     pub fn settings(&self) -> Arc<PoolSettings> {
         Arc::clone(&self.settings.read())
+    }
+
+    /// The settings in force for a client of this name.
+    pub fn settings_of(&self, login: &str) -> Arc<PoolSettings> {
+        if login == self.key.user.as_ref() {
+            return self.settings();
+        }
+        let own = self.guests.read().get(login).cloned();
+        own.unwrap_or_else(|| self.settings())
+    }
+
+    /// Changes what clients under other names get.
+    pub(super) fn set_guests(&self, guests: Guests) {
+        if *self.guests.read() != guests {
+            *self.guests.write() = guests;
+            self.epoch.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Changes whenever [`settings`](Pool::settings) do.
@@ -183,9 +212,8 @@ impl Pool {
     /// Replaces every server: idle ones now, the others when they are given back.
     pub fn reconnect(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
-        let servers = self.servers.lock();
-        servers.values().for_each(|server| server.close_needed.store(true, Ordering::Relaxed));
-        drop(servers);
+        let servers: Vec<_> = self.servers.lock().values().cloned().collect();
+        servers.iter().for_each(|server| self.condemn(server));
         self.welcomes.lock().forget();
         *self.failure.lock() = None;
         self.close_idle(CloseReason::Reconnect, |_| true);
@@ -322,6 +350,9 @@ impl Pool {
     fn worn_out(&self, pooled: &Pooled, now: Instant) -> Option<CloseReason> {
         if pooled.generation != self.generation() {
             return Some(CloseReason::Reconnect);
+        }
+        if pooled.server.record.close_needed.load(Ordering::Relaxed) {
+            return Some(CloseReason::Moved);
         }
         if self.is_too_old(&pooled.server, now) {
             return Some(CloseReason::Lifetime);

@@ -17,6 +17,11 @@ const WORDINGS: &[(&str, &str)] = &[
     ("listening", "listening on {address}"),
     ("pgusher is ready", "process up: pgusher {version}"),
     ("asked to reload", "got {signal}, re-reading config"),
+    ("asked to stop", "got {signal}, shutting down"),
+    ("asked to pause", "got {signal}, pausing all activity"),
+    ("asked to resume", "got {signal}, continuing from PAUSE"),
+    ("signal ignored while shutting down", "got {signal} while shutting down, ignoring"),
+    ("registered new auto-database", "registered new auto-database: {database}"),
     ("database removed", "database removed: {database}"),
     (
         "stats",
