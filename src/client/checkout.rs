@@ -42,11 +42,7 @@ impl Client {
                     lease
                 }
                 Checkout::Never(error) => {
-                    let fields = match &error {
-                        PoolError::ServerDown(down) => replies::servers_failing(down),
-                        other => replies::no_server(other),
-                    };
-                    return self.refuse(fields, WaitOutcome::Timeout, now);
+                    return self.refuse(replies::no_server(&error), WaitOutcome::Timeout, now);
                 }
                 Checkout::Later(ticket) => match self.queue(ticket).await {
                     End::Served(lease) => {

@@ -17,7 +17,7 @@ use crate::control::Order;
 use crate::net::{Buffer, Stream, Suspended};
 use crate::pool::{Lease, Pool};
 use crate::stats::{ClientState, Entered, ServerState};
-use crate::wire::tag::backend as tag;
+use crate::wire::tag::{backend as tag, frontend};
 
 /// How long last words may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -52,6 +52,9 @@ struct Session {
     requests: Flow,
     replies: Flow,
     frames: Frames,
+    asked: Frames,
+    /// The client has said goodbye.
+    leaves: bool,
     /// The server has answered everything.
     rests: bool,
     /// It streams, for as long as it likes.
@@ -81,6 +84,8 @@ pub(super) async fn serve(worker: Rc<Worker>, replica: Replica, present: Present
         requests: Flow { buffer, passed: 0 },
         replies: Flow::default(),
         frames: Frames::default(),
+        asked: Frames::default(),
+        leaves: false,
         rests: true,
         streams: false,
         _key: key,
@@ -119,11 +124,13 @@ impl Session {
         if let Some(goodbye) = self.ordered() {
             return Poll::Ready(goodbye);
         }
-        let Session { stream, lease, requests, replies, frames, worker, .. } = self;
-        let (mut rests, mut streams) = (self.rests, self.streams);
+        let Session { stream, lease, requests, replies, frames, asked, worker, .. } = self;
+        let (mut rests, mut streams, mut leaves) = (self.rests, self.streams, self.leaves);
         let server = &mut lease.stream;
-        let toward_server =
-            requests.poll(cx, stream, server, &worker.buffers, &mut |_| rests = false);
+        let toward_server = requests.poll(cx, stream, server, &worker.buffers, &mut |bytes| {
+            rests = false;
+            asked.walk(bytes, |tag| leaves |= tag == frontend::TERMINATE);
+        });
         let toward_client = replies.poll(cx, server, stream, &worker.buffers, &mut |bytes| {
             frames.walk(bytes, |tag| match tag {
                 tag::READY_FOR_QUERY => rests = true,
@@ -132,9 +139,12 @@ impl Session {
                 _ => {}
             });
         });
-        (self.rests, self.streams) = (rests, streams);
+        (self.rests, self.streams, self.leaves) = (rests, streams, leaves);
         self.count();
         match (toward_client, toward_server) {
+            (Poll::Ready(_), _) | (_, Poll::Ready(End::From)) if leaves => {
+                Poll::Ready(Goodbye::Terminated)
+            }
             (Poll::Ready(End::From), _) => Poll::Ready(Goodbye::ByServer),
             (Poll::Ready(End::To), _) | (_, Poll::Ready(End::From)) => Poll::Ready(Goodbye::Closed),
             // What the server has to say of it is still to come.

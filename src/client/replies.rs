@@ -24,6 +24,7 @@ fn error(code: SqlState, message: impl Into<String>) -> ErrorFields {
 pub fn no_server(reason: &PoolError) -> ErrorFields {
     match reason {
         PoolError::ServerDown(down) => down.fields.as_ref().clone().severity(Severity::Error),
+        PoolError::ServersFailing(down) => servers_failing(down),
         PoolError::WaitTimeout(facts) => wait_timeout(facts),
         PoolError::Cancelled => {
             error(sqlstate::QUERY_CANCELED, "canceling statement due to user request")
@@ -435,7 +436,7 @@ pub fn query_timeout() -> ErrorFields {
 }
 
 /// The servers have been failing for a while: nobody waits for them.
-pub fn servers_failing(down: &ConnectError) -> ErrorFields {
+fn servers_failing(down: &ConnectError) -> ErrorFields {
     let fields = down.fields.as_ref().clone().severity(Severity::Error);
     let cause = match (down.by_server, down.stage) {
         (true, _) | (false, Stage::Login) => down.fields.message.as_str(),

@@ -214,7 +214,7 @@ mod tests {
         let expected = "`pkt_buf` has no effect: buffers grow and shrink with the traffic";
         assert!(imported.report.iter().any(|note| note == expected), "{:?}", imported.report);
         assert!(imported.toml.contains(expected));
-        assert!(imported.report.iter().any(|note| note.starts_with("`query_wait_timeout`: ")));
+        assert!(imported.report.iter().any(|note| note.starts_with("`server_lifetime`: ")));
     }
 
     #[test]

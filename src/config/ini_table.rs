@@ -291,8 +291,6 @@ pub(super) const CHANGED: &[(&str, &str)] = &[
     ("auth_file", "it is read again with every reload, and has to be there"),
     ("listen_addr", "`*` is IPv4 and IPv6, with a socket each"),
     ("max_client_conn", "clients that are logging in count"),
-    ("query_timeout", "the query is cancelled; the client gets an error and stays connected"),
-    ("query_wait_timeout", "the client gets an error and stays connected"),
     ("server_login_retry", "the pause doubles with each failure, up to 16 times this"),
     ("server_lifetime", "ends are spread by up to a tenth"),
     ("unix_socket_mode", "bits beyond 0777 are ignored"),

@@ -24,6 +24,7 @@ macro_rules! pool_settings {
                 default: $default,
                 doc: $doc,
                 reloadable: RELOAD,
+                unit: <$kind as Kind>::UNIT,
                 read: |target, node, cx| {
                     <$kind as Kind>::read(node, cx).map(|value| target.$field = value).is_some()
                 },
@@ -39,6 +40,7 @@ macro_rules! pool_settings {
                 default: $default,
                 doc: $doc,
                 reloadable: RELOAD,
+                unit: <$kind as Kind>::UNIT,
                 read: |target, node, cx| {
                     target.$field = <$kind as Kind>::read(node, cx);
                     target.$field.is_some()

@@ -109,6 +109,8 @@ pub(super) struct OneOf<T>(PhantomData<T>);
 impl<T: Choice> Kind for OneOf<T> {
     type Value = T;
 
+    const UNIT: &'static str = "word";
+
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<T> {
         let words: Vec<String> = T::WORDS.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         let expected = format!("one of {}", words.join(", "));
@@ -134,6 +136,8 @@ pub(super) struct OptionalName;
 impl Kind for OptionalName {
     type Value = Option<Name>;
 
+    const UNIT: &'static str = "name";
+
     fn unset() -> Option<Self::Value> {
         Some(None)
     }
@@ -154,12 +158,18 @@ pub(super) struct OptionalPath;
 impl Kind for OptionalPath {
     type Value = Option<PathBuf>;
 
+    const UNIT: &'static str = "path";
+
     fn unset() -> Option<Self::Value> {
         Some(None)
     }
 
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Option<PathBuf>> {
         let text = cx.text(node, "a path in quotes")?;
+        // An abstract socket stands in no folder.
+        if text.starts_with('@') {
+            return Some(Some(PathBuf::from(text)));
+        }
         Some((!text.is_empty()).then(|| cx.report.folder(node.at.file).join(Path::new(text))))
     }
 
@@ -173,6 +183,8 @@ pub(super) struct OptionalSecret;
 
 impl Kind for OptionalSecret {
     type Value = Option<Secret>;
+
+    const UNIT: &'static str = "password";
 
     fn unset() -> Option<Self::Value> {
         Some(None)
@@ -207,6 +219,8 @@ pub(super) struct LogFilter;
 
 impl Kind for LogFilter {
     type Value = String;
+
+    const UNIT: &'static str = "level or filter";
 
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<String> {
         const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

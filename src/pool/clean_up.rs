@@ -47,6 +47,7 @@ impl Pool {
                     self.greet(&connect_query, &mut lease).await;
                 }
                 lease.needs_reset = false;
+                lease.is_reset = true;
                 lease.pardon();
             }
             Ok(Err(error)) => {

@@ -101,6 +101,9 @@ impl Pool {
         let (server, stage) = (error.id, error.stage.as_str());
         let address = error.address.as_ref().map(tracing::field::display);
         tracing::warn!(pool = %self.key, server, address, stage, %severity, %reason, error = %error.fields, "server login failed");
+        if error.by_server {
+            tracing::debug!(target: super::SERVERS, pool = %self.key, server, address, age_seconds = 0, reason = "login", "server closed");
+        }
     }
 }
 

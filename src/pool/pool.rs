@@ -294,7 +294,7 @@ impl Pool {
         let failure = failure
             .as_ref()
             .filter(|failure| failure.retry_at > now && !failure.error.is_temporary())?;
-        Some(PoolError::ServerDown(Arc::clone(&failure.error)))
+        Some(PoolError::ServersFailing(Arc::clone(&failure.error)))
     }
 
     fn needs_check(&self, pooled: &Pooled, now: Instant) -> bool {
@@ -312,7 +312,8 @@ impl Pool {
     pub(super) fn take_back(self: &Arc<Self>, mut pooled: Pooled) {
         let now = Instant::now();
         let server = &mut pooled.server;
-        let reset = server.needs_reset || self.always_resets.load(Ordering::Relaxed);
+        let fresh = std::mem::take(&mut server.is_reset);
+        let reset = server.needs_reset || !fresh && self.always_resets.load(Ordering::Relaxed);
         if !server.progress.is_settled() || reset || server.backend.is_being_canceled() {
             return self.clean_later(pooled);
         }

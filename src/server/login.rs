@@ -315,6 +315,7 @@ impl<'a> Login<'a> {
             unnamed: 0,
             needs_reset: false,
             is_spent: false,
+            is_reset: true,
             is_greeted: !self.blueprint.connect_query.is_empty(),
             listens: false,
             audit: super::Audit::default(),

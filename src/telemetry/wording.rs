@@ -13,7 +13,6 @@ const WORDINGS: &[(&str, &str)] = &[
     ("error told to the client", "pooler error: {reason}"),
     ("server connected", "new connection to server (from {local})"),
     ("server closed", "closing because: {reason} (age={age_seconds}s)"),
-    ("server login failed", "server login failed: {severity} {reason}"),
     ("listening", "listening on {address}"),
     ("pgusher is ready", "process up: pgusher {version}"),
     ("asked to reload", "got {signal}, re-reading config"),
@@ -41,6 +40,7 @@ const SERVER_REASONS: &[(&str, &str)] = &[
     ("reload", "database configuration changed"),
     ("surplus", "too many servers in the pool"),
     ("unclean", "unclean server"),
+    ("login", "login failed"),
     ("replication", "replication client was closed"),
     ("moved", "obsolete connection"),
 ];
@@ -50,9 +50,29 @@ const SAID: [&str; 7] = ["client", "database", "user", "peer", "server", "pool",
 
 /// The message of an event.
 pub(super) fn text(facts: &Facts) -> String {
+    if facts.message == "server login failed" {
+        return login_failed(facts);
+    }
     match WORDINGS.iter().find(|(ours, _)| *ours == facts.message) {
         Some((_, theirs)) => filled(theirs, facts),
         None => plain(facts),
+    }
+}
+
+/// A server that could not be reached was never logged in to.
+fn login_failed(facts: &Facts) -> String {
+    let reason = facts.get("reason").unwrap_or_default();
+    let closing = |why: &str| format!("closing because: {why} (age=0s)");
+    match facts.get("stage") {
+        Some("connecting") if reason.contains("server DNS lookup failed") => {
+            closing("server DNS lookup failed")
+        }
+        Some("connecting") if reason.contains("(server_connect_timeout)") => {
+            closing("connect timeout")
+        }
+        Some("connecting") => closing("connect failed"),
+        Some("TLS") => closing(&format!("TLS handshake failed: {reason}")),
+        _ => filled("server login failed: {severity} {reason}", facts),
     }
 }
 

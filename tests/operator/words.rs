@@ -45,6 +45,7 @@ async fn refused_logins_read_as_before() {
         "closing because: not allowed (age=0s)",
         "pooler error: no such database: none",
         "server login failed: FATAL database \"nowhere\" does not exist",
+        "closing because: login failed (age=0s)",
         "closing because: client connections exceeded (max_db_client_connections) (age=0s)",
         "login attempt: db=none user=postgres tls=no replication=no",
     ] {
