@@ -1,12 +1,13 @@
 //! The process as the console and the HTTP port know it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::process::{Ending, Process};
-use crate::admin::{self, Answer, Averages, Door, Host, ShutdownMode};
+use crate::admin::{self, Answer, Averages, Consoles, Door, Host, ShutdownMode};
 use crate::cancel::CancelKeys;
 use crate::client::{Console, ConsoleRights};
-use crate::config::{Compat, Config};
+use crate::config::{Compat, Config, MetricsCompat, ShownSetting};
 use crate::http::{self, Pages};
 use crate::metrics;
 use crate::pool::Pools;
@@ -30,6 +31,10 @@ impl Host for Hosted {
         &self.0.gate.cancel_keys
     }
 
+    fn consoles(&self) -> &Arc<Consoles> {
+        &self.0.consoles
+    }
+
     fn averages(&self) -> &Averages {
         &self.0.averages
     }
@@ -51,6 +56,14 @@ impl Host for Hosted {
         self.0.gate.counts.of_user(name)
     }
 
+    fn listeners(&self) -> Vec<(i32, Option<SocketAddr>)> {
+        self.0.listeners.lock().clone()
+    }
+
+    fn known_users(&self) -> Vec<Name> {
+        self.0.gate.identities().users().map(Name::from).collect()
+    }
+
     fn is_disabled(&self, database: &str) -> bool {
         self.0.gate.is_disabled(database)
     }
@@ -65,6 +78,14 @@ impl Host for Hosted {
 
     fn reload(&self) -> Answer<'_, Result<Vec<String>, String>> {
         Box::pin(self.0.reload())
+    }
+
+    fn settings(&self) -> Vec<ShownSetting> {
+        self.0.origin.read().show(&self.0.gate.config())
+    }
+
+    fn set<'a>(&'a self, key: &'a str, value: &'a str) -> Answer<'a, Result<Vec<String>, String>> {
+        Box::pin(self.0.set(key, value))
     }
 
     fn is_draining(&self) -> bool {
@@ -88,7 +109,18 @@ impl Host for Hosted {
 
 impl Pages for Hosted {
     fn metrics(&self) -> (&'static str, String) {
-        (metrics::CONTENT_TYPE, metrics::render(&admin::look(self)))
+        let snapshot = admin::look(self);
+        let mut page = metrics::render(&snapshot);
+        let config = self.config();
+        let compat = config.http.iter().flat_map(|http| &http.metrics_compat);
+        for family in compat {
+            match family {
+                MetricsCompat::PgbouncerExporter => {
+                    page.push_str(&metrics::pgbouncer_exporter(&snapshot));
+                }
+            }
+        }
+        (metrics::CONTENT_TYPE, page)
     }
 
     fn readiness(&self) -> Result<(), String> {
@@ -98,10 +130,10 @@ impl Pages for Hosted {
 
 /// Serves somebody at the console.
 pub(super) async fn serve_console(process: Arc<Process>, console: Console) {
-    let Console { stream, buffer, user, rights, peer: _ } = console;
+    let Console { stream, buffer, user, application_name, rights, peer: _ } = console;
     let is_admin = rights == ConsoleRights::Admin;
     let _present = process.presence();
-    let arrival = admin::Arrival { stream, buffer, user, is_admin };
+    let arrival = admin::Arrival { stream, buffer, user, application_name, is_admin };
     admin::serve(arrival, Arc::new(Hosted(process))).await;
 }
 

@@ -26,6 +26,7 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     let tuning = Arc::clone(&process.gate.pools.context.dialler.tuning);
     let doors = Doors { process: &config.process, unix_group: group, tuning };
     let listeners = doors.open(systemd::sockets()?).await?;
+    *process.listeners.lock() = listeners.iter().map(Listener::facts).collect();
     signals::listen(&process)?;
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
     tokio::spawn(reload::watch_files(Arc::clone(&process)));

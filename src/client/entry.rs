@@ -44,6 +44,8 @@ pub struct Console {
     pub buffer: Buffer,
     /// Who it is.
     pub user: Name,
+    /// What it calls itself.
+    pub application_name: Name,
     /// What it may do.
     pub rights: ConsoleRights,
     /// Where it comes from.
@@ -71,6 +73,7 @@ pub(super) enum Pass {
     Replica(OwnServer),
     Console {
         user: Name,
+        application_name: Name,
         rights: ConsoleRights,
     },
 }
@@ -111,8 +114,9 @@ impl Pass {
                     counted,
                 }))
             }
-            Pass::Console { user, rights } => {
-                Entry::Console(Console { stream, buffer, user, rights, peer: peer.to_string() })
+            Pass::Console { user, application_name, rights } => {
+                let peer = peer.to_string();
+                Entry::Console(Console { stream, buffer, user, application_name, rights, peer })
             }
         })
     }

@@ -142,9 +142,9 @@ impl Login<'_> {
     /// Who may use the console is said only to those who have proved who they are.
     fn console_rights(&self, user: &Name) -> Result<ConsoleRights, Refusal> {
         let open = self.config.process.auth_type == AuthType::Any;
-        if open || self.config.process.admin_users.contains(user) {
+        if self.config.process.admin_users.contains(user) {
             Ok(ConsoleRights::Admin)
-        } else if self.config.process.stats_users.contains(user) {
+        } else if open || self.config.process.stats_users.contains(user) {
             Ok(ConsoleRights::Stats)
         } else {
             Err(Refusal::new(LoginResult::Rejected, replies::no_console(user)))
@@ -218,11 +218,11 @@ impl Login<'_> {
         self.negotiate(&request).await?;
         if OPERATORS.contains(&request.user.as_ref()) && vouch::is_our_own(self.incoming) {
             self.facts.method = Method::Peer.as_str();
-            return Ok(Pass::Console { user: request.user, rights: ConsoleRights::Admin });
+            return Ok(console(request, ConsoleRights::Admin));
         }
         self.authenticate(&request, true).await?;
         let rights = self.console_rights(&request.user)?;
-        Ok(Pass::Console { user: request.user, rights })
+        Ok(console(request, rights))
     }
 
     /// The database, the limits on its clients and the user's, and the pool.
@@ -380,6 +380,11 @@ impl Login<'_> {
         let record = self.record(&request, &pool);
         Ok(Pass::Replica(OwnServer { pool, record, key, lease, counted }))
     }
+}
+
+fn console(request: Request, rights: ConsoleRights) -> Pass {
+    let Request { user, application_name, .. } = request;
+    Pass::Console { user, application_name, rights }
 }
 
 /// The welcome's parameters and the client's own name, which differs from client to client and is not worth asking

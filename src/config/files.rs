@@ -23,6 +23,7 @@ pub(super) struct Raw {
     pub(super) databases: BTreeMap<String, Table>,
     pub(super) users: BTreeMap<String, Table>,
     pub(super) peers: BTreeMap<String, Table>,
+    pub(super) classes: BTreeMap<String, Table>,
     /// Every file that was opened.
     pub(super) files: Vec<PathBuf>,
     /// What the operator should know of settings that are accepted.
@@ -38,6 +39,7 @@ pub(super) fn gather(path: &Path, env: &Lookup<'_>, report: &mut Report) -> Raw 
         databases: BTreeMap::new(),
         users: BTreeMap::new(),
         peers: BTreeMap::new(),
+        classes: BTreeMap::new(),
         files: Vec::new(),
         notes: Notes::default(),
     };
@@ -196,6 +198,7 @@ impl Gatherer<'_> {
             "databases" => return self.named(entry, Section::Database),
             "users" => return self.named(entry, Section::User),
             "peers" => return self.named(entry, Section::Peer),
+            "classes" => return self.named(entry, Section::Class),
             _ => return self.unknown(key, &entry),
         };
         self.section(key, section, entry);
@@ -257,7 +260,7 @@ impl Gatherer<'_> {
         }
     }
 
-    /// `[databases]`, `[users]` or `[peers]`: a table of tables.
+    /// `[databases]`, `[users]`, `[peers]` or `[classes]`: a table of tables.
     fn named(&mut self, entry: Entry, section: Section) {
         let header = section.header();
         let Value::Table(table) = entry.node.value else {
@@ -267,6 +270,7 @@ impl Gatherer<'_> {
         let (noun, sections) = match section {
             Section::Database => ("database", &mut self.raw.databases),
             Section::Peer => ("peer", &mut self.raw.peers),
+            Section::Class => ("class", &mut self.raw.classes),
             _ => ("user", &mut self.raw.users),
         };
         for (name, entry) in table.entries {
@@ -305,6 +309,7 @@ impl Gatherer<'_> {
             "databases",
             "users",
             "peers",
+            "classes",
         ];
         let (message, help) = match &entry.node.value {
             Value::Table(_) | Value::List(_) => {

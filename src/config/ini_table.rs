@@ -175,7 +175,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     process("so_reuseport", "0", Form::Flag),
     process("stats_period", "60", RETRY),
     process("stats_users", "", Form::List),
-    moot("suspend_timeout", "10", "there is no SUSPEND"),
+    process("suspend_timeout", "10", SECONDS),
     process("syslog", "0", Form::Flag),
     process("syslog_facility", "daemon", Form::Word),
     process("syslog_ident", "pgbouncer", Form::Text),

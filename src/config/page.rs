@@ -12,7 +12,7 @@ Every setting of a `pool.toml`, and what it is called in a `pgbouncer.ini`. Dura
 everything of `[defaults]`; users win over databases. This page is made of the tables that the program reads its \
 files by: `pgusher parameters`.\n";
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     Section::Process,
     Section::Http,
     Section::TlsClient,
@@ -20,6 +20,7 @@ const SECTIONS: [Section; 8] = [
     Section::Defaults,
     Section::Database,
     Section::User,
+    Section::Class,
     Section::Peer,
 ];
 

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::resolved_auth::{AuthLookup, AuthType};
+use super::resolved_class::Class;
 use super::resolved_pool::{PoolOverrides, PoolSettings};
 use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use crate::secret::Secret;
 use crate::types::{LoadBalance, Name, ServerAddress, Timeout};
 
 /// A whole configuration. Immutable: a reload builds a new one and compares.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// `[pgusher]`: listeners, logins, threads, log.
     pub process: Process,
@@ -31,6 +32,8 @@ pub struct Config {
     pub users: BTreeMap<Name, Arc<User>>,
     /// `[peers.ID]`.
     pub peers: BTreeMap<u16, Peer>,
+    /// `[classes.NAME]`, in the order of the file: the first that includes a client is the client's.
+    pub classes: Vec<Class>,
     /// `[defaults]`: what every pool inherits.
     pub defaults: Arc<PoolSettings>,
 }
@@ -92,6 +95,8 @@ pub struct Process {
     pub client_login_timeout: Timeout,
     /// How long a graceful stop waits for transactions.
     pub drain_timeout: Timeout,
+    /// How long SUSPEND waits for clients to take what was sent to them.
+    pub suspend_timeout: Timeout,
     /// How long a cancel request may take to be delivered to the server.
     pub cancel_wait_timeout: Timeout,
     /// Threads that relay traffic; `None` is `auto`.
@@ -239,6 +244,15 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Upper bounds of the queue-time histogram, ascending.
     pub queue_buckets: Vec<Duration>,
+    /// Whose metrics are served beside our own.
+    pub metrics_compat: Vec<MetricsCompat>,
+}
+
+/// Whose names of metrics dashboards expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsCompat {
+    /// Those of the Prometheus community's exporter for PgBouncer.
+    PgbouncerExporter,
 }
 
 /// One `[databases.NAME]`.
@@ -332,6 +346,10 @@ impl Config {
             None => inherited,
         };
         settings.min_pool_size = settings.min_pool_size.min(settings.pool_size);
+        // The fallback's clients call their databases by many names.
+        let mut classes = self.classes.clone();
+        classes.retain(|class| &*database.name == "*" || class.is_for(&database.name));
+        settings.classes = classes;
         settings
     }
 }

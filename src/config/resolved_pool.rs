@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::resolved_class::Class;
 use crate::types::{Part, PoolMode, Timeout, Unsharable};
 
 /// What every pool needs to know, after inheritance.
@@ -21,6 +22,12 @@ pub struct PoolSettings {
     pub query_wait_timeout: Timeout,
     /// A client that waits this long gets a NOTICE.
     pub query_wait_notify: Timeout,
+    /// Clients of one class that may wait for one pool; `None`: no limit.
+    pub max_queue: Option<usize>,
+    /// A client that would have to wait for longer is refused at once; `None`: never.
+    pub queue_deadline: Timeout,
+    /// A wait of this length is logged, with its reasons; `None`: none is.
+    pub log_queue_wait: Timeout,
     /// TCP connect and login of a server together.
     pub server_connect_timeout: Timeout,
     /// Pause after a failed server login; doubles up to 16 times this.
@@ -61,6 +68,8 @@ pub struct PoolSettings {
     pub server_fast_close: bool,
     /// The server that was idle for longest is used next, instead of the warmest.
     pub server_round_robin: bool,
+    /// The classes that its clients may belong to.
+    pub classes: Vec<Class>,
 }
 
 /// The same names as [`PoolSettings`]; `None` inherits.
@@ -74,6 +83,9 @@ pub struct PoolOverrides {
     pub reserve_pool_timeout: Option<Timeout>,
     pub query_wait_timeout: Option<Timeout>,
     pub query_wait_notify: Option<Timeout>,
+    pub max_queue: Option<Option<usize>>,
+    pub queue_deadline: Option<Timeout>,
+    pub log_queue_wait: Option<Timeout>,
     pub server_connect_timeout: Option<Timeout>,
     pub server_login_retry: Option<Duration>,
     pub server_lifetime: Option<Timeout>,
@@ -130,6 +142,9 @@ impl PoolSettings {
             reserve_pool_timeout,
             query_wait_timeout,
             query_wait_notify,
+            max_queue,
+            queue_deadline,
+            log_queue_wait,
             server_connect_timeout,
             server_login_retry,
             server_lifetime,

@@ -28,6 +28,8 @@ pub enum Section {
     User,
     /// `[peers.ID]`.
     Peer,
+    /// `[classes.NAME]`.
+    Class,
 }
 
 impl Section {
@@ -42,6 +44,7 @@ impl Section {
             Section::Database => "[databases.NAME]",
             Section::User => "[users.NAME]",
             Section::Peer => "[peers.ID]",
+            Section::Class => "[classes.NAME]",
         }
     }
 }

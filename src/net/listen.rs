@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -101,6 +101,14 @@ impl Listener {
                     tokio::time::sleep(BACK_OFF).await;
                 }
             }
+        }
+    }
+
+    /// Its descriptor, and its address if it has one.
+    pub fn facts(&self) -> (i32, Option<SocketAddr>) {
+        match &self.kind {
+            Kind::Tcp(listener) => (listener.as_raw_fd(), listener.local_addr().ok()),
+            Kind::Unix { listener, .. } => (listener.as_raw_fd(), None),
         }
     }
 

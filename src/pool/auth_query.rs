@@ -20,10 +20,6 @@ use crate::server::{self, Blueprint, LookupError, Row, Server};
 use crate::sqlstate;
 use crate::types::{LoadBalance, Name, ServerAddress, Timeout};
 
-/// PgBouncer's query: the password of a user who may log in and whose password is still valid.
-pub const DEFAULT_AUTH_QUERY: &str = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END \
-     FROM pg_authid WHERE rolname=$1 AND rolcanlogin";
-
 /// Connections to one place. One is enough but for a storm.
 const CONNECTIONS: usize = 2;
 /// A connection that nobody needs for longer is closed.

@@ -23,6 +23,9 @@ pub async fn keep(pools: Arc<Pools>) {
         if std::mem::replace(&mut moves, now) != now {
             pools.all().iter().for_each(|pool| pool.leave_old_addresses());
         }
+        if pools.context.records.is_suspended() {
+            continue;
+        }
         for pool in pools.all() {
             pool.look_after();
         }

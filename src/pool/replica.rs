@@ -34,7 +34,8 @@ impl Pool {
         match connected {
             Ok(server) => {
                 self.context.connects.succeeded(&self.key.database, began.elapsed());
-                let pooled = Pooled { server, permit, generation: self.generation() };
+                let generation = self.generation();
+                let pooled = Pooled { server, permit, generation, since: began, used: None };
                 let mut lease = slot.seat(pooled);
                 lease.condemn(CloseReason::Replication);
                 Ok(lease)
