@@ -12,6 +12,7 @@ use super::{certificates, drain, host, reload, signals, systemd};
 use crate::authority;
 use crate::cancel::Peers;
 use crate::client::{Entry, Incoming, Visitor, log_in, receive};
+use crate::config::Compat;
 use crate::net::{Doors, Listener, Peer, Stream};
 use crate::pool;
 
@@ -53,7 +54,9 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
 
 /// Accepts until the process is to end; then the door closes. Behind a unix socket the console stays open for longer.
 async fn accept(process: Arc<Process>, listener: Listener, unheard: Arc<AtomicUsize>) {
-    let last_call = if listener.is_unix() { Ending::Drain } else { Ending::Clients };
+    let is_drop_in = process.gate.config().process.compat == Compat::PgBouncer;
+    let closes_early = is_drop_in && !listener.is_unix();
+    let last_call = if closes_early { Ending::Clients } else { Ending::Drain };
     loop {
         let (socket, peer) = tokio::select! {
             accepted = listener.accept() => accepted,
