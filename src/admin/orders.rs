@@ -58,7 +58,7 @@ impl Desk<'_> {
         command: &Command,
     ) -> Result<Cow<'static, str>, Failure> {
         let tag = match command {
-            Command::Show(_) | Command::ShowParameter(_) => Ok("SHOW"),
+            Command::Show(_) | Command::ShowOf(..) | Command::ShowParameter(_) => Ok("SHOW"),
             Command::Help => {
                 self.line.notice(&help::text());
                 Ok("SHOW")

@@ -129,14 +129,18 @@ impl CancelKeys {
         length: usize,
         peer_id: u16,
     ) -> Result<Issued, getrandom::Error> {
-        let mut key = vec![0; length];
+        // Both at once: each time is a system call.
+        let mut key = vec![0; length + size_of::<u32>()];
         getrandom::fill(&mut key)?;
+        let mut number =
+            key.split_off(length).into_iter().fold(0, |all, byte| all << 8 | u32::from(byte));
         if let Some(last) = key.last_mut().filter(|_| peer_id != 0) {
             *last |= TTL;
         }
         loop {
             // Positive, as real process ids are: some clients print it signed.
-            let mut pid = getrandom::u32()? >> 1;
+            let mut pid = number >> 1;
+            number = number.wrapping_add(2);
             if peer_id != 0 {
                 pid = mark(pid, peer_id);
             }

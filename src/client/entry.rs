@@ -6,7 +6,7 @@ use super::handshake::Incoming;
 use super::limits::Counted;
 use super::replica::Replica;
 use crate::cancel::Issued;
-use crate::net::{Buffer, Stream, Suspended};
+use crate::net::{Buffer, Line, Suspended};
 use crate::pool::{Lease, Pool};
 use crate::session::VirtualSession;
 use crate::stats::Entered;
@@ -26,7 +26,7 @@ pub enum Entry {
 /// An admitted client on its way to a worker.
 #[derive(Debug)]
 pub struct Admitted {
-    pub(super) socket: Suspended,
+    pub(super) line: Line,
     pub(super) buffer: Buffer,
     pub(super) session: VirtualSession,
     pub(super) pool: Arc<Pool>,
@@ -39,7 +39,7 @@ pub struct Admitted {
 #[derive(Debug)]
 pub struct Console {
     /// The socket.
-    pub stream: Stream,
+    pub socket: Suspended,
     /// Bytes that came early.
     pub buffer: Buffer,
     /// Who it is.
@@ -88,13 +88,13 @@ pub(super) struct OwnServer {
 }
 
 impl Pass {
-    /// Puts the socket to it.
+    /// Puts the socket to it; `None` when that is closed.
     pub(super) fn admit(self, incoming: Incoming) -> Option<Entry> {
-        let Incoming { stream, buffer, peer, .. } = incoming;
+        let Incoming { line, buffer, peer, .. } = incoming;
         Some(match self {
             Pass::Client { session, pool, record, key, counted } => {
                 Entry::Client(Box::new(Admitted {
-                    socket: stream.suspend(),
+                    line,
                     buffer,
                     session,
                     pool,
@@ -105,7 +105,7 @@ impl Pass {
             }
             Pass::Replica(OwnServer { pool, record, key, lease, counted }) => {
                 Entry::Replica(Box::new(Replica {
-                    socket: stream.suspend(),
+                    socket: line.suspend().ok()?,
                     buffer,
                     pool,
                     record,
@@ -115,8 +115,8 @@ impl Pass {
                 }))
             }
             Pass::Console { user, application_name, rights } => {
-                let peer = peer.to_string();
-                Entry::Console(Console { stream, buffer, user, application_name, rights, peer })
+                let (socket, peer) = (line.suspend().ok()?, peer.to_string());
+                Entry::Console(Console { socket, buffer, user, application_name, rights, peer })
             }
         })
     }

@@ -24,10 +24,9 @@ use crate::cancel::{Issued, LONG_KEY, SHORT_KEY};
 use crate::config::{AuthType, Config, Database};
 use crate::hba::{Method, Visit};
 use crate::net::Peer;
-use crate::pool::{Pool, Welcome, WelcomeError};
+use crate::pool::{Pool, PoolError, Welcome, WelcomeError};
 use crate::session::VirtualSession;
-use crate::session::params::ParamSet;
-use crate::stats::{Cause, ClientRecord, Entered};
+use crate::stats::{Cause, ClientRecord, Ends, Entered};
 use crate::types::Name;
 use crate::wire::Severity;
 use crate::wire::backend;
@@ -292,19 +291,12 @@ impl Login<'_> {
     ) -> Result<Pass, Refusal> {
         let key = self.issue_key(&request)?;
         let context = Arc::clone(&self.gate.pools.context);
-        let params = name_application(&context.param_sets, welcome, &request.application_name);
-        let mut bytes = Vec::new();
-        backend::put_auth_ok(&mut bytes);
-        for (name, value) in &welcome.status {
-            let value = if name.as_ref() == "application_name" {
-                request.application_name.to_string()
-            } else {
-                String::from_utf8_lossy(value).into_owned()
-            };
-            backend::put_parameter_status(&mut bytes, name, &value);
-        }
-        self.greet(bytes, &welcome.notices, &key).await?;
-        let record = self.record(&request, &pool);
+        let params = welcome.params_of(&context.param_sets, &request.application_name);
+        let mut bytes = Vec::with_capacity(1024);
+        bytes.extend_from_slice(&backend::AUTH_OK);
+        welcome.put(&mut bytes, &request.application_name);
+        self.greet(bytes, &key).await?;
+        let record = self.record(&request, &pool)?;
         let mut session = VirtualSession::new(
             record.client.id,
             params,
@@ -326,13 +318,7 @@ impl Login<'_> {
     }
 
     /// Sends what `bytes` begin, up to the first ReadyForQuery.
-    async fn greet(
-        &mut self,
-        mut bytes: Vec<u8>,
-        notices: &[Box<[u8]>],
-        key: &Issued,
-    ) -> Result<(), Refusal> {
-        notices.iter().for_each(|notice| bytes.extend_from_slice(notice));
+    async fn greet(&mut self, mut bytes: Vec<u8>, key: &Issued) -> Result<(), Refusal> {
         backend::put_key_data(&mut bytes, key.target.pid, &key.target.key);
         let message = &self.config.process.login_notify_message;
         if !message.is_empty() {
@@ -343,19 +329,20 @@ impl Login<'_> {
     }
 
     /// The client's entry in the records.
-    fn record(&self, request: &Request, pool: &Pool) -> Entered {
+    fn record(&self, request: &Request, pool: &Pool) -> Result<Entered, Refusal> {
         let context = &self.gate.pools.context;
         // The pool's own copies of the names, so that a client does not carry its own.
         let own = request.user == pool.key.user;
         let user = Name::clone(if own { &pool.key.user } else { &request.user });
-        context.records.enter(ClientRecord::new(
+        let Incoming { line, peer, local, .. } = &*self.incoming;
+        Ok(context.records.enter(ClientRecord::new(
             self.facts.id,
             Name::clone(&pool.key.database),
             user,
             context.records.names.intern(&request.application_name),
-            self.incoming.stream.socket(),
-            self.incoming.stream.tls().map(crate::tls::label),
-        ))
+            Ends::new(line.socket()?, peer.address(), *local),
+            line.tls().map(crate::tls::label),
+        )))
     }
 
     /// A replication client gets a server of its own, and hears what that one says of itself.
@@ -366,18 +353,24 @@ impl Login<'_> {
         parameters: BTreeMap<String, String>,
         counted: [Counted; 3],
     ) -> Result<Pass, Refusal> {
-        let lease = pool.make_own(parameters).await.map_err(|error| {
+        // Not here: a login on a server may keep a processor busy.
+        let maker = Arc::clone(&pool);
+        let making = async move { maker.make_own(parameters).await };
+        let made = self.gate.pools.context.control.spawn(making).await;
+        let made = made.unwrap_or(Err(PoolError::ShuttingDown));
+        let lease = made.map_err(|error| {
             let fields = replies::no_server(&error).severity(Severity::Fatal);
             Refusal::new(LoginResult::Server, fields)
         })?;
         let key = self.issue_key(&request)?;
         let mut bytes = Vec::new();
-        backend::put_auth_ok(&mut bytes);
+        bytes.extend_from_slice(&backend::AUTH_OK);
         for (name, value) in &lease.reported.values {
-            backend::put_parameter_status(&mut bytes, name, &String::from_utf8_lossy(value));
+            backend::put_parameter_status(&mut bytes, name.as_bytes(), value);
         }
-        self.greet(bytes, &lease.reported.notices, &key).await?;
-        let record = self.record(&request, &pool);
+        lease.reported.notices.iter().for_each(|notice| bytes.extend_from_slice(notice));
+        self.greet(bytes, &key).await?;
+        let record = self.record(&request, &pool)?;
         Ok(Pass::Replica(OwnServer { pool, record, key, lease, counted }))
     }
 }
@@ -385,21 +378,4 @@ impl Login<'_> {
 fn console(request: Request, rights: ConsoleRights) -> Pass {
     let Request { user, application_name, .. } = request;
     Pass::Console { user, application_name, rights }
-}
-
-/// The welcome's parameters and the client's own name, which differs from client to client and is not worth asking
-/// the server about.
-fn name_application(
-    sets: &crate::session::params::ParamSets,
-    welcome: &Welcome,
-    application_name: &str,
-) -> Arc<ParamSet> {
-    let default = welcome.status.iter().find(|(name, _)| name.as_ref() == "application_name");
-    let is_default = default.map_or(application_name.is_empty(), |(_, value)| {
-        value.as_ref() == application_name.as_bytes()
-    });
-    if is_default {
-        return Arc::clone(&welcome.params);
-    }
-    sets.with(&welcome.params, "application_name", Some(application_name.as_bytes()))
 }

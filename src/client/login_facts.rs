@@ -46,7 +46,7 @@ impl Facts {
     /// PgBouncer says so before it knows whether the client is who it says.
     pub(super) fn log_attempt(&self, incoming: &Incoming) {
         let Facts { user, database, id, replication, .. } = self;
-        let tls = incoming.stream.tls().map(crate::tls::label);
+        let tls = incoming.line.tls().map(crate::tls::label);
         let tls = tls.map_or_else(|| "no".to_owned(), |label| label.to_string());
         tracing::info!(client = id, ?database, ?user, peer = %incoming.peer, tls, replication, "login attempt");
     }

@@ -2,6 +2,7 @@
 
 mod authenticate;
 mod checkout;
+mod desks;
 mod disconnect;
 mod entry;
 mod frames;
@@ -15,6 +16,7 @@ mod login;
 mod login_counts;
 mod login_facts;
 mod manners;
+mod newcomers;
 mod parking;
 mod proof;
 mod refusal;
@@ -28,14 +30,15 @@ mod turn;
 mod vouch;
 mod worker;
 
+pub use desks::Desks;
 pub use disconnect::Goodbye;
 pub use entry::{Admitted, Console, ConsoleRights, Entry};
 pub use gate::{Gate, GateParts};
-pub use handshake::{Incoming, Visitor, receive};
+pub use handshake::{CancelRequest, Incoming, Visitor, receive};
 pub use identity::{Identities, Kept};
 pub use limits::ClientCounts;
 pub use login::log_in;
 pub use login_counts::{LoginCounts, LoginResult};
 pub use manners::Manners;
 pub use replica::Replica;
-pub use worker::{LogClients, Worker, WorkerHandle, WorkerParts, spawn_worker};
+pub use worker::{LogClients, Seat, Worker, WorkerHandle, WorkerParts, spawn_worker};

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::entry::Admitted;
 use super::limits::Present;
 use super::manners::Manners;
+use super::newcomers::Newcomers;
 use super::parking::{self, Lot};
 use super::replica::{self, Replica};
 use super::serve;
@@ -35,6 +36,8 @@ pub struct Worker {
     pub deadlines: Rc<Deadlines>,
     /// Clients without a task.
     pub(super) lot: Lot,
+    /// Clients that have just come in.
+    pub(super) newcomers: Newcomers,
     /// Where work goes that is not for this thread.
     pub control: Handle,
     /// Whether a line is logged for clients that go.
@@ -72,23 +75,50 @@ pub(super) enum Arrival {
 /// The way to a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerHandle {
-    sender: mpsc::UnboundedSender<Arrival>,
+    sender: mpsc::UnboundedSender<(Arrival, Present)>,
     clients: Arc<AtomicUsize>,
+    runtime: Handle,
 }
 
 impl WorkerHandle {
-    /// How many clients it has.
+    /// How many clients it has, those who log in included.
     pub fn clients(&self) -> usize {
         self.clients.load(Ordering::Relaxed)
     }
 
-    /// Hands a client over.
-    pub(super) fn hand_over(&self, client: Arrival) {
-        self.clients.fetch_add(1, Ordering::Relaxed);
-        if self.sender.send(client).is_err() {
-            // The thread has ended: so is the process about to.
-            self.clients.fetch_sub(1, Ordering::Relaxed);
-        }
+    /// Its runtime, on which nothing may run that keeps a processor busy.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// A place for one more client.
+    pub(super) fn seat(&self) -> Seat {
+        Seat { worker: self.clone(), present: Present::enter(&self.clients) }
+    }
+}
+
+/// A client's place with a worker, from its arrival on. Dropping it gives the place back.
+#[derive(Debug)]
+pub struct Seat {
+    /// Whose.
+    pub worker: WorkerHandle,
+    present: Present,
+}
+
+impl Seat {
+    /// The client is admitted, and is the worker's from now on.
+    pub fn take(self, client: Box<Admitted>) {
+        self.send(Arrival::Client(client));
+    }
+
+    /// The same with a replication client.
+    pub fn take_replica(self, client: Box<Replica>) {
+        self.send(Arrival::Replica(client));
+    }
+
+    fn send(self, client: Arrival) {
+        // A thread that has ended leaves the client unserved: so is the process about to.
+        let _ = self.worker.sender.send((client, self.present));
     }
 }
 
@@ -115,7 +145,7 @@ pub fn spawn_worker(parts: WorkerParts) -> std::io::Result<WorkerHandle> {
     let WorkerParts { id, control, log, manners, sends } = parts;
     let (sender, receiver) = mpsc::unbounded_channel();
     let clients = Arc::new(AtomicUsize::new(0));
-    let handle = WorkerHandle { sender, clients: Arc::clone(&clients) };
+    let counted = Arc::clone(&clients);
     let runtime_made = std::sync::mpsc::channel();
     std::thread::Builder::new().name(format!("worker-{}", id.0)).spawn(move || {
         let runtime =
@@ -126,7 +156,7 @@ pub fn spawn_worker(parts: WorkerParts) -> std::io::Result<WorkerHandle> {
         });
         match made {
             Ok((runtime, lot)) => {
-                let _ = runtime_made.0.send(Ok(()));
+                let _ = runtime_made.0.send(Ok(runtime.handle().clone()));
                 let worker = Rc::new(Worker {
                     id,
                     buffers: BufferPool::default(),
@@ -134,6 +164,7 @@ pub fn spawn_worker(parts: WorkerParts) -> std::io::Result<WorkerHandle> {
                     sends: Arc::new(sends),
                     deadlines: Rc::default(),
                     lot,
+                    newcomers: Newcomers::default(),
                     control,
                     log,
                     manners,
@@ -144,19 +175,19 @@ pub fn spawn_worker(parts: WorkerParts) -> std::io::Result<WorkerHandle> {
             Err(error) => drop(runtime_made.0.send(Err(error))),
         }
     })?;
-    runtime_made.1.recv().unwrap_or_else(|_| Err(std::io::Error::other("worker thread died")))?;
-    Ok(handle)
+    let made = runtime_made.1.recv();
+    let runtime = made.unwrap_or_else(|_| Err(std::io::Error::other("worker thread died")))?;
+    Ok(WorkerHandle { sender, clients: counted, runtime })
 }
 
-async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Arrival>) {
+async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<(Arrival, Present)>) {
     let ticking = tokio::task::spawn_local(keep_time(Rc::clone(&worker)));
     let attending = tokio::task::spawn_local(parking::attend(Rc::clone(&worker)));
     let sends = Arc::clone(&worker.sends);
     let nudging = Rc::clone(&worker);
     let nudging = tokio::task::spawn_local(async move { nudging.nudges.run().await });
     let sending = tokio::task::spawn_local(async move { sends.run().await });
-    while let Some(client) = arrivals.recv().await {
-        let present = Present::counted(&worker.clients);
+    while let Some((client, present)) = arrivals.recv().await {
         match client {
             Arrival::Client(client) => serve::arrive(&worker, *client, present),
             Arrival::Replica(client) => {

@@ -162,7 +162,8 @@ fn home(key: &str) -> Option<(Section, &'static str)> {
         section: Section,
         key: &str,
     ) -> Option<(Section, &'static str)> {
-        let found = table.iter().find(|setting| setting.key == key && setting.reloadable);
+        let is_it = |it: &&Setting<T>| it.key == key || it.alias == Some(key);
+        let found = table.iter().filter(is_it).find(|setting| setting.reloadable);
         found.map(|setting| (section, setting.key))
     }
     let client = TLS_CLIENT.iter().zip(TLS_CLIENT_SHOWN).find(|(_, shown)| *shown == key);

@@ -3,21 +3,28 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::io::unix::AsyncFd;
 
 use super::Tuning;
-use super::defer::defer_accept;
+use super::option::set_option;
+use super::stream::register;
 use crate::config::Process;
 
 /// How long accepting pauses when the process has no descriptors left.
 const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Clients of the unix socket that may wait for being accepted.
+const UNIX_BACKLOG: i32 = 1024;
 
 /// Where a client comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +36,17 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// The IP address; `None` on the unix socket.
-    pub fn ip(&self) -> Option<IpAddr> {
+    /// The address; `None` on the unix socket.
+    pub fn address(&self) -> Option<SocketAddr> {
         match self {
-            Peer::Tcp(address) => Some(address.ip()),
+            Peer::Tcp(address) => Some(*address),
             Peer::Unix => None,
         }
+    }
+
+    /// The IP address; `None` on the unix socket.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.address().map(|address| address.ip())
     }
 
     /// The address as SHOW CLIENTS prints it.
@@ -63,27 +75,65 @@ impl fmt::Display for Peer {
     }
 }
 
+/// A connection that was accepted.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The socket, which does not block.
+    pub socket: Socket,
+    /// Where it comes from.
+    pub peer: Peer,
+    /// The address it came in by, where that is known without asking; `None` on the unix socket.
+    pub local: Option<SocketAddr>,
+}
+
+impl Arrival {
+    /// Where it came in; `None` on the unix socket.
+    pub fn came_in_by(&self) -> Option<SocketAddr> {
+        match self.peer {
+            Peer::Unix => None,
+            Peer::Tcp(_) => self.local.or_else(|| self.socket.local_addr().ok()?.as_socket()),
+        }
+    }
+}
+
 /// An open door. Dropping it closes the door and removes its unix socket.
 #[derive(Debug)]
 pub struct Listener {
-    kind: Kind,
+    socket: AsyncFd<Socket>,
+    place: Place,
     tuning: Arc<Tuning>,
+    /// The version of the options that the socket has.
+    tuned: AtomicU32,
 }
 
 #[derive(Debug)]
-enum Kind {
-    Tcp(TcpListener),
-    Unix {
-        listener: UnixListener,
-        /// The socket's name, if there is one to be removed.
-        path: Option<PathBuf>,
-    },
+enum Place {
+    Tcp(SocketAddr),
+    /// With its name, if there is one to be removed.
+    Unix(Option<PathBuf>),
 }
 
 impl Listener {
+    /// A listening socket that does not block, watched by the current runtime.
+    fn new(socket: Socket, place: Place, tuning: &Arc<Tuning>) -> io::Result<Self> {
+        let (socket, tuning) = (register(socket)?, Arc::clone(tuning));
+        Ok(Listener { socket, place, tuning, tuned: AtomicU32::new(0) })
+    }
+
     /// True for a unix socket.
     pub fn is_unix(&self) -> bool {
-        matches!(self.kind, Kind::Unix { .. })
+        matches!(self.place, Place::Unix(_))
+    }
+
+    /// Gives the socket the options in force. Those that are accepted inherit them.
+    fn tune(&self) {
+        let version = self.tuning.version();
+        if self.tuned.swap(version, Ordering::Relaxed) == version || self.is_unix() {
+            return;
+        }
+        if let Err(error) = self.tuning.apply(self.socket.get_ref()) {
+            tracing::warn!(%error, listener = %self, "socket options not set");
+        }
     }
 
     /// The next client. Never fails: what goes wrong with one connection is the connection's, and a process without
@@ -91,8 +141,9 @@ impl Listener {
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
-    pub async fn accept(&self) -> (Socket, Peer) {
+    pub async fn accept(&self) -> Arrival {
         loop {
+            self.tune();
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
                 Err(error) if is_connection_error(&error) => {}
@@ -106,43 +157,48 @@ impl Listener {
 
     /// Its descriptor, and its address if it has one.
     pub fn facts(&self) -> (i32, Option<SocketAddr>) {
-        match &self.kind {
-            Kind::Tcp(listener) => (listener.as_raw_fd(), listener.local_addr().ok()),
-            Kind::Unix { listener, .. } => (listener.as_raw_fd(), None),
-        }
+        let address = match self.place {
+            Place::Tcp(address) => Some(address),
+            Place::Unix(_) => None,
+        };
+        (self.socket.as_raw_fd(), address)
     }
 
-    async fn try_accept(&self) -> io::Result<(Socket, Peer)> {
-        match &self.kind {
-            Kind::Tcp(listener) => {
-                let (stream, address) = listener.accept().await?;
-                self.tuning.apply(&stream)?;
-                Ok((Socket::from(stream.into_std()?), Peer::Tcp(address)))
+    /// What is accepted has the listener's settings, and does not block.
+    async fn try_accept(&self) -> io::Result<Arrival> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let accept = |socket: &AsyncFd<Socket>| Ok(acceptfrom_with(socket.get_ref(), flags)?);
+        let (socket, address) = loop {
+            let mut guard = self.socket.readable().await?;
+            if let Ok(accepted) = guard.try_io(accept) {
+                break accepted?;
             }
-            Kind::Unix { listener, .. } => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Socket::from(OwnedFd::from(stream.into_std()?)), Peer::Unix))
+        };
+        let (peer, local) = match self.place {
+            Place::Unix(_) => (Peer::Unix, None),
+            Place::Tcp(own) => {
+                let address = address.and_then(|address| SocketAddr::try_from(address).ok());
+                let address = address.ok_or(io::ErrorKind::ConnectionAborted)?;
+                (Peer::Tcp(address), (!own.ip().is_unspecified()).then_some(own))
             }
-        }
+        };
+        Ok(Arrival { socket: Socket::from(socket), peer, local })
     }
 }
 
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Tcp(listener) => match listener.local_addr() {
-                Ok(address) => write!(f, "{address}"),
-                Err(_) => f.write_str("tcp"),
-            },
-            Kind::Unix { path: Some(path), .. } => write!(f, "{}", path.display()),
-            Kind::Unix { path: None, .. } => f.write_str("unix"),
+        match &self.place {
+            Place::Tcp(address) => write!(f, "{address}"),
+            Place::Unix(Some(path)) => write!(f, "{}", path.display()),
+            Place::Unix(None) => f.write_str("unix"),
         }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Kind::Unix { path: Some(path), .. } = &self.kind {
+        if let Place::Unix(Some(path)) = &self.place {
             let _ = std::fs::remove_file(path);
         }
     }
@@ -170,45 +226,89 @@ pub struct Doors<'a> {
 }
 
 impl Doors<'_> {
-    /// Opens every door the configuration names; or those that whoever started the process has opened.
+    /// Opens every door the configuration names; or takes those that whoever started the process has opened.
     ///
     /// # Errors
     /// The first door that does not open, by name.
     pub async fn open(&self, inherited: Vec<OwnedFd>) -> Result<Vec<Listener>, String> {
-        let listener = |kind| Listener { kind, tuning: Arc::clone(&self.tuning) };
         if !inherited.is_empty() {
-            let taken = inherited.into_iter().map(|door| self.take_over(door).map(listener));
-            return taken.collect();
+            return inherited.into_iter().map(|door| self.take_over(door)).collect();
         }
-        let mut kinds = Vec::new();
+        let mut listeners = Vec::new();
         for name in &self.process.listen_addr {
             for address in resolve(name, self.process.listen_port).await? {
-                let door = bind_tcp(address, self.process)
-                    .map_err(|error| format!("cannot listen on {address}: {error}"))?;
-                kinds.push(Kind::Tcp(door));
+                let listener = self.bind_tcp(address);
+                listeners.push(
+                    listener.map_err(|error| format!("cannot listen on {address}: {error}"))?,
+                );
             }
         }
         if let Some(folder) = &self.process.unix_socket_dir {
-            kinds.push(bind_unix(folder, self.process, self.unix_group)?);
+            listeners.push(self.bind_unix(folder)?);
         }
-        Ok(kinds.into_iter().map(listener).collect())
+        Ok(listeners)
     }
 
-    fn take_over(&self, door: OwnedFd) -> Result<Kind, String> {
-        let fail = |error: io::Error| format!("cannot listen on a socket of systemd: {error}");
-        let socket = Socket::from(door);
-        socket.set_nonblocking(true).map_err(fail)?;
-        let address = socket.local_addr().map_err(fail)?;
-        if address.is_unix() {
-            let listener = UnixListener::from_std(socket.into()).map_err(fail)?;
-            // Whoever made it removes it.
-            return Ok(Kind::Unix { listener, path: None });
+    fn take_over(&self, door: OwnedFd) -> Result<Listener, String> {
+        let listen = || {
+            let socket = Socket::from(door);
+            socket.set_nonblocking(true)?;
+            // Whoever made a unix socket removes it.
+            let place = match socket.local_addr()?.as_socket() {
+                Some(address) => Place::Tcp(address),
+                None => Place::Unix(None),
+            };
+            Listener::new(socket, place, &self.tuning)
+        };
+        listen()
+            .map_err(|error: io::Error| format!("cannot listen on a socket of systemd: {error}"))
+    }
+
+    fn bind_tcp(&self, address: SocketAddr) -> io::Result<Listener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            // So that `::` and `0.0.0.0` can be listened on side by side.
+            socket.set_only_v6(true)?;
         }
-        self.process
-            .tcp_defer_accept
-            .map_or(Ok(()), |limit| defer_accept(&socket, limit))
-            .map_err(fail)?;
-        TcpListener::from_std(socket.into()).map(Kind::Tcp).map_err(fail)
+        socket.set_reuse_address(true)?;
+        if self.process.so_reuseport {
+            socket.set_reuse_port(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        if let Some(silence) = self.process.tcp_defer_accept {
+            let seconds = i32::try_from(silence.as_secs().max(1)).unwrap_or(i32::MAX);
+            set_option(&socket, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, seconds)?;
+        }
+        socket.bind(&address.into())?;
+        let backlog = i32::try_from(self.process.listen_backlog).unwrap_or(i32::MAX);
+        socket.listen(backlog)?;
+        let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+        Listener::new(socket, Place::Tcp(bound), &self.tuning)
+    }
+
+    fn bind_unix(&self, folder: &Path) -> Result<Listener, String> {
+        let path = folder.join(format!(".s.PGSQL.{}", self.process.listen_port));
+        let fail = |error: io::Error| format!("cannot listen on {}: {error}", path.display());
+        if let Some(name) = path.to_str().and_then(|path| path.strip_prefix('@')) {
+            // A name that stands in no folder, and goes with the process.
+            return self.bind_at(format!("\0{name}"), None).map_err(fail);
+        }
+        remove_stale_socket(&path).map_err(fail)?;
+        let listener = self.bind_at(&path, Some(path.clone())).map_err(fail)?;
+        if let Some(group) = self.unix_group {
+            std::os::unix::fs::chown(&path, None, Some(group)).map_err(fail)?;
+        }
+        let mode = std::fs::Permissions::from_mode(self.process.unix_socket_mode);
+        std::fs::set_permissions(&path, mode).map_err(fail)?;
+        Ok(listener)
+    }
+
+    fn bind_at(&self, name: impl AsRef<Path>, path: Option<PathBuf>) -> io::Result<Listener> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::unix(name)?)?;
+        socket.listen(UNIX_BACKLOG)?;
+        Listener::new(socket, Place::Unix(path), &self.tuning)
     }
 }
 
@@ -224,57 +324,6 @@ async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
         found.map_err(|error| format!("cannot resolve listen_addr {name:?}: {error}"))?.collect();
     found.dedup();
     Ok(found)
-}
-
-fn bind_tcp(address: SocketAddr, process: &Process) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        // So that `::` and `0.0.0.0` can be listened on side by side.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    if process.so_reuseport {
-        socket.set_reuse_port(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    process.tcp_defer_accept.map_or(Ok(()), |limit| defer_accept(&socket, limit))?;
-    socket.listen(backlog(process))?;
-    TcpListener::from_std(socket.into())
-}
-
-fn backlog(process: &Process) -> i32 {
-    i32::try_from(process.listen_backlog).unwrap_or(i32::MAX)
-}
-
-fn bind_unix(folder: &Path, process: &Process, group: Option<u32>) -> Result<Kind, String> {
-    let path = folder.join(format!(".s.PGSQL.{}", process.listen_port));
-    let fail = |error: io::Error| format!("cannot listen on {}: {error}", path.display());
-    if let Some(name) = path.to_str().and_then(|path| path.strip_prefix('@')) {
-        let listener = bind_abstract(name, process).map_err(fail)?;
-        return Ok(Kind::Unix { listener, path: None });
-    }
-    remove_stale_socket(&path).map_err(fail)?;
-    let listener = listen_at(&SockAddr::unix(&path).map_err(fail)?, process).map_err(fail)?;
-    if let Some(group) = group {
-        std::os::unix::fs::chown(&path, None, Some(group)).map_err(fail)?;
-    }
-    let mode = std::fs::Permissions::from_mode(process.unix_socket_mode);
-    std::fs::set_permissions(&path, mode).map_err(fail)?;
-    Ok(Kind::Unix { listener, path: Some(path) })
-}
-
-/// A name that stands in no folder, and goes with the process.
-fn bind_abstract(name: &str, process: &Process) -> io::Result<UnixListener> {
-    listen_at(&SockAddr::unix(format!("\0{name}"))?, process)
-}
-
-fn listen_at(address: &SockAddr, process: &Process) -> io::Result<UnixListener> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(address)?;
-    socket.listen(backlog(process))?;
-    UnixListener::from_std(socket.into())
 }
 
 /// Removes a socket that nobody listens on any more; a live one is somebody else's.

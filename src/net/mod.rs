@@ -3,13 +3,14 @@
 mod buffer;
 mod channel;
 mod deadline;
-mod defer;
 mod dial;
 mod engine;
+mod line;
 mod listen;
 mod messages;
 mod names;
 mod nudge;
+mod option;
 mod outgoing;
 mod secure;
 #[cfg(test)]
@@ -26,7 +27,8 @@ mod watchlist;
 pub use buffer::{Buffer, BufferPool};
 pub use deadline::{Deadline, Deadlines, TICK};
 pub use dial::Dialler;
-pub use listen::{Doors, Listener, Peer};
+pub use line::Line;
+pub use listen::{Arrival, Doors, Listener, Peer};
 pub use messages::take_message;
 pub use names::{HostNames, KnownName};
 pub use nudge::Nudges;

@@ -1,6 +1,7 @@
 //! What every TCP connection gets, on both sides.
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -11,7 +12,11 @@ use crate::types::Timeout;
 
 /// Options of TCP sockets; those made later get what is in force then.
 #[derive(Debug)]
-pub struct Tuning(RwLock<Options>);
+pub struct Tuning {
+    options: RwLock<Options>,
+    /// Counts up when they change, from 1.
+    version: AtomicU32,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Options {
@@ -39,12 +44,21 @@ impl Options {
 impl Tuning {
     /// As the configuration says.
     pub fn new(process: &Process) -> Self {
-        Tuning(RwLock::new(Options::new(process)))
+        Tuning { options: RwLock::new(Options::new(process)), version: AtomicU32::new(1) }
     }
 
     /// As the configuration says from now on.
     pub fn configure(&self, process: &Process) {
-        *self.0.write() = Options::new(process);
+        let options = Options::new(process);
+        if *self.options.read() != options {
+            *self.options.write() = options;
+            self.version.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Changes whenever the options do; never 0.
+    pub(super) fn version(&self) -> u32 {
+        self.version.load(Ordering::Relaxed)
     }
 
     /// No delay, keepalive so that a dead peer is noticed, and what else is configured.
@@ -52,7 +66,7 @@ impl Tuning {
     /// # Errors
     /// The socket's.
     pub(super) fn apply<'a>(&self, stream: impl Into<SockRef<'a>>) -> io::Result<()> {
-        let options = *self.0.read();
+        let options = *self.options.read();
         let socket = stream.into();
         socket.set_tcp_nodelay(true)?;
         if options.buffer > 0 {

@@ -24,10 +24,10 @@ pub use names::Names;
 pub use note::StatementNote;
 pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
 pub use records::{
-    ClientRecord, ClientState, Entered, IdSource, Records, ServerRecord, ServerState,
+    ClientRecord, ClientState, Ends, Entered, IdSource, Records, ServerRecord, ServerState,
 };
 pub use snapshot::{
-    ClientsByState, DatabaseFacts, ExchangeFacts, PinsByCause, PoolFacts, ProcessFacts,
-    ReloadFacts, ServersByState, Snapshot, UserFacts,
+    AuthServerFacts, ClientsByState, DatabaseFacts, ExchangeFacts, PinsByCause, PoolFacts,
+    ProcessFacts, ReloadFacts, ServersByState, Snapshot, UserFacts,
 };
 pub use totals::{Total, Totals};
