@@ -94,7 +94,10 @@ struct Login<'a> {
 
 impl Login<'_> {
     async fn run(mut self, startup: Startup) -> Result<Pass, Refusal> {
-        let request = Request::read(&startup, &self.gate.pools.context.param_sets)?;
+        let mut request = Request::read(&startup, &self.gate.pools.context.param_sets)?;
+        if let Some(database) = self.config.session_alias(&request.database) {
+            (request.database, request.wants_session) = (Name::clone(&database.name), true);
+        }
         (self.facts.user, self.facts.database) = (request.user.clone(), request.database.clone());
         self.insist_on_tls(&request)?;
         if CONSOLE.contains(&request.database.as_ref()) {
