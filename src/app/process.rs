@@ -1,5 +1,6 @@
 //! The running process: what was built at the start, and what holds it together.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,9 +10,11 @@ use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::admin::Averages;
-use crate::client::{Gate, GateParts, Identities, Kept, LogClients, WorkerHandle, spawn_worker};
-use crate::config::{Config, Loaded, SendEngine};
+use crate::admin::{Averages, Consoles};
+use crate::client::{
+    Desks, Gate, GateParts, Identities, Kept, LogClients, WorkerHandle, spawn_worker,
+};
+use crate::config::{Config, Loaded, Origin, SendEngine};
 use crate::net::Sends;
 use crate::pool::{Connects, Exchanges, Pools, PoolsContext, Siblings};
 use crate::stats::{Buckets, Records, ReloadFacts};
@@ -46,10 +49,16 @@ pub(super) struct Process {
     pub(super) ending: watch::Sender<Ending>,
     /// Files whose change is a reason to reload.
     pub(super) files: RwLock<Vec<PathBuf>>,
-    /// One reload at a time.
-    pub(super) reloading: tokio::sync::Mutex<()>,
+    /// One reload or SET at a time.
+    pub(super) changing: tokio::sync::Mutex<()>,
+    /// What SET starts from.
+    pub(super) origin: RwLock<Arc<Origin>>,
     /// How the last one went.
     pub(super) last_reload: Mutex<ReloadFacts>,
+    /// The sockets that listen, as [`Listener::facts`](crate::net::Listener::facts) tells of them.
+    pub(super) listeners: Mutex<Vec<(i32, Option<SocketAddr>)>>,
+    /// Who is at the console.
+    pub(super) consoles: Arc<Consoles>,
     /// The averages of SHOW STATS.
     pub(super) averages: Averages,
     /// True when consoles and the HTTP port have to close, too.
@@ -70,6 +79,8 @@ impl Process {
         let keys = Keys::load(&config).map_err(|error| error.to_string())?;
         let keyring = Arc::new(Keyring::new(keys));
         let workers = spawn_workers(&config, &control, &log_clients)?;
+        let desks = Desks::open(config.process.login_threads.unwrap_or_else(auto_desks));
+        let desks = desks.map_err(|error| format!("cannot start login threads: {error}"))?;
         let buckets = buckets(&config);
         let pools = Pools::new(PoolsContext {
             control,
@@ -89,6 +100,7 @@ impl Process {
             gate: Gate::new(GateParts {
                 pools,
                 workers,
+                desks,
                 config: Arc::clone(&config),
                 identities: Arc::new(identities),
                 buckets,
@@ -97,11 +109,14 @@ impl Process {
             log_clients,
             ending: watch::Sender::new(Ending::None),
             files: RwLock::new(loaded.files),
-            reloading: tokio::sync::Mutex::new(()),
+            changing: tokio::sync::Mutex::new(()),
+            origin: RwLock::new(Arc::new(loaded.origin)),
             last_reload: Mutex::new(ReloadFacts {
                 is_current: true,
                 succeeded_at: Some(SystemTime::now()),
             }),
+            listeners: Mutex::default(),
+            consoles: Arc::default(),
             averages: Averages::new(Instant::now()),
             leaving: watch::Sender::new(false),
         };
@@ -183,6 +198,12 @@ fn sends(asked: SendEngine) -> Result<Sends, String> {
 fn auto_workers() -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u16::try_from((cores / 2).clamp(1, 8)).unwrap_or(1)
+}
+
+/// A quarter of the cores, at most 8: each makes some thousand TLS handshakes a second.
+fn auto_desks() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u16::try_from((cores / 4).clamp(1, 8)).unwrap_or(1)
 }
 
 fn buckets(config: &Config) -> Buckets {

@@ -13,6 +13,7 @@ use crate::session::statement::{Statement, sql_of, type_of};
 use crate::sql::{self, Action, Quoting, Value, Verdict};
 use crate::types::TransactionStatus;
 use crate::wire::Header;
+use crate::wire::frame::HEADER;
 use crate::wire::frontend::{BindNames, BindValues, Parse, execute_portal, put_query, read_query};
 
 impl Conversation<'_> {
@@ -180,6 +181,9 @@ impl Requests {
     /// A simple query.
     pub(super) fn query(&mut self, header: Header, talk: &mut Conversation<'_>) -> Look {
         let entry = |verdict| Entry { verdict, ..Entry::client(Request::Query) };
+        let seen = self.unseen();
+        let seen = seen.get(HEADER..header.size.min(seen.len())).unwrap_or_default();
+        talk.server.record.statement.write(seen.strip_suffix(b"\0").unwrap_or(seen));
         if talk.is_private() {
             self.send_query(header, talk, entry(None));
             return Look::Next;

@@ -351,9 +351,20 @@ impl Relay {
         self.replies.release(pool);
     }
 
+    /// Gives all memory back: the conversation is over.
+    pub fn discard(&mut self, pool: &BufferPool) {
+        self.requests.discard(pool);
+        self.replies.discard(pool);
+    }
+
     /// True when nothing is under way: a relay made anew would go on in the same way.
     pub fn is_blank(&self) -> bool {
         !self.refusing && self.requests.is_blank() && self.replies.is_blank()
+    }
+
+    /// True when every byte that came in has gone out, in either direction.
+    pub fn is_still(&self) -> bool {
+        self.is_flushed() && self.replies.is_clean() && self.requests.is_still()
     }
 
     /// True when the client's last words have all been sent.

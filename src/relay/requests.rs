@@ -114,6 +114,11 @@ impl Requests {
         self.buffer.is_empty() && self.at_boundary() && self.dropping == 0 && !self.leaving
     }
 
+    /// True when no byte waits here to be sent or looked at, and no message is half sent.
+    pub(super) fn is_still(&self) -> bool {
+        self.is_drained() && self.at_boundary() && self.dropping == 0 && self.unseen().is_empty()
+    }
+
     /// Bytes that nobody has looked at.
     pub(super) fn unseen(&self) -> &[u8] {
         self.buffer.filled().get(self.front()..).unwrap_or_default()
@@ -143,6 +148,12 @@ impl Requests {
 
     /// Gives idle memory back.
     pub(super) fn release(&mut self, pool: &BufferPool) {
+        self.buffer.release(pool);
+    }
+
+    /// Gives all memory back, with what is in it.
+    pub(super) fn discard(&mut self, pool: &BufferPool) {
+        self.buffer.consume(self.buffer.len());
         self.buffer.release(pool);
     }
 

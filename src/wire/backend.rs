@@ -5,24 +5,20 @@ use pgwire::messages::data::{
     DataRow, FieldDescription, NoData, ParameterDescription, RowDescription,
 };
 use pgwire::messages::response::CommandComplete;
-use pgwire::messages::startup::{
-    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
-};
+use pgwire::messages::startup::{Authentication, NegotiateProtocolVersion};
 
+use super::column::Column;
 use super::frame::{self, FrameError, HEADER};
 use super::notice::put_message;
 use super::read::Reader;
 use super::tag::backend as tag;
 use crate::types::TransactionStatus;
 
-/// Type OID of `text`.
-const TEXT: u32 = 25;
-/// Type OID of `bigint`.
-const INT8: u32 = 20;
-
 /// Type OID of `void`.
 const VOID: u32 = 2278;
 
+/// AuthenticationOk.
+pub const AUTH_OK: [u8; 9] = [tag::AUTHENTICATION, 0, 0, 0, 8, 0, 0, 0, 0];
 /// ParseComplete.
 pub const PARSE_COMPLETE: [u8; 5] = [tag::PARSE_COMPLETE, 0, 0, 0, 4];
 /// BindComplete.
@@ -129,11 +125,6 @@ pub fn command_tag(message: &[u8]) -> &[u8] {
     Reader(message.get(HEADER..).unwrap_or_default()).cstr().unwrap_or_default()
 }
 
-/// AuthenticationOk.
-pub fn put_auth_ok(out: &mut Vec<u8>) {
-    put_message(out, Authentication::Ok);
-}
-
 /// AuthenticationCleartextPassword.
 pub fn put_auth_cleartext(out: &mut Vec<u8>) {
     put_message(out, Authentication::CleartextPassword);
@@ -167,19 +158,16 @@ pub fn put_negotiate(out: &mut Vec<u8>, newest_minor: u16, unknown: Vec<String>)
     put_message(out, NegotiateProtocolVersion::new(version, unknown));
 }
 
-/// ParameterStatus.
-pub fn put_parameter_status(out: &mut Vec<u8>, name: &str, value: &str) {
-    put_message(out, ParameterStatus::new(name.to_owned(), value.to_owned()));
-}
-
 /// BackendKeyData.
 pub fn put_key_data(out: &mut Vec<u8>, pid: u32, key: &[u8]) {
-    let key = SecretKey::Bytes(Bytes::copy_from_slice(key));
-    put_message(out, BackendKeyData::new(pid.cast_signed(), key));
+    frame::put(out, tag::BACKEND_KEY_DATA, |body| {
+        body.extend_from_slice(&pid.to_be_bytes());
+        body.extend_from_slice(key);
+    });
 }
 
-/// ParameterStatus with a value of any bytes.
-pub fn put_raw_parameter_status(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+/// ParameterStatus.
+pub fn put_parameter_status(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     frame::put(out, tag::PARAMETER_STATUS, |body| {
         frame::put_cstr(body, name);
         frame::put_cstr(body, value);
@@ -221,15 +209,6 @@ pub fn put_command_complete(out: &mut Vec<u8>, tag: &str) {
     put_message(out, CommandComplete::new(tag.to_owned()));
 }
 
-/// A column of a result that pgusher makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Column {
-    /// Its name.
-    pub name: &'static str,
-    /// True for `bigint`, false for `text`.
-    pub is_number: bool,
-}
-
 /// RowDescription. `is_binary` says which columns come in binary format.
 pub fn put_row_description(
     out: &mut Vec<u8>,
@@ -240,7 +219,7 @@ pub fn put_row_description(
         .iter()
         .enumerate()
         .map(|(at, column)| {
-            let (oid, size) = if column.is_number { (INT8, 8) } else { (TEXT, -1) };
+            let (oid, size) = column.kind.describe();
             let format = i16::from(is_binary(at));
             FieldDescription::new(column.name.to_owned(), 0, 0, oid, size, -1, format)
         })
