@@ -11,6 +11,8 @@ pub(super) fn departure(client: &ClientRecord, goodbye: &Goodbye) {
         database = %client.database,
         user = %client.user,
         peer = %peer(client),
+        tls = client.tls.map_or("off", |tls| tls.version),
+        method = client.method.as_str(),
         age_seconds = client.since.elapsed().as_secs(),
         reason = %goodbye,
         "client disconnected"

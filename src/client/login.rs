@@ -24,8 +24,8 @@ use crate::hba::{Method, Visit};
 use crate::net::Peer;
 use crate::pool::{Pool, Welcome, WelcomeError};
 use crate::session::VirtualSession;
-use crate::stats::{Cause, ClientRecord, Ends};
-use crate::types::Name;
+use crate::stats::{Cause, ClientRecord, Entrance};
+use crate::types::{LoginMethod, Name};
 use crate::wire::backend;
 use crate::wire::startup::{NEWEST_MINOR, Startup};
 
@@ -179,7 +179,7 @@ impl Login<'_> {
         if demand.method == Method::Reject {
             return Err(rejected(replies::hba_rejects(&visit)));
         }
-        self.facts.method = demand.method.as_str();
+        self.facts.method = LoginMethod::named(demand.method.as_str());
         let claim = Claim {
             gate: self.gate,
             config: self.config,
@@ -198,7 +198,7 @@ impl Login<'_> {
     async fn enter_console(mut self, request: Request) -> Result<Pass, Refusal> {
         self.negotiate(&request).await?;
         if OPERATORS.contains(&request.user.as_ref()) && vouch::is_our_own(self.incoming) {
-            self.facts.method = Method::Peer.as_str();
+            self.facts.method = LoginMethod::named(Method::Peer.as_str());
             return Ok(Pass::Console { user: request.user, rights: ConsoleRights::Admin });
         }
         self.authenticate(&request, true).await?;
@@ -291,8 +291,12 @@ impl Login<'_> {
             Name::clone(&pool.key.database),
             user,
             context.records.names.intern(&request.application_name),
-            Ends { peer: self.incoming.peer.address(), local: self.incoming.local },
-            self.incoming.line.tls().map(crate::tls::label),
+            Entrance {
+                peer: self.incoming.peer.address(),
+                local: self.incoming.local,
+                tls: self.incoming.line.tls().map(crate::tls::label),
+                method: self.facts.method,
+            },
         );
         let record = context.records.enter(record);
         let mut session = VirtualSession::new(

@@ -2,25 +2,26 @@
 
 use super::entry::Pass;
 use super::handshake::Incoming;
-use crate::types::Name;
+use crate::types::{LoginMethod, Name};
 use crate::wire::ErrorFields;
 
 /// What is known of a login so far, for the log and the metrics.
 pub(super) struct Facts {
     pub(super) user: Name,
     pub(super) database: Name,
-    pub(super) method: &'static str,
+    pub(super) method: LoginMethod,
 }
 
 impl Default for Facts {
     fn default() -> Self {
-        Facts { user: "".into(), database: "".into(), method: "none" }
+        Facts { user: "".into(), database: "".into(), method: LoginMethod::default() }
     }
 }
 
 impl Facts {
     pub(super) fn log_arrival(&self, incoming: &Incoming, pass: &Pass) {
-        let Facts { user, database, method } = self;
+        let Facts { user, database, .. } = self;
+        let method = self.method.as_str();
         let (peer, tls) = (&incoming.peer, incoming.tls_version());
         match pass {
             Pass::Client { record, .. } => {
@@ -35,7 +36,8 @@ impl Facts {
     }
 
     pub(super) fn log_failure(&self, incoming: &Incoming, fields: &ErrorFields) {
-        let Facts { user, database, method } = self;
+        let Facts { user, database, .. } = self;
+        let method = self.method.as_str();
         let (peer, tls) = (&incoming.peer, incoming.tls_version());
         let (code, reason) = (&fields.code, &fields.message);
         // Strangers choose these names: quoted, so that no line of the log is theirs.

@@ -22,7 +22,7 @@ pub use histogram::{Buckets, Histogram, HistogramTotal};
 pub use names::Names;
 pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
 pub use records::{
-    ClientRecord, ClientState, Ends, Entered, IdSource, Records, ServerRecord, ServerState,
+    ClientRecord, ClientState, Entered, Entrance, IdSource, Records, ServerRecord, ServerState,
 };
 pub use snapshot::{
     AuthServerFacts, ClientsByState, DatabaseFacts, ExchangeFacts, PinsByCause, PoolFacts,

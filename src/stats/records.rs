@@ -11,7 +11,7 @@ use socket2::Socket;
 
 use super::{AuditTable, Names, PinBook};
 use crate::control::Control;
-use crate::types::{Name, ServerAddress, TlsLabel};
+use crate::types::{LoginMethod, Name, ServerAddress, TlsLabel};
 
 /// What a client is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,13 +92,17 @@ impl IdSource {
     }
 }
 
-/// The two ends of a client's connection; `None` on the unix socket.
+/// How a client came in.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ends {
-    /// Where it comes from.
+pub struct Entrance {
+    /// Its address; `None` on the unix socket.
     pub peer: Option<SocketAddr>,
-    /// Where it came in.
+    /// The address it came in by; `None` on the unix socket.
     pub local: Option<SocketAddr>,
+    /// Its TLS; `None` without it.
+    pub tls: Option<TlsLabel>,
+    /// How it has proved who it is.
+    pub method: LoginMethod,
 }
 
 /// A client, as the console shows it.
@@ -116,6 +120,8 @@ pub struct ClientRecord {
     pub local: Option<SocketAddr>,
     /// Its TLS; `None` without it.
     pub tls: Option<TlsLabel>,
+    /// How it has proved who it is.
+    pub method: LoginMethod,
     /// When it came, on the wall clock.
     pub connected_at: SystemTime,
     /// When it came.
@@ -142,16 +148,17 @@ impl ClientRecord {
         database: Name,
         user: Name,
         application_name: Name,
-        ends: Ends,
-        tls: Option<TlsLabel>,
+        entrance: Entrance,
     ) -> Self {
+        let Entrance { peer, local, tls, method } = entrance;
         ClientRecord {
             id,
             database,
             user,
-            peer: ends.peer,
-            local: ends.local,
+            peer,
+            local,
             tls,
+            method,
             connected_at: SystemTime::now(),
             since: Instant::now(),
             application_name: Mutex::new(application_name),

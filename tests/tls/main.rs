@@ -11,6 +11,7 @@ mod keys;
 mod reload;
 mod servers;
 mod stage;
+mod storm;
 mod traffic;
 mod trials;
 mod tunnel;
