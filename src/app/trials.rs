@@ -17,7 +17,7 @@ use crate::net::{Arrival, Peer};
 use crate::secret::Secret;
 use crate::server::{self, Blueprint, Means, Server};
 use crate::telemetry::LogStart;
-use crate::tls::{Connector, Keys};
+use crate::tls::{Keyring, Keys};
 use crate::types::{Name, ServerAddress};
 
 /// Nothing that works takes longer.
@@ -33,7 +33,7 @@ pub fn try_servers(path: &Path, mut tell: impl FnMut(&str)) -> Result<bool, Stri
     let config = loaded.config;
     let kept = Kept::new().map_err(|error| error.to_string())?;
     let identities = Identities::load(&config, &kept)?;
-    let means = Means { param_sets: Arc::default(), connector: Keys::load(&config)?.connector() };
+    let means = means(Keys::load(&config)?);
     runtime()?.block_on(async {
         let mut all_good = true;
         for database in config.databases.values().chain(config.fallback.iter()) {
@@ -70,7 +70,7 @@ fn hop(
         user: user.clone(),
         credential: identities.credential(config, database, &database.name, &user),
         startup_parameters: database.startup_parameters.clone(),
-        tls: Arc::clone(&config.tls_server),
+        tls: Arc::clone(&database.tls),
     };
     (user, blueprint)
 }
@@ -131,8 +131,7 @@ pub fn try_login(
             allow_cleartext_password: true,
             ..ServerTlsSettings::default()
         });
-        let connector = Connector::load(&settings)?;
-        let means = Means { param_sets: Arc::default(), connector: Arc::new(connector) };
+        let means = means(Keys::of_servers(&settings)?);
         let password = StoredSecret::Plain(Secret::new(password));
         let blueprint = Blueprint {
             addresses: vec![ServerAddress::Tcp { host: Ipv4Addr::LOCALHOST.to_string(), port }],
@@ -151,6 +150,10 @@ pub fn try_login(
             }
         }
     })
+}
+
+fn means(keys: Keys) -> Means {
+    Means { param_sets: Arc::default(), keyring: Arc::new(Keyring::new(keys)) }
 }
 
 /// TLS if there is any.

@@ -77,6 +77,7 @@ fn servers_differ(old: &Database, new: &Database) -> bool {
         || old.dbname != new.dbname
         || old.user != new.user
         || old.password != new.password
+        || old.tls != new.tls
         || old.startup_parameters != new.startup_parameters
 }
 

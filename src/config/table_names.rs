@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use super::kinds::Limit;
 use super::lists::{Hosts, Parameters, Ports};
+use super::resolved_tls::{Roots, ServerTlsSettings, SslMode};
 use super::setting::{RELOAD, section_table};
-use super::words::{OptionalName, OptionalPath, OptionalSecret};
+use super::table_tls::RootsFile;
+use super::words::{Inherited, OneOf, OptionalName, OptionalPath, OptionalSecret};
 use crate::secret::Secret;
 use crate::types::Name;
 
@@ -21,9 +23,31 @@ pub(super) struct DatabaseKeys {
     pub(super) auth_user: Option<Name>,
     pub(super) auth_query: Option<Name>,
     pub(super) auth_dbname: Option<Name>,
+    pub(super) server_tls_sslmode: Option<SslMode>,
+    pub(super) server_tls_ca_file: Option<Roots>,
+    pub(super) server_tls_cert_file: Option<PathBuf>,
+    pub(super) server_tls_key_file: Option<PathBuf>,
     pub(super) startup_parameters: BTreeMap<String, String>,
     pub(super) max_db_connections: Option<usize>,
     pub(super) max_db_client_connections: Option<usize>,
+}
+
+impl DatabaseKeys {
+    /// How the servers are reached by TLS, if not as [tls.server] says.
+    pub(super) fn own_tls(&self, general: &ServerTlsSettings) -> Option<ServerTlsSettings> {
+        let mut own = general.clone();
+        if let Some(sslmode) = self.server_tls_sslmode {
+            own.sslmode = sslmode;
+        }
+        if let Some(roots) = &self.server_tls_ca_file {
+            own.ca_file = roots.clone();
+        }
+        if self.server_tls_cert_file.is_some() || self.server_tls_key_file.is_some() {
+            own.cert_file.clone_from(&self.server_tls_cert_file);
+            own.key_file.clone_from(&self.server_tls_key_file);
+        }
+        (own != *general).then_some(own)
+    }
 }
 
 /// The keys of a user as they are written.
@@ -55,6 +79,14 @@ section_table! {
             "The query of auth_user for this database. Without it, the one of [pgusher].";
         auth_dbname: OptionalName = "", RELOAD,
             "The database in which auth_user asks. Without it, the one of [pgusher].";
+        server_tls_sslmode: Inherited<OneOf<SslMode>> = "", RELOAD,
+            "`sslmode` for the servers of this database. Without it, the one of [tls.server].";
+        server_tls_ca_file: Inherited<RootsFile> = "", RELOAD,
+            "`ca_file` for the servers of this database. Without it, the one of [tls.server].";
+        server_tls_cert_file: OptionalPath = "", RELOAD,
+            "Certificate for the servers of this database. Without it, the one of [tls.server].";
+        server_tls_key_file: OptionalPath = "", RELOAD,
+            "Private key of that certificate.";
         startup_parameters: Parameters = "", RELOAD,
             "Parameters for the servers of this database, set when they are connected.";
         max_db_connections: Limit = "0", RELOAD,

@@ -19,6 +19,7 @@ mod sends_tests;
 mod stream;
 #[cfg(test)]
 mod stream_tests;
+mod suspended;
 mod watchlist;
 
 pub use buffer::{Buffer, BufferPool};
@@ -28,7 +29,8 @@ pub use line::Line;
 pub use listen::{Arrival, Listener, Peer, bind_all};
 pub use nudge::Nudges;
 pub use sends::Sends;
-pub use stream::{Stream, Suspended};
+pub use stream::Stream;
+pub use suspended::Suspended;
 pub use watchlist::Watchlist;
 
 pub use crate::tls::{ClientCertificate, TlsFacts};

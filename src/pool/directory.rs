@@ -64,7 +64,7 @@ pub struct PoolsContext {
 impl PoolsContext {
     /// What logins to servers share.
     pub(super) fn means(&self) -> Means {
-        Means { param_sets: Arc::clone(&self.param_sets), connector: self.keyring.connector() }
+        Means { param_sets: Arc::clone(&self.param_sets), keyring: Arc::clone(&self.keyring) }
     }
 
     /// How long a cancel request may take.
@@ -171,7 +171,7 @@ impl Pools {
         let pool = Arc::clone(&entry.or_insert_with(|| {
             self.made.fetch_add(1, Ordering::Relaxed);
             let settings = config.pool_settings(database, &key.user);
-            let blueprint = blueprint(config, database, &key, credential());
+            let blueprint = blueprint(database, &key, credential());
             Pool::new(
                 key.clone(),
                 Arc::clone(&self.context),
@@ -222,7 +222,7 @@ impl Pools {
             let Some(database) = config.database(&pool.key.database) else { continue };
             self.caps(config, database, &pool.key).shed();
             pool.set_settings(config.pool_settings(database, &pool.key.user));
-            let wanted = blueprint(config, database, &pool.key, credential(&pool.key));
+            let wanted = blueprint(database, &pool.key, credential(&pool.key));
             if same_servers(&pool.blueprint(), &wanted) {
                 pool.renew_credential(wanted);
             } else {
@@ -260,19 +260,14 @@ impl Pools {
 /// Unused pools are kept for their statistics up to this many.
 const MANY_POOLS: usize = 1_000;
 
-fn blueprint(
-    config: &Config,
-    database: &Database,
-    key: &PoolKey,
-    credential: ServerCredential,
-) -> Blueprint {
+fn blueprint(database: &Database, key: &PoolKey, credential: ServerCredential) -> Blueprint {
     Blueprint {
         addresses: database.addresses.clone(),
         database: Name::clone(database.dbname.as_ref().unwrap_or(&key.database)),
         user: Name::clone(&key.user),
         credential,
         startup_parameters: database.startup_parameters.clone(),
-        tls: Arc::clone(&config.tls_server),
+        tls: Arc::clone(&database.tls),
     }
 }
 
