@@ -24,6 +24,8 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     let config = process.gate.config();
     let group = config.process.unix_socket_group.as_deref().map(authority::group_id).transpose();
     let group = group.map_err(|error| format!("unix_socket_group: {error}"))?;
+    // Whoever finds the doors open may change files: changes count from before that.
+    let watching = reload::watch_files(Arc::clone(&process));
     let doors = Arc::clone(&config);
     let gate = Arc::clone(&process.gate);
     let reception = gate.reception().ok_or("there are no workers")?;
@@ -32,7 +34,7 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     let listeners = listeners.map_err(|error| error.to_string())??;
     signals::listen(&process)?;
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
-    tokio::spawn(reload::watch_files(Arc::clone(&process)));
+    tokio::spawn(watching);
     tokio::spawn(certificates::keep(Arc::clone(&process)));
     host::start(&process).await?;
     let unheard = Arc::new(AtomicUsize::new(0));
