@@ -1,9 +1,10 @@
 //! The pure cores, timed: framing, the conversation's bookkeeping, the pool's schedule, sets of parameters.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use pgusher::pool::ClassId;
 use pgusher::pool::core::{Core, Limits, Offer};
 use pgusher::server::progress::{Entry, Progress, Request};
 use pgusher::session::params::{ParamSets, Values};
@@ -66,7 +67,7 @@ fn schedule(c: &mut Criterion) {
     let filled = || {
         let mut core: Core<u32, u32> = Core::new(limits);
         for waiter in 0..20 {
-            core.enqueue(waiter, WORKER, now);
+            core.enqueue(ClassId::EVERYBODY, waiter, WORKER, now);
         }
         for server in 0..core.start_dials(now) {
             core.arrived(now);
@@ -80,18 +81,20 @@ fn schedule(c: &mut Criterion) {
             core.give_back(server, WORKER, now);
         }
         b.iter(|| {
-            let server = core.checkout(WORKER, now).expect("free");
+            let (server, used) = core.checkout(ClassId::EVERYBODY, WORKER, now).expect("free");
+            core.finish(used, Duration::ZERO);
             black_box(core.give_back(server, WORKER, now));
         });
     });
     c.bench_function("pool: hand over to the next of 1,000 waiters", |b| {
         let mut core = filled();
         for waiter in 0..1_000 {
-            core.enqueue(waiter, WORKER, now);
+            core.enqueue(ClassId::EVERYBODY, waiter, WORKER, now);
         }
         b.iter(|| match core.give_back(1, WORKER, now) {
-            Offer::Taken(waiter, _) => {
-                core.enqueue(waiter, WORKER, now);
+            Offer::Taken(waiter, _, used) => {
+                core.finish(used, Duration::ZERO);
+                core.enqueue(ClassId::EVERYBODY, waiter, WORKER, now);
             }
             other => panic!("{other:?}"),
         });
@@ -140,10 +143,10 @@ fn session(c: &mut Criterion) {
     });
     let statements = Statements::new(1 << 20);
     let known = statements
-        .intern(b"SELECT abalance FROM pgbench_accounts WHERE aid = $1\0\0\0")
+        .intern(b"SELECT abalance FROM pgbench_accounts WHERE aid = $1\0\0\0", b"")
         .expect("fits");
     c.bench_function("statements: find a known one", |b| {
-        b.iter(|| black_box(statements.intern(known.content())))
+        b.iter(|| black_box(statements.intern(known.content(), b"")))
     });
     let mut message = Vec::new();
     frontend::put_parse(&mut message, b"P0_1", known.content());

@@ -66,18 +66,56 @@ impl Bell {
     }
 }
 
-/// The way to give orders. Orders only become more urgent.
+/// Beside the order: the client is to stand still (SUSPEND).
+const SUSPENDED: u8 = 0x80;
+/// Beside the order: it does.
+const STILL: u8 = 0x40;
+/// The order itself.
+const ORDER: u8 = 0x3f;
+
+/// The way to give orders. Orders only become more urgent; standing still is for a while.
 #[derive(Debug, Default)]
 pub struct Control {
-    order: AtomicU8,
+    /// An [`Order`], [`SUSPENDED`] and [`STILL`]: one load tells all of it.
+    word: AtomicU8,
     keeper: Mutex<Keeper>,
 }
 
 impl Control {
     /// Gives an order and wakes the client.
     pub fn give(&self, order: Order) {
-        self.order.fetch_max(order as u8, Ordering::Release);
+        let more = |word: u8| Some((word & !ORDER) | (word & ORDER).max(order as u8));
+        // Every word becomes another one.
+        let _ = self.word.fetch_update(Ordering::Release, Ordering::Relaxed, more);
         self.wake();
+    }
+
+    /// From now on the client is to send what it has, and then to stand still.
+    pub fn suspend(&self) {
+        self.word.fetch_or(SUSPENDED, Ordering::Release);
+        self.wake();
+    }
+
+    /// The client goes on.
+    pub fn resume(&self) {
+        self.word.fetch_and(ORDER, Ordering::Release);
+        self.wake();
+    }
+
+    /// True while the client is to stand still.
+    pub fn is_suspended(&self) -> bool {
+        self.word.load(Ordering::Acquire) & SUSPENDED != 0
+    }
+
+    /// The client says that it stands still.
+    pub fn stand_still(&self) {
+        self.word.fetch_or(STILL, Ordering::Release);
+    }
+
+    /// True when it is suspended and nothing moves any more.
+    pub fn is_still(&self) -> bool {
+        let is_parked = || matches!(&*self.keeper.lock(), Keeper::Lot(..));
+        self.word.load(Ordering::Acquire) & STILL != 0 || is_parked()
     }
 
     /// Has the client look at what there is for it, whether it has a task or is parked.
@@ -91,7 +129,7 @@ impl Control {
 
     /// The order in force.
     pub fn order(&self) -> Order {
-        match self.order.load(Ordering::Acquire) {
+        match self.word.load(Ordering::Acquire) & ORDER {
             0 => Order::None,
             1 => Order::CloseWhenIdle,
             2 => Order::CloseNow,
@@ -125,6 +163,20 @@ mod tests {
         let control = Control::default();
         control.give(Order::CloseNow);
         control.give(Order::CloseWhenIdle);
+        assert_eq!(control.order(), Order::CloseNow);
+    }
+
+    #[test]
+    fn suspension_is_for_a_while_and_orders_stay() {
+        let control = Control::default();
+        control.give(Order::CloseWhenIdle);
+        control.suspend();
+        assert!(control.is_suspended() && !control.is_still());
+        control.stand_still();
+        control.give(Order::CloseNow);
+        assert!(control.is_suspended() && control.is_still());
+        control.resume();
+        assert!(!control.is_suspended() && !control.is_still());
         assert_eq!(control.order(), Order::CloseNow);
     }
 

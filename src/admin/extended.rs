@@ -2,15 +2,15 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::grammar::{self, Command};
+use super::grammar::Command;
 use super::line::Failure;
-use super::orders::syntax_error;
+use super::refusals::error;
 use super::session::{Session, columns, put_row};
 use super::table::Cell;
-use crate::sqlstate::{self, SqlState};
+use crate::sqlstate;
 use crate::wire::frontend::{self, BindNames, BindShape, Parse, Target};
 use crate::wire::tag::frontend as tag;
-use crate::wire::{ErrorFields, Severity, backend};
+use crate::wire::{ErrorFields, backend};
 
 /// Statements and portals one session may have; nobody needs more of them here.
 const MAX_NAMES: usize = 1_000;
@@ -36,10 +36,6 @@ struct Portal {
     /// Rows not sent yet; `None` before the first Execute.
     rows: Option<VecDeque<Vec<Cell>>>,
     is_done: bool,
-}
-
-fn error(code: SqlState, message: impl Into<String>) -> ErrorFields {
-    ErrorFields::new(Severity::Error, code, message)
 }
 
 fn no_statement(name: &[u8]) -> ErrorFields {
@@ -114,14 +110,7 @@ impl Extended {
         }
         let sql = content.split(|&byte| byte == 0).next().unwrap_or_default();
         let sql = String::from_utf8_lossy(sql);
-        let statement = match grammar::split(&sql).as_slice() {
-            [] => None,
-            [command] => Some(grammar::parse(command).map_err(syntax_error)?),
-            _ => {
-                let message = "cannot insert multiple commands into a prepared statement";
-                return Err(error(sqlstate::SYNTAX_ERROR, message).into());
-            }
-        };
+        let statement = session.read_one(&sql)?;
         self.statements.insert(name.to_vec(), statement);
         session.line.out.extend_from_slice(&backend::PARSE_COMPLETE);
         Ok(())
@@ -181,10 +170,12 @@ impl Extended {
             let message = "the portal has been run to its end";
             return Err(error(sqlstate::NOT_IN_PREREQUISITE_STATE, message).into());
         }
+        session.allow(&command)?;
+        let columns = columns(&command).unwrap_or_default();
         let rows = portal.rows.get_or_insert_with(|| session.rows(&command).into());
         let count = if limit == 0 { rows.len() } else { rows.len().min(limit as usize) };
         for row in rows.drain(..count) {
-            put_row(&mut session.line.out, &row, |at| portal.shape.is_binary(at));
+            put_row(&mut session.line.out, &columns, &row, |at| portal.shape.is_binary(at));
         }
         if !rows.is_empty() {
             portal.is_done = false;
@@ -192,7 +183,7 @@ impl Extended {
             return Ok(());
         }
         let tag = session.run(&command).await?;
-        backend::put_command_complete(&mut session.line.out, tag);
+        backend::put_command_complete(&mut session.line.out, &tag);
         Ok(())
     }
 

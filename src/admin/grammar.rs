@@ -2,6 +2,7 @@
 
 use super::ShutdownMode;
 use super::show::Show;
+use super::token::{Token, Unterminated, tokens};
 use crate::types::Name;
 
 /// Something the console is asked.
@@ -9,10 +10,14 @@ use crate::types::Name;
 pub(super) enum Command {
     /// A table.
     Show(Show),
+    /// What a table says of one database.
+    ShowOf(Show, Name),
     /// A parameter that clients of PostgreSQL ask for.
     ShowParameter(Parameter),
-    /// SET of something; the key as it was written.
-    Set(String),
+    /// SET of something; key and value as they were written.
+    Set(String, String),
+    /// SET of something that has no value, or several: chatter of clients, like `SET SESSION CHARACTERISTICS …`.
+    SetOther,
     /// SHOW HELP.
     Help,
     Reload,
@@ -22,9 +27,12 @@ pub(super) enum Command {
     Reconnect(Option<Name>),
     Kill(Option<Name>),
     WaitClose(Option<Name>),
-    Disable(Name),
-    Enable(Name),
-    KillClient(u64),
+    /// Without a name it is refused, but only to somebody who has the right.
+    Disable(Option<Name>),
+    /// As [`Command::Disable`].
+    Enable(Option<Name>),
+    /// What is no number is refused in the same way.
+    KillClient(Option<u64>),
     Shutdown(ShutdownMode),
 }
 
@@ -36,21 +44,28 @@ pub(super) struct Parameter {
 }
 
 /// What the console says of itself where clients expect PostgreSQL.
-pub(super) const PARAMETERS: [Parameter; 5] = [
-    Parameter { name: "client_encoding", value: "UTF8" },
+pub(super) const PARAMETERS: [Parameter; 6] = [
+    Parameter { name: "client_encoding", value: "UTF-8" },
     Parameter { name: "default_transaction_isolation", value: "read committed" },
     Parameter { name: "standard_conforming_strings", value: "on" },
     Parameter { name: "datestyle", value: "ISO" },
     Parameter { name: "timezone", value: "GMT" },
+    Parameter { name: "extra_float_digits", value: "2" },
 ];
 
+/// Longest command, argument and value that PgBouncer takes, quotes included.
+const LONGEST: [usize; 3] = [15, 63, 255];
+
 impl Command {
-    /// True when watching is enough of a right to give it.
+    /// True when nothing changes and nobody is told a secret: watching is enough of a right to give it.
     pub(super) fn only_looks(&self) -> bool {
-        matches!(
-            self,
-            Command::Show(_) | Command::ShowParameter(_) | Command::Help | Command::Set(_)
-        )
+        match self {
+            Command::Show(show) => *show != Show::Fds,
+            Command::ShowOf(..) | Command::ShowParameter(_) | Command::Help | Command::SetOther => {
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -61,10 +76,53 @@ pub(super) enum Mistake {
     Unknown(String),
     /// It begins well and goes on badly.
     Arguments(&'static str),
-    /// DISABLE and ENABLE need a name.
-    NoDatabase,
+    /// Part of it is too long.
+    TooLong,
     /// A quote without an end.
     Unterminated,
+}
+
+impl From<Unterminated> for Mistake {
+    fn from(_: Unterminated) -> Self {
+        Mistake::Unterminated
+    }
+}
+
+/// Reads a query as PgBouncer does: it is one command of at most two words, or one SET, and nothing else.
+pub(super) fn parse_strictly(text: &str) -> Result<Command, Mistake> {
+    let wrong = || Mistake::Unknown(text.to_owned());
+    let mut tokens = tokens(text).map_err(|_| wrong())?;
+    if tokens.last() == Some(&Token::Other(';')) {
+        tokens.pop();
+    }
+    let longest = |longest: &[usize]| {
+        let too_long = |(token, longest): (&Token, &usize)| token.written() > *longest;
+        match tokens.iter().filter(|token| token.is_text()).zip(longest).any(too_long) {
+            true => Err(Mistake::TooLong),
+            false => Ok(()),
+        }
+    };
+    match tokens.as_slice() {
+        [Token::Word(verb) | Token::Quoted(verb)] => {
+            longest(&LONGEST[..1])?;
+            command(text, verb, &[]).map_err(|_| wrong())
+        }
+        [
+            Token::Word(verb) | Token::Quoted(verb),
+            argument @ (Token::Word(_) | Token::Quoted(_)),
+        ] => {
+            longest(&LONGEST[..2])?;
+            command(text, verb, std::slice::from_ref(argument)).map_err(|_| wrong())
+        }
+        [Token::Word(verb), rest @ ..] if verb.eq_ignore_ascii_case("set") => {
+            longest(&[usize::MAX, LONGEST[1], LONGEST[2]])?;
+            match set(rest) {
+                Ok(set @ Command::Set(..)) => Ok(set),
+                _ => Err(wrong()),
+            }
+        }
+        _ => Err(wrong()),
+    }
 }
 
 /// The commands of a query, without the empty ones. Quotes hide semicolons.
@@ -90,12 +148,16 @@ pub(super) fn split(text: &str) -> Vec<&str> {
 /// Reads one command, without its semicolon.
 pub(super) fn parse(text: &str) -> Result<Command, Mistake> {
     let tokens = tokens(text)?;
-    let Some((Token::Word(verb), rest)) = tokens.split_first() else {
-        return Err(unknown(text));
-    };
+    match tokens.split_first() {
+        Some((Token::Word(verb), rest)) => command(text, verb, rest),
+        _ => Err(unknown(text)),
+    }
+}
+
+fn command(text: &str, verb: &str, rest: &[Token]) -> Result<Command, Mistake> {
     let verb = verb.to_ascii_uppercase();
     match verb.as_str() {
-        "SHOW" => show(text, rest),
+        "SHOW" | "SELECT" => show(text, rest),
         "SET" => set(rest),
         "RELOAD" => alone("RELOAD takes no arguments", rest, Command::Reload),
         "SUSPEND" => alone("SUSPEND takes no arguments", rest, Command::Suspend),
@@ -104,20 +166,12 @@ pub(super) fn parse(text: &str) -> Result<Command, Mistake> {
         "RECONNECT" => database(rest).map(Command::Reconnect),
         "KILL" => database(rest).map(Command::Kill),
         "WAIT_CLOSE" => database(rest).map(Command::WaitClose),
-        "DISABLE" => database(rest)?.map(Command::Disable).ok_or(Mistake::NoDatabase),
-        "ENABLE" => database(rest)?.map(Command::Enable).ok_or(Mistake::NoDatabase),
-        "KILL_CLIENT" => client(rest).map(Command::KillClient),
+        "DISABLE" => database(rest).map(Command::Disable),
+        "ENABLE" => database(rest).map(Command::Enable),
+        "KILL_CLIENT" => Ok(Command::KillClient(client(rest))),
         "SHUTDOWN" => shutdown(rest).map(Command::Shutdown),
         _ => Err(unknown(text)),
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    Word(String),
-    Quoted(String),
-    Literal,
-    Other(char),
 }
 
 /// A text may be long; an error repeats only its beginning.
@@ -126,65 +180,39 @@ fn unknown(text: &str) -> Mistake {
     Mistake::Unknown(text.trim().chars().take(REPEATED).collect())
 }
 
-fn tokens(text: &str) -> Result<Vec<Token>, Mistake> {
-    let mut tokens = Vec::new();
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            _ if c.is_whitespace() => {}
-            '"' => tokens.push(Token::Quoted(quoted(&mut rest, '"')?)),
-            '\'' => {
-                quoted(&mut rest, '\'')?;
-                tokens.push(Token::Literal);
-            }
-            _ if is_word(c) => {
-                let mut word = String::from(c);
-                while let Some(next) = rest.next_if(|&next| is_word(next)) {
-                    word.push(next);
-                }
-                tokens.push(Token::Word(word));
-            }
-            other => tokens.push(Token::Other(other)),
-        }
-    }
-    Ok(tokens)
-}
-
-fn is_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_'
-}
-
-/// The text up to the closing quote; a doubled quote stands for itself.
-fn quoted(
-    rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    quote: char,
-) -> Result<String, Mistake> {
-    let mut text = String::new();
-    loop {
-        match rest.next() {
-            None => return Err(Mistake::Unterminated),
-            Some(c) if c == quote && rest.next_if_eq(&quote).is_none() => return Ok(text),
-            Some(c) => text.push(c),
-        }
-    }
-}
-
 fn show(text: &str, rest: &[Token]) -> Result<Command, Mistake> {
-    let [Token::Word(what)] = rest else { return Err(unknown(text)) };
-    if what.eq_ignore_ascii_case("help") {
+    let (what, database) = match rest {
+        [Token::Word(what) | Token::Quoted(what)] => (what, None),
+        [Token::Word(what), Token::Word(name) | Token::Quoted(name)] => (what, Some(name)),
+        _ => return Err(unknown(text)),
+    };
+    if what.eq_ignore_ascii_case("help") && database.is_none() {
         return Ok(Command::Help);
     }
     if let Some(show) = Show::ALL.into_iter().find(|show| show.name().eq_ignore_ascii_case(what)) {
-        return Ok(Command::Show(show));
+        return match database {
+            None => Ok(Command::Show(show)),
+            Some(name) if show.is_by_database() => Ok(Command::ShowOf(show, name.as_str().into())),
+            Some(_) => Err(unknown(text)),
+        };
     }
-    let parameter = PARAMETERS.into_iter().find(|known| known.name.eq_ignore_ascii_case(what));
+    let is_it = |known: &Parameter| known.name.eq_ignore_ascii_case(what) && database.is_none();
+    let parameter = PARAMETERS.into_iter().find(is_it);
     parameter.map(Command::ShowParameter).ok_or_else(|| unknown(text))
 }
 
 fn set(rest: &[Token]) -> Result<Command, Mistake> {
+    let is_to = |token: &Token| match token {
+        Token::Word(word) => word.eq_ignore_ascii_case("to"),
+        other => *other == Token::Other('='),
+    };
     match rest {
-        // `SET SESSION CHARACTERISTICS AS …` and the like have no `=`; they are client chatter, too.
-        [Token::Word(key) | Token::Quoted(key), _, ..] => Ok(Command::Set(key.clone())),
+        [
+            Token::Word(key) | Token::Quoted(key),
+            to,
+            Token::Word(value) | Token::Quoted(value) | Token::Literal(value),
+        ] if is_to(to) && !key.is_empty() => Ok(Command::Set(key.clone(), value.clone())),
+        [Token::Word(_) | Token::Quoted(_), _, ..] => Ok(Command::SetOther),
         _ => Err(Mistake::Arguments("SET needs a name and a value")),
     }
 }
@@ -206,15 +234,14 @@ fn database(rest: &[Token]) -> Result<Option<Name>, Mistake> {
 }
 
 /// An id as in SHOW CLIENTS, or a `ptr`, which is the same number in hexadecimal.
-fn client(rest: &[Token]) -> Result<u64, Mistake> {
-    let number = match rest {
+fn client(rest: &[Token]) -> Option<u64> {
+    match rest {
         [Token::Word(word) | Token::Quoted(word)] => match word.strip_prefix("0x") {
             Some(hexadecimal) => u64::from_str_radix(hexadecimal, 16).ok(),
             None => word.parse().ok(),
         },
         _ => None,
-    };
-    number.ok_or(Mistake::Arguments("KILL_CLIENT needs the id of a client, as in SHOW CLIENTS"))
+    }
 }
 
 fn shutdown(rest: &[Token]) -> Result<ShutdownMode, Mistake> {
@@ -244,39 +271,64 @@ mod tests {
     #[test]
     fn commands_are_read_in_any_case() {
         assert_eq!(parse("show pools"), Ok(Command::Show(Show::Pools)));
+        assert_eq!(parse("show blockers"), Ok(Command::Show(Show::Blockers)));
+        let of_one = Command::ShowOf(Show::Waiters, "other-db".into());
+        assert_eq!(parse("show waiters \"other-db\""), Ok(of_one));
+        assert!(parse("show pools app").is_err() && parse("show waiters a b").is_err());
         assert_eq!(parse("  ShOw  StAtS_totals "), Ok(Command::Show(Show::StatsTotals)));
         assert_eq!(parse("PAUSE"), Ok(Command::Pause(None)));
         assert_eq!(parse("pause MyDb"), Ok(Command::Pause(name("MyDb"))));
         assert_eq!(parse("kill \"a;b"), Err(Mistake::Unterminated));
         assert_eq!(parse(r#"kill "a;b ""c""""#), Ok(Command::Kill(name(r#"a;b "c""#))));
-        assert_eq!(parse("kill_client 17"), Ok(Command::KillClient(17)));
-        assert_eq!(parse("KILL_CLIENT 0x1f"), Ok(Command::KillClient(31)));
+        assert_eq!(parse("kill_client 17"), Ok(Command::KillClient(Some(17))));
+        assert_eq!(parse("KILL_CLIENT 0x1f"), Ok(Command::KillClient(Some(31))));
         assert_eq!(
             parse("shutdown wait_for_servers"),
             Ok(Command::Shutdown(ShutdownMode::WaitForServers))
         );
-        assert_eq!(
-            parse("SET client_encoding = 'UTF8'"),
-            Ok(Command::Set("client_encoding".into()))
-        );
-        assert_eq!(parse("set a to b"), Ok(Command::Set("a".into())));
+        assert_eq!(parse("SELECT version"), Ok(Command::Show(Show::Version)));
+        let set = |key: &str, value: &str| Ok(Command::Set(key.into(), value.into()));
+        assert_eq!(parse("SET client_encoding = 'a ''b'"), set("client_encoding", "a 'b"));
+        assert_eq!(parse("set a to b"), set("a", "b"));
+        assert_eq!(parse("SET SESSION CHARACTERISTICS AS x"), Ok(Command::SetOther));
     }
 
     #[test]
     fn mistakes_are_told_apart() {
         assert_eq!(parse("SHOW nonsense"), Err(Mistake::Unknown("SHOW nonsense".into())));
         assert_eq!(parse("SELECT 1"), Err(Mistake::Unknown("SELECT 1".into())));
-        assert_eq!(parse("DISABLE"), Err(Mistake::NoDatabase));
-        for text in [
-            "RELOAD now",
-            "PAUSE a b",
-            "PAUSE \"\"",
-            "KILL_CLIENT",
-            "KILL_CLIENT -1",
-            "SHUTDOWN x",
-            "SET a",
-        ] {
+        assert_eq!(parse("DISABLE"), Ok(Command::Disable(None)));
+        assert_eq!(parse("KILL_CLIENT -1"), Ok(Command::KillClient(None)));
+        for text in ["RELOAD now", "PAUSE a b", "PAUSE \"\"", "SHUTDOWN x", "SET a"] {
             assert!(matches!(parse(text), Err(Mistake::Arguments(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn pgbouncers_grammar_is_one_command() {
+        for text in ["  \"show\"  \"version\" ; ", "select Version", "SHOW\tVERSION;\n"] {
+            assert_eq!(parse_strictly(text), Ok(Command::Show(Show::Version)), "{text}");
+        }
+        assert_eq!(parse_strictly("set a='1';"), Ok(Command::Set("a".into(), "1".into())));
+        for text in [
+            "SHOW VERSION; SHOW STATE",
+            "show nonsense;",
+            "show",
+            ";",
+            "set a b",
+            "set a=-1",
+            "SET SESSION CHARACTERISTICS AS x",
+            "reload x",
+            "shutdown x",
+            "pause a b",
+            "show \"a",
+        ] {
+            assert_eq!(parse_strictly(text), Err(Mistake::Unknown(text.into())));
+        }
+        let (long, name) = ("n".repeat(16), "n".repeat(64));
+        let (show, set) = (format!("show {name}"), format!("set a = '{}'", "n".repeat(254)));
+        for text in [long, show, set, format!("set {name} = b")] {
+            assert_eq!(parse_strictly(&text), Err(Mistake::TooLong), "{text}");
         }
     }
 
@@ -292,6 +344,7 @@ mod tests {
             for part in split(&text) {
                 let _ = parse(part);
             }
+            let _ = parse_strictly(&text);
         }
 
         #[test]

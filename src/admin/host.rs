@@ -1,11 +1,12 @@
 //! What the console asks of the process it belongs to.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::Averages;
+use super::{Averages, Consoles};
 use crate::cancel::CancelKeys;
-use crate::config::Config;
+use crate::config::{Compat, Config, ShownSetting};
 use crate::pool::Pools;
 use crate::stats::{HistogramTotal, ReloadFacts};
 use crate::types::Name;
@@ -41,6 +42,8 @@ pub trait Host: Send + Sync {
     fn pools(&self) -> &Arc<Pools>;
     /// Cancel keys in use.
     fn cancel_keys(&self) -> &Arc<CancelKeys>;
+    /// Who is at the console.
+    fn consoles(&self) -> &Arc<Consoles>;
     /// The sampler of SHOW STATS.
     fn averages(&self) -> &Averages;
     /// Logins.
@@ -51,6 +54,10 @@ pub trait Host: Send + Sync {
     fn clients_of_database(&self, name: &str) -> usize;
     /// Clients of a user.
     fn clients_of_user(&self, name: &str) -> usize;
+    /// The sockets that listen, with their addresses; those of unix sockets have none here.
+    fn listeners(&self) -> Vec<(i32, Option<SocketAddr>)>;
+    /// The users that files know, by name.
+    fn known_users(&self) -> Vec<Name>;
     /// True when nobody is admitted to a database.
     fn is_disabled(&self, database: &str) -> bool;
     /// Admits nobody to a database, or admits them again.
@@ -60,10 +67,19 @@ pub trait Host: Send + Sync {
     /// Reads the configuration again; gives what the operator should know. The error is every mistake; then nothing
     /// has changed.
     fn reload(&self) -> Answer<'_, Result<Vec<String>, String>>;
+    /// The settings as SHOW CONFIG lists them.
+    fn settings(&self) -> Vec<ShownSetting>;
+    /// Changes a setting until the next reload; gives what the operator should know. The error says why nothing has
+    /// changed.
+    fn set<'a>(&'a self, key: &'a str, value: &'a str) -> Answer<'a, Result<Vec<String>, String>>;
     /// True while the process stops gracefully.
     fn is_draining(&self) -> bool;
     /// Stops the process.
     fn shutdown(&self, mode: ShutdownMode);
     /// Comes back when consoles have to say goodbye.
     fn closing(&self) -> Answer<'_, ()>;
+    /// True when operators and their scripts expect PgBouncer.
+    fn is_drop_in(&self) -> bool {
+        self.config().process.compat == Compat::PgBouncer
+    }
 }

@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 
 use crate::cancel::Issued;
 use crate::control::Dequeue;
-use crate::net::{Buffer, Stream};
+use crate::net::{Buffer, Stream, take_message};
 use crate::sqlstate;
-use crate::wire::{ErrorFields, FrameError, Severity, frame};
+use crate::wire::{ErrorFields, FrameError, Severity};
 
 /// Longest message the console listens to.
 const MAX_MESSAGE: usize = 64 * 1024;
@@ -71,16 +71,8 @@ impl Line {
     /// The next message.
     pub(super) async fn next(&mut self) -> Result<Vec<u8>, Failure> {
         loop {
-            if let Some(header) = frame::header(self.buffer.filled())? {
-                if header.size > MAX_MESSAGE {
-                    return Err(Failure::fatal("the message is too long for the console"));
-                }
-                if let Some(message) = self.buffer.filled().get(..header.size) {
-                    let message = message.to_vec();
-                    self.buffer.consume(header.size);
-                    return Ok(message);
-                }
-                self.buffer.reserve(header.size);
+            if let Some(message) = take_message(&mut self.buffer, MAX_MESSAGE)? {
+                return Ok(message);
             }
             if self.stream.recv(&mut self.buffer).await? == 0 {
                 return Err(Failure::Gone);

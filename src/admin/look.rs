@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Host;
+use super::{Host, own};
 use crate::cancel::Outcome;
 use crate::config::{Config, Database};
 use crate::pool::{CloseReason, Pool, PoolCensus};
@@ -18,6 +18,19 @@ use crate::types::Name;
 pub(super) struct View<'a> {
     pub(super) snapshot: Snapshot,
     pub(super) host: &'a dyn Host,
+    /// The database that was asked for, where a table is by database.
+    pub(super) database: Option<Name>,
+}
+
+impl<'a> View<'a> {
+    /// Everything now.
+    pub(super) fn now(host: &'a dyn Host) -> Self {
+        let mut snapshot = look(host);
+        if host.is_drop_in() {
+            own::add(&mut snapshot, host);
+        }
+        View { snapshot, host, database: None }
+    }
 }
 
 /// Looks at everything.
@@ -121,8 +134,10 @@ fn process_facts(host: &dyn Host, config: &Config) -> ProcessFacts {
     ProcessFacts {
         clients: host.clients_total(),
         max_clients: config.process.max_client_conn,
+        max_user_connections: config.process.max_user_connections,
         is_draining: host.is_draining(),
         is_paused: host.pools().is_paused(),
+        is_suspended: host.pools().context.records.is_suspended(),
         logins: door.logins,
         login_took: door.took,
         cancels: Outcome::ALL.map(|outcome| (outcome.as_str(), keys.count(outcome))).to_vec(),
@@ -156,6 +171,7 @@ fn databases(host: &dyn Host, config: &Config, pools: &[Arc<Pool>]) -> Vec<Datab
             connections: host.pools().database_servers(name),
             clients: host.clients_of_database(name),
             is_paused: host.pools().is_database_paused(name),
+            is_paused_by_name: host.pools().is_paused_by_name(name),
             is_disabled: host.is_disabled(name),
             ..configured(config, name)
         }
@@ -172,6 +188,7 @@ fn configured(config: &Config, name: &Name) -> DatabaseFacts {
     let settings = config.pool_settings(database, "");
     let hosts: Vec<_> = addresses.iter().map(crate::types::ServerAddress::host).collect();
     DatabaseFacts {
+        is_default_host: is_default(config, addresses),
         host: hosts.join(","),
         port: addresses.first().map_or(0, crate::types::ServerAddress::port),
         dbname: Name::clone(dbname.as_ref().unwrap_or(name)),
@@ -180,21 +197,33 @@ fn configured(config: &Config, name: &Name) -> DatabaseFacts {
         min_pool_size: settings.min_pool_size,
         reserve_pool_size: settings.reserve_pool_size,
         server_lifetime: settings.server_lifetime,
-        mode: settings.pool_mode,
+        mode: database.overrides.pool_mode,
         max_connections: database.max_db_connections,
         max_clients: database.max_db_client_connections,
         ..facts
     }
 }
 
+/// True for servers that are looked for where nothing says where they are: at the socket beside our own.
+fn is_default(config: &Config, addresses: &[crate::types::ServerAddress]) -> bool {
+    let own = config.process.unix_socket_dir.as_ref();
+    match addresses {
+        [crate::types::ServerAddress::Unix { folder, .. }] => own == Some(folder),
+        _ => false,
+    }
+}
+
 fn users(host: &dyn Host, config: &Config, pools: &[Arc<Pool>]) -> Vec<UserFacts> {
     let seen = pools.iter().map(|pool| &pool.key.user);
-    let names: BTreeSet<&Name> = config.users.keys().chain(seen).collect();
+    let known = host.known_users();
+    let names: BTreeSet<&Name> = config.users.keys().chain(seen).chain(&known).collect();
     let facts = names.into_iter().map(|name| {
         let facts = UserFacts {
             name: Name::clone(name),
             connections: host.pools().user_servers(name),
             clients: host.clients_of_user(name),
+            max_connections: config.max_user_connections(name),
+            max_clients: config.max_user_client_connections(name),
             ..UserFacts::default()
         };
         let Some(user) = config.users.get(name) else { return facts };
@@ -202,8 +231,6 @@ fn users(host: &dyn Host, config: &Config, pools: &[Arc<Pool>]) -> Vec<UserFacts
             pool_size: user.overrides.pool_size,
             reserve_pool_size: user.overrides.reserve_pool_size,
             mode: user.overrides.pool_mode,
-            max_connections: user.max_user_connections,
-            max_clients: user.max_user_client_connections,
             ..facts
         }
     });

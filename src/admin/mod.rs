@@ -4,23 +4,31 @@
 //! a `table` whose columns and values are one list. [`look`] takes the one snapshot that the tables and the metrics
 //! are made from.
 
+mod consoles;
 mod extended;
 mod grammar;
+mod help;
 mod host;
 mod line;
 mod look;
 mod orders;
+mod own;
+mod refusals;
 mod sampler;
 mod session;
 mod show;
-mod show_clients;
 mod show_databases;
+mod show_fds;
 mod show_pins;
 mod show_pools;
 mod show_process;
+mod show_sockets;
 mod show_stats;
+mod show_waiting;
 mod table;
+mod token;
 
+pub use consoles::Consoles;
 pub use host::{Answer, Door, Host, ShutdownMode};
 pub use look::look;
 pub use sampler::{Averages, sample};

@@ -1,61 +1,48 @@
 //! Orders: commands that change something.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::grammar::{Command, Mistake};
+use super::grammar::{Command, PARAMETERS};
 use super::line::{Failure, Line};
 use super::look::is_outdated;
-use super::{Host, ShutdownMode};
-use crate::config::{self, Section};
+use super::refusals::{error, wrong_state};
+use super::{Host, ShutdownMode, help};
 use crate::control::Order;
 use crate::pool::Pool;
-use crate::sqlstate::{self, SqlState};
+use crate::sqlstate;
 use crate::types::Name;
 use crate::wire::{ErrorFields, Severity};
 
 /// Names of the console's database.
 const CONSOLE: [&str; 2] = ["pgusher", "pgbouncer"];
 
-fn error(code: SqlState, message: impl Into<String>) -> ErrorFields {
-    ErrorFields::new(Severity::Error, code, message)
-}
-
-fn wrong_state(message: impl Into<String>) -> ErrorFields {
-    error(sqlstate::NOT_IN_PREREQUISITE_STATE, message)
-}
-
-/// What a text gets that is no command.
-pub(super) fn syntax_error(mistake: Mistake) -> ErrorFields {
-    let error = |message: &str| error(sqlstate::SYNTAX_ERROR, message);
-    match mistake {
-        Mistake::Unknown(text) => error(&format!("invalid command '{text}', use SHOW HELP;"))
-            .hint("SHOW HELP lists the commands of the console."),
-        Mistake::Arguments(message) => error(message),
-        Mistake::NoDatabase => error("a database is required"),
-        Mistake::Unterminated => error("unterminated quoted text"),
-    }
-}
-
 /// Refuses a command that its giver has no right to.
-pub(super) fn check_rights(command: &Command, is_admin: bool) -> Result<(), ErrorFields> {
-    let only_looks = match command {
-        Command::Set(key) => !is_setting(key),
+pub(super) fn check_rights(
+    command: &Command,
+    is_admin: bool,
+    host: &dyn Host,
+) -> Result<(), ErrorFields> {
+    let is_free = match command {
+        Command::Set(key, _) => is_chatter(key, host),
         other => other.only_looks(),
     };
-    if is_admin || only_looks {
+    if is_admin || is_free {
         return Ok(());
     }
     Err(error(sqlstate::INSUFFICIENT_PRIVILEGE, "admin access needed")
         .hint("Only users in admin_users may give orders; stats_users may use SHOW."))
 }
 
-/// True for a setting of the whole process; those of databases have names that clients SET for themselves.
-fn is_setting(key: &str) -> bool {
-    let of_process =
-        |section| matches!(section, Section::Process | Section::Http | Section::Defaults);
-    config::settings()
-        .iter()
-        .any(|setting| of_process(setting.section) && setting.key.eq_ignore_ascii_case(key))
+/// True for parameters that clients of PostgreSQL SET for themselves: there is nothing here that they could change.
+/// PgBouncer knows a few of them, and takes every other one for a setting of its own.
+fn is_chatter(key: &str, host: &dyn Host) -> bool {
+    if host.is_drop_in() {
+        return PARAMETERS.iter().any(|known| known.name.eq_ignore_ascii_case(key));
+    }
+    !host.settings().iter().any(|setting| setting.key.eq_ignore_ascii_case(key))
 }
 
 /// Somebody who gives orders, and whom they are given to.
@@ -66,28 +53,35 @@ pub(super) struct Desk<'a> {
 
 impl Desk<'_> {
     /// Carries an order out; gives the tag of its CommandComplete. SHOW is no order.
-    pub(super) async fn carry_out(&mut self, command: &Command) -> Result<&'static str, Failure> {
-        match command {
-            Command::Show(_) | Command::ShowParameter(_) => Ok("SHOW"),
+    pub(super) async fn carry_out(
+        &mut self,
+        command: &Command,
+    ) -> Result<Cow<'static, str>, Failure> {
+        let tag = match command {
+            Command::Show(_) | Command::ShowOf(..) | Command::ShowParameter(_) => Ok("SHOW"),
             Command::Help => {
-                self.line.notice(&help());
+                self.line.notice(&help::text());
                 Ok("SHOW")
             }
-            Command::Set(key) => self.set(key).map(|()| "SET"),
+            Command::Set(key, value) => return self.set(key, value).await,
+            Command::SetOther => self.ignore().map(|()| "SET"),
             Command::Reload => self.reload().await.map(|()| "RELOAD"),
-            Command::Suspend => Err(cannot_suspend().into()),
+            Command::Suspend => self.suspend().await.map(|()| "SUSPEND"),
             Command::Pause(name) => self.pause(name.as_ref()).await.map(|()| "PAUSE"),
             Command::Resume(name) => self.resume(name.as_ref()).map(|()| "RESUME"),
-            Command::Reconnect(name) => {
-                self.each_pool("reconnect", name.as_ref(), Pool::reconnect).map(|()| "RECONNECT")
-            }
+            Command::Reconnect(name) => self.reconnect(name.as_ref()).map(|()| "RECONNECT"),
             Command::Kill(name) => self.kill(name.as_ref()).map(|()| "KILL"),
             Command::WaitClose(name) => self.wait_close(name.as_ref()).await.map(|()| "WAIT_CLOSE"),
-            Command::Disable(name) => self.set_disabled("disable", name, true).map(|()| "DISABLE"),
-            Command::Enable(name) => self.set_disabled("enable", name, false).map(|()| "ENABLE"),
+            Command::Disable(name) => {
+                self.set_disabled("disable", name.as_ref(), true).map(|()| "DISABLE")
+            }
+            Command::Enable(name) => {
+                self.set_disabled("enable", name.as_ref(), false).map(|()| "ENABLE")
+            }
             Command::KillClient(id) => self.kill_client(*id).map(|()| "KILL_CLIENT"),
-            Command::Shutdown(mode) => self.shutdown(*mode).map(|()| "SHUTDOWN"),
-        }
+            Command::Shutdown(mode) => self.shutdown(*mode).await.map(|()| "SHUTDOWN"),
+        };
+        tag.map(Cow::Borrowed)
     }
 
     /// Refuses names of databases that nobody can connect to.
@@ -105,22 +99,38 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn set(&mut self, key: &str) -> Result<(), Failure> {
-        if is_setting(key) {
-            let message = format!("{key} cannot be set on the console");
-            return Err(error(sqlstate::FEATURE_NOT_SUPPORTED, message)
-                .hint("Change the configuration file, then use RELOAD.")
-                .into());
+    /// Refuses what makes no sense while nothing runs.
+    fn check_running(&self) -> Result<(), Failure> {
+        let pools = self.host.pools();
+        if pools.is_paused() || pools.context.records.is_suspended() {
+            return Err(wrong_state("already suspended/paused").into());
         }
+        Ok(())
+    }
+
+    fn ignore(&mut self) -> Result<(), Failure> {
         let ignored = ErrorFields::new(Severity::Notice, sqlstate::SUCCESS, "SET ignored");
         self.line.notice(&ignored);
         Ok(())
     }
 
+    async fn set(&mut self, key: &str, value: &str) -> Result<Cow<'static, str>, Failure> {
+        if is_chatter(key, self.host) {
+            return self.ignore().map(|()| Cow::Borrowed("SET"));
+        }
+        let notes = self.host.set(key, value).await.map_err(|why| {
+            error(sqlstate::INVALID_PARAMETER_VALUE, "SET failed").detail(why.trim_end())
+        })?;
+        for note in notes {
+            self.line.notice(&ErrorFields::new(Severity::Notice, sqlstate::SUCCESS, note));
+        }
+        Ok(Cow::Owned(format!("SET {key}={value}")))
+    }
+
     async fn reload(&mut self) -> Result<(), Failure> {
         let warnings = self.host.reload().await.map_err(|mistakes| {
-            error(sqlstate::CONFIG_FILE_ERROR, "RELOAD failed, nothing has changed")
-                .detail(mistakes)
+            let message = "RELOAD failed, see logs for additional details";
+            error(sqlstate::CONFIG_FILE_ERROR, message).detail(mistakes)
         })?;
         for warning in warnings {
             self.line.notice(&ErrorFields::new(Severity::Warning, sqlstate::WARNING, warning));
@@ -130,18 +140,13 @@ impl Desk<'_> {
 
     /// Pauses, and waits until every server is free and closed. Whoever interrupts the wait resumes.
     async fn pause(&mut self, name: Option<&Name>) -> Result<(), Failure> {
+        self.check_running()?;
         self.check_database("pause", name)?;
         if self.host.is_draining() {
             return Err(wrong_state("pooler is shutting down").into());
         }
         let pools = Arc::clone(self.host.pools());
-        if !pools.pause(name) {
-            return Err(wrong_state(match name {
-                Some(name) => format!("database {name} is already paused"),
-                None => "already suspended/paused".to_owned(),
-            })
-            .into());
-        }
+        let is_fresh = pools.pause(name);
         let is_over = || {
             let affected = pools.affected(name);
             if affected.iter().all(|pool| pool.total_servers() == 0) {
@@ -152,42 +157,89 @@ impl Desk<'_> {
             (!still).then(|| Err(wrong_state("RESUME came before everything was paused")))
         };
         let ended = self.line.wait(is_over).await;
-        if ended.is_err() {
+        if ended.is_err() && is_fresh {
             pools.resume(name);
         }
         ended
     }
 
-    fn resume(&self, name: Option<&Name>) -> Result<(), Failure> {
-        self.check_database("resume", name)?;
-        if self.host.pools().resume(name) {
-            return Ok(());
+    /// Has every client stand still, and waits until no byte is under way. Whoever interrupts the wait resumes.
+    async fn suspend(&mut self) -> Result<(), Failure> {
+        self.check_running()?;
+        if !self.host.pools().paused_databases().is_empty() {
+            return Err(wrong_state("cannot suspend with paused databases").into());
         }
-        Err(wrong_state(match name {
-            Some(name) => format!("database {name} is not paused"),
-            None => "pooler is not paused/suspended".to_owned(),
-        })
-        .into())
+        let records = Arc::clone(&self.host.pools().context.records);
+        records.suspend();
+        let mut patience =
+            self.host.config().process.suspend_timeout.map(|limit| (Instant::now(), limit));
+        let is_over = || {
+            if !records.is_suspended() {
+                return Some(Err(wrong_state("RESUME came before everything was suspended")));
+            }
+            let restless = records.restless();
+            if patience.take_if(|(since, limit)| since.elapsed() >= *limit).is_some() {
+                restless.iter().for_each(|client| client.control.give(Order::CloseNow));
+            }
+            restless.is_empty().then_some(Ok(()))
+        };
+        let ended = self.line.wait(is_over).await;
+        if ended.is_err() {
+            records.resume();
+        }
+        ended
     }
 
-    fn each_pool(
-        &self,
-        verb: &str,
-        name: Option<&Name>,
-        change: impl Fn(&Pool),
-    ) -> Result<(), Failure> {
-        self.check_database(verb, name)?;
-        self.host.pools().affected(name).iter().for_each(|pool| change(pool));
+    fn resume(&self, name: Option<&Name>) -> Result<(), Failure> {
+        let pools = self.host.pools();
+        let Some(name) = name else { return self.resume_all() };
+        if !CONSOLE.contains(&name.as_ref()) {
+            self.check_database("resume", Some(name))?;
+        }
+        if pools.resume(Some(name)) {
+            return Ok(());
+        }
+        Err(wrong_state(format!("database {name} is not paused")).into())
+    }
+
+    /// PgBouncer's RESUME leaves databases paused that were paused by name.
+    fn resume_all(&self) -> Result<(), Failure> {
+        if self.host.is_draining() {
+            return Err(wrong_state("pooler is shutting down").into());
+        }
+        let pools = self.host.pools();
+        let records = &pools.context.records;
+        let mut was = records.is_suspended();
+        records.resume();
+        was |= pools.resume(None);
+        if !self.host.is_drop_in() {
+            for name in pools.paused_databases() {
+                was |= pools.resume(Some(&name));
+            }
+        }
+        if was { Ok(()) } else { Err(wrong_state("pooler is not paused/suspended").into()) }
+    }
+
+    fn reconnect(&self, name: Option<&Name>) -> Result<(), Failure> {
+        self.check_database("reconnect", name)?;
+        self.host.pools().affected(name).iter().for_each(|pool| pool.reconnect());
         Ok(())
     }
 
-    /// Pauses and sends everybody away. Clients that come later wait for RESUME.
+    /// Pauses databases and sends their clients away. Clients that come later wait for RESUME.
     fn kill(&self, name: Option<&Name>) -> Result<(), Failure> {
+        self.check_running()?;
         self.check_database("kill", name)?;
         let pools = self.host.pools();
-        pools.pause(name);
+        let names: BTreeSet<Name> = match name {
+            Some(name) => BTreeSet::from([Name::clone(name)]),
+            None => pools.all().iter().map(|pool| Name::clone(&pool.key.database)).collect(),
+        };
+        for name in &names {
+            pools.pause(Some(name));
+        }
         for client in pools.context.records.clients() {
-            if name.is_none_or(|name| client.database == *name) {
+            if names.contains(&client.database) {
                 client.control.give(Order::CloseNow);
             }
         }
@@ -202,46 +254,33 @@ impl Desk<'_> {
         self.line.wait(|| (!pools.affected(name).iter().any(has_outdated)).then_some(Ok(()))).await
     }
 
-    fn set_disabled(&self, verb: &str, name: &Name, disabled: bool) -> Result<(), Failure> {
+    fn set_disabled(&self, verb: &str, name: Option<&Name>, disabled: bool) -> Result<(), Failure> {
+        let Some(name) = name else {
+            return Err(error(sqlstate::SYNTAX_ERROR, "a database is required").into());
+        };
         self.check_database(verb, Some(name))?;
         self.host.set_disabled(name, disabled);
         Ok(())
     }
 
-    fn kill_client(&self, id: u64) -> Result<(), Failure> {
+    fn kill_client(&self, id: Option<u64>) -> Result<(), Failure> {
+        let id = id.ok_or_else(|| {
+            error(sqlstate::SYNTAX_ERROR, "invalid client pointer supplied")
+                .hint("KILL_CLIENT needs the id of a client, as in SHOW CLIENTS.")
+        })?;
         let client = self.host.pools().context.records.client(id);
+        let client = client.or_else(|| self.host.consoles().find(id));
         let client = client.ok_or_else(|| error(sqlstate::UNDEFINED_OBJECT, "client not found"))?;
         client.control.give(Order::CloseNow);
         Ok(())
     }
 
-    fn shutdown(&self, mode: ShutdownMode) -> Result<(), Failure> {
+    /// PgBouncer answers an immediate SHUTDOWN with the end of the connection.
+    async fn shutdown(&mut self, mode: ShutdownMode) -> Result<(), Failure> {
         self.host.shutdown(mode);
+        if mode == ShutdownMode::Immediate && self.host.is_drop_in() {
+            std::future::pending::<()>().await;
+        }
         Ok(())
     }
-}
-
-fn cannot_suspend() -> ErrorFields {
-    error(sqlstate::FEATURE_NOT_SUPPORTED, "SUSPEND is not supported")
-        .hint("PAUSE waits until all servers are free and closes them.")
-}
-
-fn help() -> ErrorFields {
-    ErrorFields::new(Severity::Notice, sqlstate::SUCCESS, "Console usage").detail(
-        "\n\tSHOW HELP|CLIENTS|SERVERS|POOLS|DATABASES|USERS|LISTS|STATE|CONFIG|VERSION\
-         \n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS\
-         \n\tSHOW PEERS|PEER_POOLS|DNS_HOSTS|DNS_ZONES\
-         \n\tRELOAD\
-         \n\tPAUSE [<db>]\
-         \n\tRESUME [<db>]\
-         \n\tDISABLE <db>\
-         \n\tENABLE <db>\
-         \n\tRECONNECT [<db>]\
-         \n\tKILL [<db>]\
-         \n\tKILL_CLIENT <client_id>\
-         \n\tWAIT_CLOSE [<db>]\
-         \n\tSHUTDOWN\
-         \n\tSHUTDOWN WAIT_FOR_SERVERS\
-         \n\tSHUTDOWN WAIT_FOR_CLIENTS",
-    )
 }

@@ -10,6 +10,9 @@ use super::Host;
 use crate::stats::{Total, Totals};
 use crate::types::Name;
 
+/// How often it is looked whether the period has become shorter.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Sums by database.
 type ByDatabase = BTreeMap<Name, Totals>;
 
@@ -91,14 +94,26 @@ fn mean(sum: u64, count: u64) -> u64 {
 
 /// Ends periods for ever.
 pub async fn sample(host: Arc<dyn Host>) {
-    let mut end = tokio::time::Instant::now();
+    let mut begun = tokio::time::Instant::now();
     loop {
-        end += host.config().process.stats_period;
-        tokio::time::sleep_until(end).await;
+        let end = end_of_period(host.as_ref(), begun).await;
+        begun = end;
         host.averages().end_period(end.into_std(), host.pools().totals());
         if host.config().process.log_stats {
             log(host.averages().of_last_period());
         }
+    }
+}
+
+/// Waits for the end of the period that has begun then. It may be made shorter meanwhile.
+async fn end_of_period(host: &dyn Host, begun: tokio::time::Instant) -> tokio::time::Instant {
+    loop {
+        let end = begun + host.config().process.stats_period;
+        let now = tokio::time::Instant::now();
+        if now >= end {
+            return end;
+        }
+        tokio::time::sleep_until(end.min(now + LOOK)).await;
     }
 }
 

@@ -1,22 +1,27 @@
 //! A session at the console.
 
+use std::borrow::Cow;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Host;
 use super::extended::Extended;
 use super::grammar::{self, Command};
 use super::line::{Failure, Line};
-use super::look::{View, look};
-use super::orders::{Desk, check_rights, syntax_error};
+use super::look::View;
+use super::orders::{Desk, check_rights};
+use super::refusals::{as_pgbouncer, error, syntax_error};
 use super::table::Cell;
 use crate::cancel::SHORT_KEY;
+use crate::control::Order;
 use crate::net::{Buffer, Stream};
 use crate::sqlstate;
-use crate::types::Name;
-use crate::wire::backend::{self, Column};
+use crate::stats::{ClientRecord, Ends};
+use crate::types::{LoginMethod, Name};
 use crate::wire::tag::frontend as tag;
-use crate::wire::{ErrorFields, Severity, frontend};
+use crate::wire::{Column, ColumnKind, ErrorFields, Severity, backend, frontend};
 
 /// How long the last word may take to be sent.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -24,9 +29,8 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 /// Answers to a pipeline go out before its end when there are more bytes of them.
 const MUCH: usize = 64 * 1024;
 
-/// What clients are told about the server they think they talk to.
-const STATUS: [(&str, &str); 7] = [
-    ("server_version", concat!(env!("CARGO_PKG_VERSION"), "/pgusher")),
+/// What clients are told about the server they think they talk to, beside its version.
+const STATUS: [(&str, &str); 6] = [
     ("client_encoding", "UTF8"),
     ("server_encoding", "UTF8"),
     ("DateStyle", "ISO"),
@@ -34,6 +38,11 @@ const STATUS: [(&str, &str); 7] = [
     ("standard_conforming_strings", "on"),
     ("is_superuser", "on"),
 ];
+
+/// Our version.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/pgusher");
+/// The version of PgBouncer whose console scripts find here.
+const PGBOUNCERS_VERSION: &str = "1.25.2/bouncer";
 
 /// Somebody who proved to be a user of the console, and has not been told so yet.
 #[derive(Debug)]
@@ -44,35 +53,49 @@ pub struct Arrival {
     pub buffer: Buffer,
     /// Who it is.
     pub user: Name,
+    /// What it calls itself.
+    pub application_name: Name,
     /// Whether it may give orders.
     pub is_admin: bool,
 }
 
 /// Serves the console, from AuthenticationOk to the end.
 pub async fn serve(arrival: Arrival, host: Arc<dyn Host>) {
-    let Arrival { stream, buffer, user, is_admin } = arrival;
+    let Arrival { stream, buffer, user, application_name, is_admin } = arrival;
     let key = match host.cancel_keys().issue(SHORT_KEY) {
         Ok(key) => key,
         Err(error) => return tracing::error!(%error, "no randomness for a cancel key"),
     };
+    let present = host.consoles().enter(ClientRecord::new(
+        host.pools().context.records.ids.next(),
+        super::own::NAME.into(),
+        Name::clone(&user),
+        application_name,
+        Ends::of(stream.socket()),
+        stream.tls().map(crate::tls::label),
+        LoginMethod::default(),
+    ));
     let line = Line::new(stream, buffer, key);
     let mut session = Session { line, host: Arc::clone(&host), user, is_admin };
     tracing::info!(user = %session.user, is_admin, "console opened");
     let failure = tokio::select! {
         failure = session.live() => failure,
-        () = host.closing() => {
-            let message = "terminating connection due to administrator command";
-            let fields = ErrorFields::new(Severity::Fatal, sqlstate::ADMIN_SHUTDOWN, message);
-            // An answer that is cut short must not be followed by anything.
-            session.line.out.clear();
-            Failure::Fatal(Box::new(fields))
-        }
+        () = host.closing() => session.cut_off(),
+        () = poll_fn(|cx| poll_order(&present.record, cx)) => session.cut_off(),
     };
-    if let Failure::Fatal(fields) | Failure::Refused(fields) = failure {
-        fields.put_error(&mut session.line.out);
-        let _ = tokio::time::timeout(LAST_WORD, session.line.flush()).await;
-    }
+    session.part(failure).await;
     tracing::info!(user = %session.user, "console closed");
+    drop(present);
+    if host.consoles().is_empty() && host.pools().context.records.is_suspended() {
+        tracing::info!("admin disappeared when suspended, doing RESUME");
+        host.pools().context.records.resume();
+    }
+}
+
+/// Comes back when somebody wants the session to end.
+fn poll_order(record: &ClientRecord, cx: &Context<'_>) -> Poll<()> {
+    record.control.watch(cx);
+    if record.control.order() == Order::None { Poll::Pending } else { Poll::Ready(()) }
 }
 
 /// The session.
@@ -96,14 +119,35 @@ impl Session {
     }
 
     fn welcome(&mut self) {
+        let version = if self.host.is_drop_in() { PGBOUNCERS_VERSION } else { VERSION };
         let out = &mut self.line.out;
         out.extend_from_slice(&backend::AUTH_OK);
-        for (name, value) in STATUS {
+        for (name, value) in std::iter::once(("server_version", version)).chain(STATUS) {
             backend::put_parameter_status(out, name.as_bytes(), value.as_bytes());
         }
         let target = &self.line.key.target;
         backend::put_key_data(out, target.pid, &target.key);
         out.extend_from_slice(&backend::READY_IDLE);
+    }
+
+    /// The session ends for reasons that are not its own.
+    fn cut_off(&mut self) -> Failure {
+        // An answer that is cut short must not be followed by anything.
+        self.line.out.clear();
+        if self.host.is_drop_in() {
+            return Failure::Gone;
+        }
+        let message = "terminating connection due to administrator command";
+        let fields = ErrorFields::new(Severity::Fatal, sqlstate::ADMIN_SHUTDOWN, message);
+        Failure::Fatal(Box::new(fields))
+    }
+
+    /// Says the last word, if there is anybody to hear it.
+    async fn part(&mut self, failure: Failure) {
+        if let Failure::Fatal(fields) | Failure::Refused(fields) = failure {
+            fields.put_error(&mut self.line.out);
+            let _ = tokio::time::timeout(LAST_WORD, self.line.flush()).await;
+        }
     }
 
     /// Answers one message.
@@ -145,12 +189,16 @@ impl Session {
 
     /// Answers a simple query: its commands in their order, up to the first that fails.
     async fn query(&mut self, text: &str) -> Result<(), Failure> {
-        let commands = grammar::split(text);
+        let commands = self.read(text);
         if commands.is_empty() {
             self.line.out.extend_from_slice(&backend::EMPTY_QUERY_RESPONSE);
         }
         for command in commands {
-            match self.command(command).await {
+            let answered = match command {
+                Ok(command) => self.answer_command(&command).await,
+                Err(refused) => Err(refused),
+            };
+            match answered {
                 Ok(()) => {}
                 Err(Failure::Refused(fields)) => {
                     fields.put_error(&mut self.line.out);
@@ -163,34 +211,74 @@ impl Session {
         Ok(())
     }
 
-    async fn command(&mut self, text: &str) -> Result<(), Failure> {
-        let command = grammar::parse(text).map_err(syntax_error)?;
-        if let Some(columns) = columns(&command) {
-            backend::put_row_description(&mut self.line.out, &columns, |_| false);
-            for row in self.rows(&command) {
-                put_row(&mut self.line.out, &row, |_| false);
+    /// The commands of a text, up to the first that is none. In the drop-in mode a text is a single command; an empty
+    /// one, by which drivers see whether anybody is there, is no mistake in either.
+    fn read(&self, text: &str) -> Vec<Result<Command, Failure>> {
+        let refusal = |mistake| self.refusal(syntax_error(mistake));
+        let commands = grammar::split(text);
+        if self.host.is_drop_in() && !commands.is_empty() {
+            return vec![grammar::parse_strictly(text).map_err(refusal)];
+        }
+        commands.into_iter().map(|command| grammar::parse(command).map_err(refusal)).collect()
+    }
+
+    /// The command of a statement; `None` is the empty one.
+    pub(super) fn read_one(&self, text: &str) -> Result<Option<Command>, Failure> {
+        let mut commands = self.read(text);
+        match (commands.pop(), commands.is_empty()) {
+            (None, _) => Ok(None),
+            (Some(command), true) => command.map(Some),
+            (Some(_), false) => {
+                let message = "cannot insert multiple commands into a prepared statement";
+                Err(self.refusal(error(sqlstate::SYNTAX_ERROR, message)))
             }
         }
-        let tag = self.run(&command).await?;
-        backend::put_command_complete(&mut self.line.out, tag);
+    }
+
+    /// An error in the operators' dialect.
+    fn refusal(&self, fields: ErrorFields) -> Failure {
+        if self.host.is_drop_in() { as_pgbouncer(fields) } else { fields }.into()
+    }
+
+    async fn answer_command(&mut self, command: &Command) -> Result<(), Failure> {
+        self.allow(command)?;
+        if let Some(columns) = columns(command) {
+            backend::put_row_description(&mut self.line.out, &columns, |_| false);
+            for row in self.rows(command) {
+                put_row(&mut self.line.out, &columns, &row, |_| false);
+            }
+        }
+        let tag = self.run(command).await?;
+        backend::put_command_complete(&mut self.line.out, &tag);
         Ok(())
     }
 
-    /// Does what a command says, apart from its rows; gives its tag.
-    pub(super) async fn run(&mut self, command: &Command) -> Result<&'static str, Failure> {
-        check_rights(command, self.is_admin)?;
+    /// Refuses a command that is not for everybody. To be asked before anything of it is done or shown.
+    pub(super) fn allow(&self, command: &Command) -> Result<(), Failure> {
+        check_rights(command, self.is_admin, self.host.as_ref())
+            .map_err(|fields| self.refusal(fields))
+    }
+
+    /// Does what an allowed command says, apart from its rows; gives its tag.
+    pub(super) async fn run(&mut self, command: &Command) -> Result<Cow<'static, str>, Failure> {
         if !command.only_looks() {
             tracing::info!(user = %self.user, ?command, "console command");
         }
-        Desk { host: self.host.as_ref(), line: &mut self.line }.carry_out(command).await
+        let host = Arc::clone(&self.host);
+        let ended = Desk { host: host.as_ref(), line: &mut self.line }.carry_out(command).await;
+        ended.map_err(|failure| match failure {
+            Failure::Refused(fields) => self.refusal(*fields),
+            other => other,
+        })
     }
 
     /// The rows of a command that has any.
     pub(super) fn rows(&self, command: &Command) -> Vec<Vec<Cell>> {
         match command {
-            Command::Show(show) => {
-                let host = self.host.as_ref();
-                (show.sheet().rows)(View { snapshot: look(host), host })
+            Command::Show(show) => (show.sheet().rows)(View::now(self.host.as_ref())),
+            Command::ShowOf(show, database) => {
+                let database = Some(Name::clone(database));
+                (show.sheet().rows)(View { database, ..View::now(self.host.as_ref()) })
             }
             Command::ShowParameter(parameter) => vec![vec![parameter.value.into()]],
             _ => Vec::new(),
@@ -201,23 +289,26 @@ impl Session {
 /// The columns of a command that has rows.
 pub(super) fn columns(command: &Command) -> Option<Vec<Column>> {
     match command {
-        Command::Show(show) => Some((show.sheet().columns)()),
+        Command::Show(show) | Command::ShowOf(show, _) => Some((show.sheet().columns)()),
         Command::ShowParameter(parameter) => {
-            Some(vec![Column { name: parameter.name, is_number: false }])
+            Some(vec![Column { name: parameter.name, kind: ColumnKind::Text }])
         }
         _ => None,
     }
 }
 
 /// Appends a DataRow.
-pub(super) fn put_row(out: &mut Vec<u8>, row: &[Cell], is_binary: impl Fn(usize) -> bool) {
-    let values = row.iter().enumerate().map(|(at, cell)| match cell {
+pub(super) fn put_row(
+    out: &mut Vec<u8>,
+    columns: &[Column],
+    row: &[Cell],
+    is_binary: impl Fn(usize) -> bool,
+) {
+    let values = row.iter().zip(columns).enumerate().map(|(at, (cell, column))| match cell {
         Cell::Null => None,
         // A text is the same in both formats.
         Cell::Text(text) => Some(text.as_bytes().to_vec()),
-        Cell::Number(number) if is_binary(at) => {
-            Some(i64::try_from(*number).unwrap_or(i64::MAX).to_be_bytes().to_vec())
-        }
+        Cell::Number(number) if is_binary(at) => Some(column.kind.binary(*number)),
         Cell::Number(number) => Some(number.to_string().into_bytes()),
     });
     backend::put_data_row(out, values);

@@ -2,6 +2,7 @@
 
 use super::look::View;
 use super::table::{Cell, Field, Row};
+use crate::config::UNLIMITED;
 use crate::stats::{DatabaseFacts, UserFacts};
 
 /// A row of SHOW DATABASES.
@@ -12,6 +13,18 @@ fn limit(limit: Option<usize>) -> Cell {
     limit.unwrap_or(0).into()
 }
 
+/// PgBouncer's number for a pool without a limit.
+fn size(size: usize) -> Cell {
+    if size >= UNLIMITED { 0 } else { size }.into()
+}
+
+/// A user's own size as PgBouncer writes it: a text, so it is aligned here.
+fn own_size(own: Option<usize>) -> Cell {
+    own.map(|own| format!("{:>9}", if own >= UNLIMITED { 0 } else { own }))
+        .unwrap_or_default()
+        .into()
+}
+
 /// PgBouncer's word for addresses that are tried in their order; nothing where there is one.
 pub(super) fn load_balance(database: &DatabaseFacts) -> Option<&'static str> {
     database.host.contains(',').then_some("disable")
@@ -20,28 +33,27 @@ pub(super) fn load_balance(database: &DatabaseFacts) -> Option<&'static str> {
 impl Row for DatabaseRow {
     const FIELDS: &'static [Field<Self>] = &[
         Field::text("name", |row| row.0.name.as_ref().into()),
-        // As in PgBouncer, a unix socket has no host.
         Field::text("host", |row| {
             let host = Some(row.0.host.as_str());
-            host.filter(|host| !host.is_empty() && !host.starts_with(['/', '@'])).into()
+            host.filter(|host| !host.is_empty() && !row.0.is_default_host).into()
         }),
-        Field::number("port", |row| Cell::Number(row.0.port.into())),
+        Field::int("port", |row| Cell::Number(row.0.port.into())),
         Field::text("database", |row| row.0.dbname.as_ref().into()),
         Field::text("force_user", |row| row.0.force_user.as_deref().into()),
-        Field::number("pool_size", |row| row.0.pool_size.into()),
-        Field::number("min_pool_size", |row| row.0.min_pool_size.into()),
-        Field::number("reserve_pool_size", |row| row.0.reserve_pool_size.into()),
-        Field::number("server_lifetime", |row| {
+        Field::int("pool_size", |row| size(row.0.pool_size)),
+        Field::int("min_pool_size", |row| row.0.min_pool_size.into()),
+        Field::int("reserve_pool_size", |row| row.0.reserve_pool_size.into()),
+        Field::int("server_lifetime", |row| {
             row.0.server_lifetime.map_or(0, |lifetime| lifetime.as_secs()).into()
         }),
-        Field::text("pool_mode", |row| row.0.mode.as_str().into()),
+        Field::text("pool_mode", |row| row.0.mode.map(|mode| mode.as_str()).into()),
         Field::text("load_balance_hosts", |row| load_balance(&row.0).into()),
-        Field::number("max_connections", |row| limit(row.0.max_connections)),
-        Field::number("current_connections", |row| row.0.connections.into()),
-        Field::number("max_client_connections", |row| limit(row.0.max_clients)),
-        Field::number("current_client_connections", |row| row.0.clients.into()),
-        Field::number("paused", |row| usize::from(row.0.is_paused).into()),
-        Field::number("disabled", |row| usize::from(row.0.is_disabled).into()),
+        Field::int("max_connections", |row| limit(row.0.max_connections)),
+        Field::int("current_connections", |row| row.0.connections.into()),
+        Field::int("max_client_connections", |row| limit(row.0.max_clients)),
+        Field::int("current_client_connections", |row| row.0.clients.into()),
+        Field::int("paused", |row| usize::from(row.0.is_paused_by_name).into()),
+        Field::int("disabled", |row| usize::from(row.0.is_disabled).into()),
     ];
 
     fn all(view: View<'_>) -> Vec<Self> {
@@ -55,15 +67,13 @@ pub(super) struct UserRow(UserFacts);
 impl Row for UserRow {
     const FIELDS: &'static [Field<Self>] = &[
         Field::text("name", |row| row.0.name.as_ref().into()),
-        Field::text("pool_size", |row| row.0.pool_size.map(|size| size.to_string()).into()),
-        Field::text("reserve_pool_size", |row| {
-            row.0.reserve_pool_size.map(|size| size.to_string()).into()
-        }),
+        Field::text("pool_size", |row| own_size(row.0.pool_size)),
+        Field::text("reserve_pool_size", |row| own_size(row.0.reserve_pool_size)),
         Field::text("pool_mode", |row| row.0.mode.map(|mode| mode.as_str()).into()),
-        Field::number("max_user_connections", |row| limit(row.0.max_connections)),
-        Field::number("current_connections", |row| row.0.connections.into()),
-        Field::number("max_user_client_connections", |row| limit(row.0.max_clients)),
-        Field::number("current_client_connections", |row| row.0.clients.into()),
+        Field::int("max_user_connections", |row| limit(row.0.max_connections)),
+        Field::int("current_connections", |row| row.0.connections.into()),
+        Field::int("max_user_client_connections", |row| limit(row.0.max_clients)),
+        Field::int("current_client_connections", |row| row.0.clients.into()),
     ];
 
     fn all(view: View<'_>) -> Vec<Self> {

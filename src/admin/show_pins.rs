@@ -20,8 +20,8 @@ fn causes(pin: &PinFacts) -> String {
 
 impl Row for PinRow {
     const FIELDS: &'static [Field<Self>] = &[
-        Field::number("client", |row| row.pin.client.into()),
-        Field::number("server", |row| row.pin.server.into()),
+        Field::long("client", |row| row.pin.client.into()),
+        Field::long("server", |row| row.pin.server.into()),
         Field::text("database", |row| row.client.database.as_ref().into()),
         Field::text("user", |row| row.client.user.as_ref().into()),
         Field::text("application_name", |row| row.client.application_name.lock().as_ref().into()),
@@ -31,7 +31,7 @@ impl Row for PinRow {
             let age = Instant::now().saturating_duration_since(row.pin.since);
             date::format(SystemTime::now() - age).into()
         }),
-        Field::number("seconds", |row| row.pin.since.elapsed().as_secs().into()),
+        Field::long("seconds", |row| row.pin.since.elapsed().as_secs().into()),
     ];
 
     fn all(view: View<'_>) -> Vec<Self> {
@@ -53,7 +53,7 @@ impl Row for AuditRow {
         Field::text("application_name", |row| row.offence.application.as_ref().into()),
         Field::text("statement", |row| row.offence.statement.as_str().into()),
         Field::text("cause", |row| row.offence.cause.as_str().into()),
-        Field::number("count", |row| row.count.into()),
+        Field::long("count", |row| row.count.into()),
     ];
 
     fn all(view: View<'_>) -> Vec<Self> {

@@ -16,25 +16,23 @@ impl Row for PoolRow {
         Field::text("database", |row| row.pool.database.as_ref().into()),
         Field::text("user", |row| row.pool.user.as_ref().into()),
         // PgBouncer counts clients that ask for nothing as active.
-        Field::number("cl_active", |row| (row.pool.clients.active + row.pool.clients.idle).into()),
-        Field::number("cl_waiting", |row| row.pool.clients.waiting.into()),
+        Field::int("cl_active", |row| (row.pool.clients.active + row.pool.clients.idle).into()),
+        Field::int("cl_waiting", |row| row.pool.clients.waiting.into()),
         // Cancel requests are carried out apart from the pools.
-        Field::number("cl_active_cancel_req", |_| 0_usize.into()),
-        Field::number("cl_waiting_cancel_req", |_| 0_usize.into()),
-        Field::number("sv_active", |row| {
+        Field::int("cl_active_cancel_req", |_| 0_usize.into()),
+        Field::int("cl_waiting_cancel_req", |_| 0_usize.into()),
+        Field::int("sv_active", |row| {
             (row.pool.in_state.active + row.pool.in_state.idle_in_transaction).into()
         }),
-        Field::number("sv_active_cancel", |_| 0_usize.into()),
-        Field::number("sv_being_canceled", |row| row.pool.in_state.being_canceled.into()),
-        Field::number("sv_idle", |row| row.pool.in_state.idle.into()),
+        Field::int("sv_active_cancel", |_| 0_usize.into()),
+        Field::int("sv_being_canceled", |row| row.pool.in_state.being_canceled.into()),
+        Field::int("sv_idle", |row| row.pool.in_state.idle.into()),
         // There is no separate list of servers that have to be checked first.
-        Field::number("sv_used", |_| 0_usize.into()),
-        Field::number("sv_tested", |row| row.pool.in_state.tested.into()),
-        Field::number("sv_login", |row| row.pool.in_state.login.into()),
-        Field::number("maxwait", |row| row.pool.oldest_wait.as_secs().into()),
-        Field::number("maxwait_us", |row| {
-            Cell::Number(row.pool.oldest_wait.subsec_micros().into())
-        }),
+        Field::int("sv_used", |_| 0_usize.into()),
+        Field::int("sv_tested", |row| row.pool.in_state.tested.into()),
+        Field::int("sv_login", |row| row.pool.in_state.login.into()),
+        Field::int("maxwait", |row| row.pool.oldest_wait.as_secs().into()),
+        Field::int("maxwait_us", |row| Cell::Number(row.pool.oldest_wait.subsec_micros().into())),
         Field::text("pool_mode", |row| row.pool.mode.as_str().into()),
         Field::text("load_balance_hosts", |row| row.load_balance.into()),
     ];

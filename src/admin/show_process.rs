@@ -2,8 +2,7 @@
 
 use super::look::View;
 use super::table::{Cell, Field, Row};
-use crate::config::{self, ShownSetting};
-use crate::stats::Snapshot;
+use crate::config::ShownSetting;
 
 /// A row of SHOW CONFIG.
 pub(super) struct ConfigRow(ShownSetting);
@@ -15,13 +14,13 @@ fn yes_no(yes: bool) -> Cell {
 impl Row for ConfigRow {
     const FIELDS: &'static [Field<Self>] = &[
         Field::text("key", |row| row.0.key.into()),
-        Field::text("value", |row| row.0.value.as_str().into()),
+        Field::text("value", |row| row.0.value.as_deref().into()),
         Field::text("default", |row| row.0.default.into()),
         Field::text("changeable", |row| yes_no(row.0.changeable)),
     ];
 
     fn all(view: View<'_>) -> Vec<Self> {
-        config::show(&view.host.config()).into_iter().map(ConfigRow).collect()
+        view.host.settings().into_iter().map(ConfigRow).collect()
     }
 }
 
@@ -32,37 +31,14 @@ pub(super) struct ListRow {
 }
 
 impl Row for ListRow {
-    const FIELDS: &'static [Field<Self>] = &[
-        Field::text("list", |row| row.list.into()),
-        Field::number("items", |row| row.items.into()),
-    ];
+    const FIELDS: &'static [Field<Self>] =
+        &[Field::text("list", |row| row.list.into()), Field::int("items", |row| row.items.into())];
 
     fn all(view: View<'_>) -> Vec<Self> {
-        LISTS.iter().map(|&(list, count)| ListRow { list, items: count(&view.snapshot) }).collect()
+        let lists = view.snapshot.lists().into_iter();
+        lists.map(|(list, items)| ListRow { list, items }).collect()
     }
 }
-
-type Count = fn(&Snapshot) -> usize;
-
-/// PgBouncer's lists. Those of spare memory, of peers and of DNS have nothing in them here.
-const LISTS: [(&str, Count); 14] = [
-    ("databases", |all| all.databases.len()),
-    ("users", |all| all.users.len()),
-    ("peers", |_| 0),
-    ("pools", |all| all.pools.len()),
-    ("peer_pools", |_| 0),
-    ("free_clients", |_| 0),
-    ("used_clients", |all| all.clients.len()),
-    ("login_clients", Snapshot::logging_in),
-    ("free_servers", |all| all.pools.iter().map(|pool| pool.in_state.idle).sum()),
-    ("used_servers", |all| {
-        all.pools.iter().map(|pool| pool.in_state.total() - pool.in_state.idle).sum()
-    }),
-    ("dns_names", |_| 0),
-    ("dns_zones", |_| 0),
-    ("dns_queries", |_| 0),
-    ("dns_pending", |_| 0),
-];
 
 /// A row of SHOW STATE.
 pub(super) struct StateRow {
@@ -75,11 +51,12 @@ impl Row for StateRow {
         &[Field::text("key", |row| row.key.into()), Field::text("value", |row| yes_no(row.value))];
 
     fn all(view: View<'_>) -> Vec<Self> {
-        let paused = view.snapshot.process.is_paused;
+        let process = &view.snapshot.process;
+        let (paused, suspended) = (process.is_paused, process.is_suspended);
         vec![
-            StateRow { key: "active", value: !paused },
+            StateRow { key: "active", value: !paused && !suspended },
             StateRow { key: "paused", value: paused },
-            StateRow { key: "suspended", value: false },
+            StateRow { key: "suspended", value: suspended },
         ]
     }
 }
@@ -98,12 +75,12 @@ impl Row for VersionRow {
 
 /// Tables without rows: there are no peers, and host names are resolved by the system, which caches them.
 macro_rules! no_rows {
-    ($($(#[$doc:meta])* $name:ident: $($column:literal),*;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $($kind:ident $column:literal),*;)*) => {$(
         $(#[$doc])*
         pub(super) enum $name {}
 
         impl Row for $name {
-            const FIELDS: &'static [Field<Self>] = &[$(Field::text($column, |row| match *row {})),*];
+            const FIELDS: &'static [Field<Self>] = &[$(Field::$kind($column, |row| match *row {})),*];
 
             fn all(_: View<'_>) -> Vec<Self> {
                 Vec::new()
@@ -114,11 +91,11 @@ macro_rules! no_rows {
 
 no_rows! {
     /// A row of SHOW PEERS.
-    PeerRow: "peer_id", "host", "port", "pool_size";
+    PeerRow: int "peer_id", text "host", int "port", int "pool_size";
     /// A row of SHOW PEER_POOLS.
-    PeerPoolRow: "peer_id", "cl_active_cancel_req", "cl_waiting_cancel_req", "sv_active_cancel", "sv_login";
+    PeerPoolRow: int "peer_id", int "cl_active_cancel_req", int "cl_waiting_cancel_req", int "sv_active_cancel", int "sv_login";
     /// A row of SHOW DNS_HOSTS.
-    DnsHostRow: "hostname", "ttl", "addrs";
+    DnsHostRow: text "hostname", long "ttl", text "addrs";
     /// A row of SHOW DNS_ZONES.
-    DnsZoneRow: "zonename", "serial", "count";
+    DnsZoneRow: text "zonename", long "serial", int "count";
 }

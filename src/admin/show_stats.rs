@@ -32,42 +32,34 @@ pub(super) struct StatsRow(Numbers);
 impl Row for StatsRow {
     const FIELDS: &'static [Field<Self>] = &[
         Field::text("database", |row| row.0.database.as_ref().into()),
-        Field::number("total_server_assignment_count", |row| {
+        Field::sum("total_server_assignment_count", |row| {
             row.0.total.get(Total::Assignments).into()
         }),
-        Field::number("total_xact_count", |row| row.0.total.get(Total::Transactions).into()),
-        Field::number("total_query_count", |row| row.0.total.get(Total::Queries).into()),
-        Field::number("total_received", |row| row.0.total.get(Total::Received).into()),
-        Field::number("total_sent", |row| row.0.total.get(Total::Sent).into()),
-        Field::number("total_xact_time", |row| row.0.total.get(Total::TransactionTime).into()),
-        Field::number("total_query_time", |row| row.0.total.get(Total::QueryTime).into()),
-        Field::number("total_wait_time", |row| row.0.total.get(Total::WaitTime).into()),
-        Field::number("total_client_parse_count", |row| {
-            row.0.total.get(Total::ClientParses).into()
-        }),
-        Field::number("total_server_parse_count", |row| {
-            row.0.total.get(Total::ServerParses).into()
-        }),
-        Field::number("total_bind_count", |row| row.0.total.get(Total::Binds).into()),
-        Field::number("total_client_login_count", |row| row.0.total.get(Total::Logins).into()),
-        Field::number("avg_server_assignment_count", |row| {
+        Field::sum("total_xact_count", |row| row.0.total.get(Total::Transactions).into()),
+        Field::sum("total_query_count", |row| row.0.total.get(Total::Queries).into()),
+        Field::sum("total_received", |row| row.0.total.get(Total::Received).into()),
+        Field::sum("total_sent", |row| row.0.total.get(Total::Sent).into()),
+        Field::sum("total_xact_time", |row| row.0.total.get(Total::TransactionTime).into()),
+        Field::sum("total_query_time", |row| row.0.total.get(Total::QueryTime).into()),
+        Field::sum("total_wait_time", |row| row.0.total.get(Total::WaitTime).into()),
+        Field::sum("total_client_parse_count", |row| row.0.total.get(Total::ClientParses).into()),
+        Field::sum("total_server_parse_count", |row| row.0.total.get(Total::ServerParses).into()),
+        Field::sum("total_bind_count", |row| row.0.total.get(Total::Binds).into()),
+        Field::sum("total_client_login_count", |row| row.0.total.get(Total::Logins).into()),
+        Field::sum("avg_server_assignment_count", |row| {
             row.0.average.get(Total::Assignments).into()
         }),
-        Field::number("avg_xact_count", |row| row.0.average.get(Total::Transactions).into()),
-        Field::number("avg_query_count", |row| row.0.average.get(Total::Queries).into()),
-        Field::number("avg_recv", |row| row.0.average.get(Total::Received).into()),
-        Field::number("avg_sent", |row| row.0.average.get(Total::Sent).into()),
-        Field::number("avg_xact_time", |row| row.0.average.get(Total::TransactionTime).into()),
-        Field::number("avg_query_time", |row| row.0.average.get(Total::QueryTime).into()),
-        Field::number("avg_wait_time", |row| row.0.average.get(Total::WaitTime).into()),
-        Field::number("avg_client_parse_count", |row| {
-            row.0.average.get(Total::ClientParses).into()
-        }),
-        Field::number("avg_server_parse_count", |row| {
-            row.0.average.get(Total::ServerParses).into()
-        }),
-        Field::number("avg_bind_count", |row| row.0.average.get(Total::Binds).into()),
-        Field::number("avg_client_login_count", |row| row.0.average.get(Total::Logins).into()),
+        Field::sum("avg_xact_count", |row| row.0.average.get(Total::Transactions).into()),
+        Field::sum("avg_query_count", |row| row.0.average.get(Total::Queries).into()),
+        Field::sum("avg_recv", |row| row.0.average.get(Total::Received).into()),
+        Field::sum("avg_sent", |row| row.0.average.get(Total::Sent).into()),
+        Field::sum("avg_xact_time", |row| row.0.average.get(Total::TransactionTime).into()),
+        Field::sum("avg_query_time", |row| row.0.average.get(Total::QueryTime).into()),
+        Field::sum("avg_wait_time", |row| row.0.average.get(Total::WaitTime).into()),
+        Field::sum("avg_client_parse_count", |row| row.0.average.get(Total::ClientParses).into()),
+        Field::sum("avg_server_parse_count", |row| row.0.average.get(Total::ServerParses).into()),
+        Field::sum("avg_bind_count", |row| row.0.average.get(Total::Binds).into()),
+        Field::sum("avg_client_login_count", |row| row.0.average.get(Total::Logins).into()),
     ];
 
     fn all(view: View<'_>) -> Vec<Self> {
@@ -81,18 +73,18 @@ pub(super) struct TotalsRow(Numbers);
 impl Row for TotalsRow {
     const FIELDS: &'static [Field<Self>] = &[
         Field::text("database", |row| row.0.database.as_ref().into()),
-        Field::number("server_assignment_count", |row| row.0.total.get(Total::Assignments).into()),
-        Field::number("xact_count", |row| row.0.total.get(Total::Transactions).into()),
-        Field::number("query_count", |row| row.0.total.get(Total::Queries).into()),
-        Field::number("bytes_received", |row| row.0.total.get(Total::Received).into()),
-        Field::number("bytes_sent", |row| row.0.total.get(Total::Sent).into()),
-        Field::number("xact_time", |row| row.0.total.get(Total::TransactionTime).into()),
-        Field::number("query_time", |row| row.0.total.get(Total::QueryTime).into()),
-        Field::number("wait_time", |row| row.0.total.get(Total::WaitTime).into()),
-        Field::number("client_parse_count", |row| row.0.total.get(Total::ClientParses).into()),
-        Field::number("server_parse_count", |row| row.0.total.get(Total::ServerParses).into()),
-        Field::number("bind_count", |row| row.0.total.get(Total::Binds).into()),
-        Field::number("client_login_count", |row| row.0.total.get(Total::Logins).into()),
+        Field::sum("server_assignment_count", |row| row.0.total.get(Total::Assignments).into()),
+        Field::sum("xact_count", |row| row.0.total.get(Total::Transactions).into()),
+        Field::sum("query_count", |row| row.0.total.get(Total::Queries).into()),
+        Field::sum("bytes_received", |row| row.0.total.get(Total::Received).into()),
+        Field::sum("bytes_sent", |row| row.0.total.get(Total::Sent).into()),
+        Field::sum("xact_time", |row| row.0.total.get(Total::TransactionTime).into()),
+        Field::sum("query_time", |row| row.0.total.get(Total::QueryTime).into()),
+        Field::sum("wait_time", |row| row.0.total.get(Total::WaitTime).into()),
+        Field::sum("client_parse_count", |row| row.0.total.get(Total::ClientParses).into()),
+        Field::sum("server_parse_count", |row| row.0.total.get(Total::ServerParses).into()),
+        Field::sum("bind_count", |row| row.0.total.get(Total::Binds).into()),
+        Field::sum("client_login_count", |row| row.0.total.get(Total::Logins).into()),
     ];
 
     fn all(view: View<'_>) -> Vec<Self> {
@@ -106,24 +98,18 @@ pub(super) struct AveragesRow(Numbers);
 impl Row for AveragesRow {
     const FIELDS: &'static [Field<Self>] = &[
         Field::text("database", |row| row.0.database.as_ref().into()),
-        Field::number("server_assignment_count", |row| {
-            row.0.average.get(Total::Assignments).into()
-        }),
-        Field::number("xact_count", |row| row.0.average.get(Total::Transactions).into()),
-        Field::number("query_count", |row| row.0.average.get(Total::Queries).into()),
-        Field::number("bytes_received", |row| row.0.average.get(Total::Received).into()),
-        Field::number("bytes_sent", |row| row.0.average.get(Total::Sent).into()),
-        Field::number("xact_time", |row| row.0.average.get(Total::TransactionTime).into()),
-        Field::number("query_time", |row| row.0.average.get(Total::QueryTime).into()),
-        Field::number("wait_time", |row| row.0.average.get(Total::WaitTime).into()),
-        Field::number("avg_client_parse_count", |row| {
-            row.0.average.get(Total::ClientParses).into()
-        }),
-        Field::number("avg_server_parse_count", |row| {
-            row.0.average.get(Total::ServerParses).into()
-        }),
-        Field::number("avg_bind_count", |row| row.0.average.get(Total::Binds).into()),
-        Field::number("avg_client_login_count", |row| row.0.average.get(Total::Logins).into()),
+        Field::sum("server_assignment_count", |row| row.0.average.get(Total::Assignments).into()),
+        Field::sum("xact_count", |row| row.0.average.get(Total::Transactions).into()),
+        Field::sum("query_count", |row| row.0.average.get(Total::Queries).into()),
+        Field::sum("bytes_received", |row| row.0.average.get(Total::Received).into()),
+        Field::sum("bytes_sent", |row| row.0.average.get(Total::Sent).into()),
+        Field::sum("xact_time", |row| row.0.average.get(Total::TransactionTime).into()),
+        Field::sum("query_time", |row| row.0.average.get(Total::QueryTime).into()),
+        Field::sum("wait_time", |row| row.0.average.get(Total::WaitTime).into()),
+        Field::sum("avg_client_parse_count", |row| row.0.average.get(Total::ClientParses).into()),
+        Field::sum("avg_server_parse_count", |row| row.0.average.get(Total::ServerParses).into()),
+        Field::sum("avg_bind_count", |row| row.0.average.get(Total::Binds).into()),
+        Field::sum("avg_client_login_count", |row| row.0.average.get(Total::Logins).into()),
     ];
 
     fn all(view: View<'_>) -> Vec<Self> {
@@ -140,7 +126,7 @@ pub(super) struct SumRow {
 impl Row for SumRow {
     const FIELDS: &'static [Field<Self>] = &[
         Field::text("name", |row| row.name.clone().into()),
-        Field::number("value", |row| row.value.into()),
+        Field::sum("value", |row| row.value.into()),
     ];
 
     fn all(view: View<'_>) -> Vec<Self> {

@@ -1,7 +1,7 @@
 //! Tables: a column's name and its value are one entry, so they cannot drift apart.
 
 use super::look::View;
-use crate::wire::backend::Column;
+use crate::wire::{Column, ColumnKind};
 
 /// One value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,20 +43,38 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
 
 /// A column of a table with rows `R`.
 pub(super) struct Field<R> {
-    name: &'static str,
-    is_number: bool,
+    column: Column,
     value: fn(&R) -> Cell,
 }
 
 impl<R> Field<R> {
+    const fn new(name: &'static str, kind: ColumnKind, value: fn(&R) -> Cell) -> Self {
+        Field { column: Column { name, kind }, value }
+    }
+
     /// A column of texts.
     pub(super) const fn text(name: &'static str, value: fn(&R) -> Cell) -> Self {
-        Field { name, is_number: false, value }
+        Field::new(name, ColumnKind::Text, value)
+    }
+
+    /// A column of numbers that stay small.
+    pub(super) const fn int(name: &'static str, value: fn(&R) -> Cell) -> Self {
+        Field::new(name, ColumnKind::Int4, value)
     }
 
     /// A column of numbers.
-    pub(super) const fn number(name: &'static str, value: fn(&R) -> Cell) -> Self {
-        Field { name, is_number: true, value }
+    pub(super) const fn long(name: &'static str, value: fn(&R) -> Cell) -> Self {
+        Field::new(name, ColumnKind::Int8, value)
+    }
+
+    /// A column of sums, as PgBouncer types them.
+    pub(super) const fn sum(name: &'static str, value: fn(&R) -> Cell) -> Self {
+        Field::new(name, ColumnKind::Numeric, value)
+    }
+
+    /// A column of bytes.
+    pub(super) const fn bytes(name: &'static str, value: fn(&R) -> Cell) -> Self {
+        Field::new(name, ColumnKind::Bytea, value)
     }
 }
 
@@ -86,8 +104,7 @@ impl Sheet {
 }
 
 fn columns<R: Row>() -> Vec<Column> {
-    let column = |field: &Field<R>| Column { name: field.name, is_number: field.is_number };
-    R::FIELDS.iter().map(column).collect()
+    R::FIELDS.iter().map(|field| field.column).collect()
 }
 
 fn rows<R: Row>(view: View<'_>) -> Vec<Vec<Cell>> {

@@ -1,13 +1,14 @@
 //! The process as the console and the HTTP port know it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::process::{Ending, Process};
-use crate::admin::{self, Answer, Averages, Door, Host, ShutdownMode};
+use crate::admin::{self, Answer, Averages, Consoles, Door, Host, ShutdownMode};
 use crate::cancel::CancelKeys;
 use crate::client::{Console, ConsoleRights};
-use crate::config::Config;
+use crate::config::{Config, MetricsCompat, ShownSetting};
 use crate::http::{self, Pages};
 use crate::metrics;
 use crate::pool::Pools;
@@ -34,6 +35,10 @@ impl Host for Hosted {
         &self.0.gate.cancel_keys
     }
 
+    fn consoles(&self) -> &Arc<Consoles> {
+        &self.0.consoles
+    }
+
     fn averages(&self) -> &Averages {
         &self.0.averages
     }
@@ -55,6 +60,14 @@ impl Host for Hosted {
         self.0.gate.counts.of_user(name)
     }
 
+    fn listeners(&self) -> Vec<(i32, Option<SocketAddr>)> {
+        self.0.listeners.lock().clone()
+    }
+
+    fn known_users(&self) -> Vec<Name> {
+        self.0.gate.identities().users().map(Name::from).collect()
+    }
+
     fn is_disabled(&self, database: &str) -> bool {
         self.0.gate.is_disabled(database)
     }
@@ -69,6 +82,14 @@ impl Host for Hosted {
 
     fn reload(&self) -> Answer<'_, Result<Vec<String>, String>> {
         Box::pin(self.0.reload())
+    }
+
+    fn settings(&self) -> Vec<ShownSetting> {
+        self.0.origin.read().show(&self.0.gate.config())
+    }
+
+    fn set<'a>(&'a self, key: &'a str, value: &'a str) -> Answer<'a, Result<Vec<String>, String>> {
+        Box::pin(self.0.set(key, value))
     }
 
     fn is_draining(&self) -> bool {
@@ -101,7 +122,18 @@ async fn end_after_last_client(process: Arc<Process>) {
 
 impl Pages for Hosted {
     fn metrics(&self) -> (&'static str, String) {
-        (metrics::CONTENT_TYPE, metrics::render(&admin::look(self)))
+        let snapshot = admin::look(self);
+        let mut page = metrics::render(&snapshot);
+        let config = self.config();
+        let compat = config.http.iter().flat_map(|http| &http.metrics_compat);
+        for family in compat {
+            match family {
+                MetricsCompat::PgbouncerExporter => {
+                    page.push_str(&metrics::pgbouncer_exporter(&snapshot));
+                }
+            }
+        }
+        (metrics::CONTENT_TYPE, page)
     }
 
     fn readiness(&self) -> Result<(), String> {
@@ -116,11 +148,11 @@ pub(super) fn receive_console(process: Arc<Process>, console: Console) {
 }
 
 async fn serve_console(process: Arc<Process>, console: Console) {
-    let Console { socket, buffer, user, rights, peer: _ } = console;
+    let Console { socket, buffer, user, application_name, rights, peer: _ } = console;
     let Ok(stream) = socket.resume(None) else { return };
     let is_admin = rights == ConsoleRights::Admin;
     let _present = process.presence();
-    let arrival = admin::Arrival { stream, buffer, user, is_admin };
+    let arrival = admin::Arrival { stream, buffer, user, application_name, is_admin };
     admin::serve(arrival, Arc::new(Hosted(process))).await;
 }
 

@@ -10,6 +10,7 @@ mod launch;
 mod process;
 mod reload;
 mod serve;
+mod set;
 mod signals;
 mod trials;
 

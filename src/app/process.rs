@@ -1,5 +1,6 @@
 //! The running process: what was built at the start, and what holds it together.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,11 +10,11 @@ use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::admin::Averages;
+use crate::admin::{Averages, Consoles};
 use crate::client::{
     Desks, Gate, GateParts, Identities, Kept, LogClients, WorkerHandle, spawn_worker,
 };
-use crate::config::{Config, Loaded, SendEngine};
+use crate::config::{Config, Loaded, Origin, SendEngine};
 use crate::net::Sends;
 use crate::pool::{Connects, Exchanges, Pools, PoolsContext, Siblings};
 use crate::stats::{Buckets, Records, ReloadFacts};
@@ -48,10 +49,16 @@ pub(super) struct Process {
     pub(super) ending: watch::Sender<Ending>,
     /// Files whose change is a reason to reload.
     pub(super) files: RwLock<Vec<PathBuf>>,
-    /// One reload at a time.
-    pub(super) reloading: tokio::sync::Mutex<()>,
+    /// One reload or SET at a time.
+    pub(super) changing: tokio::sync::Mutex<()>,
+    /// What SET starts from.
+    pub(super) origin: RwLock<Arc<Origin>>,
     /// How the last one went.
     pub(super) last_reload: Mutex<ReloadFacts>,
+    /// The sockets that listen, as [`Listener::facts`](crate::net::Listener::facts) tells of them.
+    pub(super) listeners: Mutex<Vec<(i32, Option<SocketAddr>)>>,
+    /// Who is at the console.
+    pub(super) consoles: Arc<Consoles>,
     /// The averages of SHOW STATS.
     pub(super) averages: Averages,
     /// True when consoles and the HTTP port have to close, too.
@@ -102,11 +109,14 @@ impl Process {
             log_clients,
             ending: watch::Sender::new(Ending::None),
             files: RwLock::new(loaded.files),
-            reloading: tokio::sync::Mutex::new(()),
+            changing: tokio::sync::Mutex::new(()),
+            origin: RwLock::new(Arc::new(loaded.origin)),
             last_reload: Mutex::new(ReloadFacts {
                 is_current: true,
                 succeeded_at: Some(SystemTime::now()),
             }),
+            listeners: Mutex::default(),
+            consoles: Arc::default(),
             averages: Averages::new(Instant::now()),
             leaving: watch::Sender::new(false),
         };

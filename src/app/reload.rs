@@ -22,7 +22,7 @@ impl Process {
     /// # Errors
     /// Every mistake, one per line; then the configuration in force stays.
     pub(super) async fn reload(&self) -> Result<Vec<String>, String> {
-        let _alone = self.reloading.lock().await;
+        let _alone = self.changing.lock().await;
         let result = self.load_and_apply();
         let mut last = self.last_reload.lock();
         last.is_current = result.is_ok();
@@ -36,10 +36,16 @@ impl Process {
         let loaded = config::load(&self.path).map_err(|mistakes| mistakes.to_string())?;
         let identities = Identities::load(&loaded.config, &self.gate.identities().kept)?;
         let keys = Keys::load(&loaded.config).map_err(|error| error.to_string())?;
-        let (old, new) = (self.gate.config(), Arc::new(loaded.config));
-        let changes = config::diff(&old, &new);
         *self.files.write() = loaded.files;
+        *self.origin.write() = Arc::new(loaded.origin);
         self.keyring.replace(keys);
+        Ok(self.put_in_force(loaded.config, identities))
+    }
+
+    /// Changes what differs; returns what takes effect only after a restart.
+    pub(super) fn put_in_force(&self, config: Config, identities: Identities) -> Vec<String> {
+        let (old, new) = (self.gate.config(), Arc::new(config));
+        let changes = config::diff(&old, &new);
         self.apply(&changes, &new, identities);
         if let Err(error) = self.log.set_file(new.process.logfile.as_deref()) {
             tracing::warn!(%error, "logfile not opened: the log stays where it is");
@@ -51,11 +57,8 @@ impl Process {
             adjusted = ?changes.settings_changed,
             "configuration reloaded"
         );
-        Ok(changes
-            .needs_restart
-            .iter()
-            .map(|key| format!("{key} takes effect after a restart"))
-            .collect())
+        let later = |key: &&str| format!("{key} takes effect after a restart");
+        changes.needs_restart.iter().map(later).collect()
     }
 
     fn apply(&self, changes: &Changes, config: &Arc<Config>, identities: Identities) {

@@ -32,6 +32,7 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     // They belong to the runtime they are made in.
     let listeners = reception.spawn(async move { bind_all(&doors.process, group).await }).await;
     let listeners = listeners.map_err(|error| error.to_string())??;
+    *process.listeners.lock() = listeners.iter().map(Listener::facts).collect();
     signals::listen(&process)?;
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
     tokio::spawn(watching);

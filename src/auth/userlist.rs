@@ -91,6 +91,11 @@ impl Userlist {
         self.secrets.get(user)
     }
 
+    /// The names of all users.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.secrets.keys().map(AsRef::as_ref)
+    }
+
     /// The secrets of all users.
     pub fn secrets(&self) -> impl Iterator<Item = &StoredSecret> {
         self.secrets.values()

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::disconnect::Goodbye;
 use super::replies;
 use super::serve::Client;
 use crate::control::Dequeue;
-use crate::pool::{Checkout, Lease, PoolError, Ticket};
+use crate::pool::{Checkout, Facts, Lease, PoolError, Ticket, Waiting};
 use crate::stats::{ClientState, WaitOutcome};
+use crate::types::Timeout;
 
 /// How wanting a server ended.
 pub(super) enum Waited {
@@ -33,31 +34,28 @@ impl Client {
         self.refresh();
         let now = Instant::now();
         self.record.client.request_at(now);
-        let Client { pool, worker, waiting, .. } = self;
-        let lease =
-            match pool.checkout(worker.id, now, || Arc::clone(waiting.get_or_insert_default())) {
-                Checkout::Now(lease) => {
-                    self.cells().waited(WaitOutcome::Assigned, std::time::Duration::ZERO, false);
+        let standing = self.standing();
+        let Client { pool, worker, waiting, record, .. } = self;
+        let place =
+            || Arc::clone(waiting.get_or_insert_with(|| Arc::new(Waiting::new(record.client.id))));
+        let lease = match pool.checkout(standing, worker.id, now, place) {
+            Checkout::Now(lease) => {
+                self.cells().waited(WaitOutcome::Assigned, Duration::ZERO, false);
+                lease
+            }
+            Checkout::Never(error) => return self.refuse(&error, now),
+            Checkout::Later(ticket) => match self.queue(ticket).await {
+                End::Served(lease) => {
+                    self.cells().waited(WaitOutcome::Assigned, now.elapsed(), true);
                     lease
                 }
-                Checkout::Never(error) => return self.refuse(&error, WaitOutcome::Timeout, now),
-                Checkout::Later(ticket) => match self.queue(ticket).await {
-                    End::Served(lease) => {
-                        self.cells().waited(WaitOutcome::Assigned, now.elapsed(), true);
-                        lease
-                    }
-                    End::Failed(error) => {
-                        let cancelled = matches!(error, PoolError::Cancelled);
-                        let outcome =
-                            if cancelled { WaitOutcome::Cancelled } else { WaitOutcome::Timeout };
-                        return self.refuse(&error, outcome, now);
-                    }
-                    End::Left(goodbye) => {
-                        self.cells().waited(WaitOutcome::Gone, now.elapsed(), true);
-                        return Waited::Left(goodbye);
-                    }
-                },
-            };
+                End::Failed(error) => return self.refuse(&error, now),
+                End::Left(goodbye) => {
+                    self.cells().waited(WaitOutcome::Gone, now.elapsed(), true);
+                    return Waited::Left(goodbye);
+                }
+            },
+        };
         self.take_home(lease)
     }
 
@@ -69,8 +67,8 @@ impl Client {
         }
     }
 
-    fn refuse(&mut self, error: &PoolError, outcome: WaitOutcome, since: Instant) -> Waited {
-        self.cells().waited(outcome, since.elapsed(), true);
+    fn refuse(&mut self, error: &PoolError, since: Instant) -> Waited {
+        self.cells().waited(outcome(error), since.elapsed(), true);
         self.note_idle();
         let fields = replies::no_server(error);
         self.pool.errors.from_pgusher(&fields.code);
@@ -87,8 +85,8 @@ impl Client {
             self.key.target.aim_at_queue(Arc::clone(waiting) as Arc<dyn Dequeue>);
         }
         self.disarm();
-        let mut notified = self.settings.query_wait_notify.is_none();
-        let end = std::future::poll_fn(|cx| self.poll_queue(cx, &mut ticket, &mut notified)).await;
+        let mut patience = Patience::default();
+        let end = std::future::poll_fn(|cx| self.poll_queue(cx, &mut ticket, &mut patience)).await;
         self.key.target.aim_at_nothing();
         self.disarm();
         end
@@ -98,7 +96,7 @@ impl Client {
         &mut self,
         cx: &mut Context<'_>,
         ticket: &mut Ticket,
-        notified: &mut bool,
+        patience: &mut Patience,
     ) -> Poll<End> {
         match ticket.poll(cx) {
             Poll::Ready(Ok(lease)) => return Poll::Ready(End::Served(lease)),
@@ -108,10 +106,16 @@ impl Client {
         if let Some(goodbye) = self.ordered(false) {
             return Poll::Ready(End::Left(goodbye));
         }
+        let control = &self.record.client.control;
+        if control.is_suspended() {
+            // Its request waits here until everything goes on.
+            control.stand_still();
+            return Poll::Pending;
+        }
         if self.stream.poll_peer_closed(cx).is_ready() {
             return Poll::Ready(End::Left(Goodbye::Closed));
         }
-        if let Some(error) = self.check_wait(ticket, notified) {
+        if let Some(error) = self.check_wait(ticket, patience) {
             return Poll::Ready(End::Failed(error));
         }
         if !self.relay.is_flushed() {
@@ -121,24 +125,86 @@ impl Client {
         Poll::Pending
     }
 
-    /// `query_wait_notify` says so once; `query_wait_timeout` ends the wait. A pause does not count as waiting.
-    fn check_wait(&mut self, ticket: &Ticket, notified: &mut bool) -> Option<PoolError> {
+    /// Says once that the wait is long, to the client and to the log, and ends it when it is too long. A pause does not
+    /// count as waiting.
+    fn check_wait(&mut self, ticket: &Ticket, patience: &mut Patience) -> Option<PoolError> {
         let waited = ticket.since.elapsed();
-        let (timeout, notify) = (self.settings.query_wait_timeout, self.settings.query_wait_notify);
         let paused = self.pool.is_paused();
-        if !*notified && !paused && notify.is_some_and(|notify| waited >= notify) {
-            *notified = true;
-            let mut bytes = Vec::new();
-            replies::still_waiting(&self.pool.facts(waited)).put_notice(&mut bytes);
-            self.relay.say(&bytes);
+        let limits = self.limits();
+        if !paused {
+            if !patience.notified && is_over(limits.notify, waited) {
+                patience.notified = true;
+                let mut bytes = Vec::new();
+                replies::still_waiting(&self.pool.facts(waited)).put_notice(&mut bytes);
+                self.relay.say(&bytes);
+            }
+            if !patience.logged && is_over(limits.log, waited) {
+                patience.logged = true;
+                self.pool.log_wait(&self.record.client, waited);
+            }
+            if let Some(error) = limits.end(waited) {
+                return Some(error(Box::new(self.pool.facts(waited))));
+            }
         }
-        if !paused && timeout.is_some_and(|timeout| waited >= timeout) {
-            return Some(PoolError::WaitTimeout(Box::new(self.pool.facts(waited))));
-        }
-        let next = if *notified { timeout } else { notify.into_iter().chain(timeout).min() };
         // While paused the deadline has passed long ago: look again in a while.
-        let left = next.map(|next| next.saturating_sub(waited).max(crate::net::TICK));
+        let left = limits.next(patience).map(|at| at.saturating_sub(waited).max(crate::net::TICK));
         self.deadline.arm(left);
         None
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            notify: self.settings.query_wait_notify,
+            log: self.settings.log_queue_wait,
+            timeout: self.settings.query_wait_timeout,
+            deadline: self.standing().deadline,
+        }
+    }
+}
+
+/// What has been said of a wait.
+#[derive(Default)]
+struct Patience {
+    notified: bool,
+    logged: bool,
+}
+
+/// How long a client waits for what.
+struct Limits {
+    notify: Timeout,
+    log: Timeout,
+    timeout: Timeout,
+    deadline: Timeout,
+}
+
+impl Limits {
+    /// The error that ends the wait now.
+    fn end(&self, waited: Duration) -> Option<fn(Box<Facts>) -> PoolError> {
+        if is_over(self.deadline, waited) {
+            Some(PoolError::DeadlinePassed)
+        } else if is_over(self.timeout, waited) {
+            Some(PoolError::WaitTimeout)
+        } else {
+            None
+        }
+    }
+
+    /// When there is something to do next, from the beginning of the wait.
+    fn next(&self, patience: &Patience) -> Timeout {
+        let notify = self.notify.filter(|_| !patience.notified);
+        let log = self.log.filter(|_| !patience.logged);
+        [notify, log, self.timeout, self.deadline].into_iter().flatten().min()
+    }
+}
+
+fn is_over(limit: Timeout, waited: Duration) -> bool {
+    limit.is_some_and(|limit| waited >= limit)
+}
+
+fn outcome(error: &PoolError) -> WaitOutcome {
+    match error {
+        PoolError::Cancelled => WaitOutcome::Cancelled,
+        PoolError::TooLate(_) | PoolError::QueueFull(_) => WaitOutcome::Shed,
+        _ => WaitOutcome::Timeout,
     }
 }

@@ -41,6 +41,8 @@ pub struct Console {
     pub buffer: Buffer,
     /// Who it is.
     pub user: Name,
+    /// What it calls itself.
+    pub application_name: Name,
     /// What it may do.
     pub rights: ConsoleRights,
     /// Where it comes from.
@@ -67,6 +69,7 @@ pub(super) enum Pass {
     },
     Console {
         user: Name,
+        application_name: Name,
         rights: ConsoleRights,
     },
 }
@@ -87,9 +90,9 @@ impl Pass {
                     counted,
                 }))
             }
-            Pass::Console { user, rights } => {
-                let socket = line.suspend().ok()?;
-                Entry::Console(Console { socket, buffer, user, rights, peer: peer.to_string() })
+            Pass::Console { user, application_name, rights } => {
+                let (socket, peer) = (line.suspend().ok()?, peer.to_string());
+                Entry::Console(Console { socket, buffer, user, application_name, rights, peer })
             }
         })
     }

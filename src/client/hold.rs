@@ -96,7 +96,7 @@ impl Client {
     /// Relays until the server is not needed any more.
     #[allow(clippy::manual_async_fn, reason = "an async fn would have room for the lease twice")]
     pub(super) fn hold(&mut self, lease: Lease) -> impl Future<Output = Result<(), Goodbye>> {
-        let since = lease.since;
+        let since = lease.since();
         let mut held = Held::new(&self.key.target, lease);
         self.note_active(&held);
         let mut watch = Watch {
@@ -124,7 +124,9 @@ impl Client {
         let (client, server) = (&self.record.client, &lease.record);
         client.enter(ClientState::Active, server.id);
         server.enter(ServerState::Active, client.id);
-        server.request_at(lease.since);
+        server.request_at(lease.since());
+        // What the client before asked is none of this one's.
+        server.statement.write(b"");
     }
 
     fn poll_hold(
@@ -142,6 +144,11 @@ impl Client {
                 return self.check_hold(held, watch);
             }
             watch.cancel = None;
+        }
+        if held.stream.is_sent() && self.stands_still() {
+            return self
+                .ordered(false)
+                .map_or(Poll::Pending, |word| Poll::Ready(End::Ordered(word)));
         }
         let mode = self.mode();
         let mut talk = Conversation {
@@ -174,6 +181,9 @@ impl Client {
         let mut side = self.worker.side(&mut self.stream);
         if let Poll::Ready(outcome) = self.relay.poll(cx, &mut side, &mut talk) {
             return Poll::Ready(End::Relay(outcome));
+        }
+        if held.stream.is_sent() && self.stands_still() {
+            return Poll::Pending;
         }
         self.check_hold(held, watch)
     }
@@ -283,7 +293,7 @@ impl Client {
             End::Ordered(goodbye) => Err(goodbye),
         };
         let ended = result.as_ref().copied().unwrap_or_else(|_| Instant::now());
-        let took = ended.saturating_duration_since(held.since);
+        let took = ended.saturating_duration_since(held.since());
         let cells = self.cells();
         cells.hold.observe(took);
         cells.transaction_micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));

@@ -84,6 +84,11 @@ impl Identities {
         self.rules.files().iter().chain(self.maps.files())
     }
 
+    /// The users of `auth_file`.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        self.userlist.names()
+    }
+
     /// What a visitor has to show; `None` when no line of `auth_hba_file` is for it.
     pub(super) fn demand(&self, config: &Config, visit: &Visit<'_>) -> Option<Demand> {
         let method = match config.process.auth_type {

@@ -24,7 +24,7 @@ use crate::hba::{Method, Visit};
 use crate::net::Peer;
 use crate::pool::{Pool, Welcome, WelcomeError};
 use crate::session::VirtualSession;
-use crate::stats::{Cause, ClientRecord, Entrance};
+use crate::stats::{Cause, ClientRecord, Ends};
 use crate::types::{LoginMethod, Name};
 use crate::wire::backend;
 use crate::wire::startup::{NEWEST_MINOR, Startup};
@@ -126,9 +126,9 @@ impl Login<'_> {
     /// Who may use the console is said only to those who have proved who they are.
     fn console_rights(&self, user: &Name) -> Result<ConsoleRights, Refusal> {
         let open = self.config.process.auth_type == AuthType::Any;
-        if open || self.config.process.admin_users.contains(user) {
+        if self.config.process.admin_users.contains(user) {
             Ok(ConsoleRights::Admin)
-        } else if self.config.process.stats_users.contains(user) {
+        } else if open || self.config.process.stats_users.contains(user) {
             Ok(ConsoleRights::Stats)
         } else {
             Err(Refusal::new(LoginResult::Rejected, replies::no_console(user)))
@@ -199,11 +199,11 @@ impl Login<'_> {
         self.negotiate(&request).await?;
         if OPERATORS.contains(&request.user.as_ref()) && vouch::is_our_own(self.incoming) {
             self.facts.method = LoginMethod::named(Method::Peer.as_str());
-            return Ok(Pass::Console { user: request.user, rights: ConsoleRights::Admin });
+            return Ok(console(request, ConsoleRights::Admin));
         }
         self.authenticate(&request, true).await?;
         let rights = self.console_rights(&request.user)?;
-        Ok(Pass::Console { user: request.user, rights })
+        Ok(console(request, rights))
     }
 
     /// The database, the limits on its clients and the user's, and the pool.
@@ -286,17 +286,16 @@ impl Login<'_> {
         let user =
             if request.user == pool.key.user { Name::clone(&pool.key.user) } else { request.user };
         let id = context.records.ids.next();
+        let Incoming { line, peer, local, .. } = &*self.incoming;
+        let ends = Ends::new(line.socket()?, peer.address(), *local);
         let record = ClientRecord::new(
             id,
             Name::clone(&pool.key.database),
             user,
             context.records.names.intern(&request.application_name),
-            Entrance {
-                peer: self.incoming.peer.address(),
-                local: self.incoming.local,
-                tls: self.incoming.line.tls().map(crate::tls::label),
-                method: self.facts.method,
-            },
+            ends,
+            self.incoming.line.tls().map(crate::tls::label),
+            self.facts.method,
         );
         let record = context.records.enter(record);
         let mut session = VirtualSession::new(
@@ -310,4 +309,9 @@ impl Login<'_> {
         }
         Ok(Pass::Client { session, pool, record, key, counted })
     }
+}
+
+fn console(request: Request, rights: ConsoleRights) -> Pass {
+    let Request { user, application_name, .. } = request;
+    Pass::Console { user, application_name, rights }
 }

@@ -8,8 +8,9 @@ use super::login_counts::LoginResult;
 use super::refusal::Refusal;
 use super::replies;
 use crate::auth::{SecretKind, ServerCredential, StoredSecret};
+use crate::config::DEFAULT_AUTH_QUERY;
 use crate::config::{AuthLookup, Config, Database};
-use crate::pool::{AuthPlace, AuthQueryError, AuthQuestion, DEFAULT_AUTH_QUERY};
+use crate::pool::{AuthPlace, AuthQueryError, AuthQuestion};
 use crate::types::Name;
 
 /// Somebody who says who they are.

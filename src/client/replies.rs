@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::hba::{Method, Visit};
-use crate::pool::{Facts, PoolError, WelcomeError};
+use crate::pool::{Facts, Outlook, PoolError, WelcomeError};
 use crate::relay::{Refusal, ReplyError, RequestError};
 use crate::sqlstate::{self, SqlState};
 use crate::stats::{Cause, Causes};
@@ -23,7 +23,10 @@ fn error(code: SqlState, message: impl Into<String>) -> ErrorFields {
 pub fn no_server(reason: &PoolError) -> ErrorFields {
     match reason {
         PoolError::ServerDown(down) => down.fields.as_ref().clone().severity(Severity::Error),
-        PoolError::WaitTimeout(facts) => wait_timeout(facts),
+        PoolError::WaitTimeout(facts) => wait_over(facts, "query_wait_timeout"),
+        PoolError::DeadlinePassed(facts) => wait_over(facts, "queue_deadline"),
+        PoolError::TooLate(outlook) => shed(outlook, "queue_deadline"),
+        PoolError::QueueFull(outlook) => shed(outlook, "max_queue"),
         PoolError::Cancelled => {
             error(sqlstate::QUERY_CANCELED, "canceling statement due to user request")
                 .detail("The statement was still waiting for a server connection.")
@@ -35,10 +38,22 @@ pub fn no_server(reason: &PoolError) -> ErrorFields {
     }
 }
 
-fn wait_timeout(facts: &Facts) -> ErrorFields {
+/// A request that is not even queued. Made by the thousand when there is too much to do, so it looks at nobody else.
+fn shed(outlook: &Outlook, setting: &str) -> ErrorFields {
+    let message = format!("the queue for a server connection is too long ({setting})");
+    let wait = match outlook.expected {
+        Some(expected) => format!("about {:.1} s", expected.as_secs_f64()),
+        None => "an unknown time".to_owned(),
+    };
+    let detail = format!("{} clients are waiting; the expected wait is {wait}.", outlook.ahead);
+    error(sqlstate::TOO_MANY_CONNECTIONS, message)
+        .detail(detail)
+        .hint("Try again later, with a growing and random pause.")
+}
+
+fn wait_over(facts: &Facts, setting: &str) -> ErrorFields {
     let waited = facts.waited.as_secs_f64();
-    let message =
-        format!("no server connection became available within {waited:.1} s (query_wait_timeout)");
+    let message = format!("no server connection became available within {waited:.1} s ({setting})");
     error(sqlstate::TOO_MANY_CONNECTIONS, message).detail(facts.detail()).hint(facts.hint())
 }
 

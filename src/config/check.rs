@@ -7,6 +7,7 @@ use std::path::Path;
 use super::mistake::{Place, Report, os_error};
 use super::resolved::{Compat, Config, PoolSettings};
 use super::resolved_auth::AuthType;
+use super::resolved_class::ClassSettings;
 use super::resolved_tls::ClientSslMode;
 use super::table_names::DatabaseKeys;
 use super::tree::Table;
@@ -27,6 +28,34 @@ pub(super) fn process(config: &Config, passwords: bool, table: &Table, report: &
     {
         let message = format!("`auth_file`: cannot read {}: {why}", path.display());
         report.add(table.place("auth_file"), message, None);
+    }
+}
+
+/// Classes that one configuration may have. Whoever gives a server back looks at each.
+const MAX_CLASSES: usize = 32;
+
+/// Rules of a `[classes.NAME]` behind `before` others.
+pub(super) fn class(
+    name: &str,
+    before: usize,
+    settings: &ClassSettings,
+    table: &Table,
+    report: &mut Report,
+) {
+    if name == "default" {
+        let help = "rename it: everybody who is in no class is in \"default\"".into();
+        report.add(table.at, "a class cannot be called \"default\"", Some(help));
+    }
+    if before == MAX_CLASSES {
+        report.add(table.at, format!("there are more than {MAX_CLASSES} classes"), None);
+    }
+    let ClassSettings { min_servers, max_servers, .. } = *settings;
+    if max_servers.is_some_and(|max| min_servers > max)
+        && known(table, &["min_servers", "max_servers"], report)
+    {
+        let max = max_servers.unwrap_or_default();
+        let message = format!("`min_servers` is {min_servers}, `max_servers` only {max}");
+        report.add(table.place("min_servers"), message, None);
     }
 }
 

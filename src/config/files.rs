@@ -22,6 +22,7 @@ pub(super) struct Raw {
     pub(super) sections: BTreeMap<Section, Table>,
     pub(super) databases: BTreeMap<String, Table>,
     pub(super) users: BTreeMap<String, Table>,
+    pub(super) classes: BTreeMap<String, Table>,
     /// Every file that was opened.
     pub(super) files: Vec<PathBuf>,
     /// What the operator should know of settings that are accepted.
@@ -36,6 +37,7 @@ pub(super) fn gather(path: &Path, env: &Lookup<'_>, report: &mut Report) -> Raw 
         sections: BTreeMap::new(),
         databases: BTreeMap::new(),
         users: BTreeMap::new(),
+        classes: BTreeMap::new(),
         files: Vec::new(),
         notes: Notes::default(),
     };
@@ -193,6 +195,7 @@ impl Gatherer<'_> {
             "tls" => return self.tls(entry),
             "databases" => return self.named(entry, Section::Database),
             "users" => return self.named(entry, Section::User),
+            "classes" => return self.named(entry, Section::Class),
             _ => return self.unknown(key, &entry),
         };
         self.section(key, section, entry);
@@ -254,7 +257,7 @@ impl Gatherer<'_> {
         }
     }
 
-    /// `[databases]` or `[users]`: a table of tables.
+    /// `[databases]`, `[users]` or `[classes]`: a table of tables.
     fn named(&mut self, entry: Entry, section: Section) {
         let header = section.header();
         let Value::Table(table) = entry.node.value else {
@@ -263,6 +266,7 @@ impl Gatherer<'_> {
         };
         let (noun, sections) = match section {
             Section::Database => ("database", &mut self.raw.databases),
+            Section::Class => ("class", &mut self.raw.classes),
             _ => ("user", &mut self.raw.users),
         };
         for (name, entry) in table.entries {
@@ -292,8 +296,16 @@ impl Gatherer<'_> {
     }
 
     fn unknown(&mut self, key: &str, entry: &Entry) {
-        let sections =
-            ["pgusher", "http", "tls.client", "tls.server", "defaults", "databases", "users"];
+        let sections = [
+            "pgusher",
+            "http",
+            "tls.client",
+            "tls.server",
+            "defaults",
+            "databases",
+            "users",
+            "classes",
+        ];
         let (message, help) = match &entry.node.value {
             Value::Table(_) | Value::List(_) => {
                 let close = closest(key, sections.into_iter());

@@ -32,13 +32,18 @@ pub(super) fn is_ini(path: &Path) -> bool {
 
 /// Reads a `pgbouncer.ini` and everything it includes.
 pub(super) fn gather(path: &Path, report: &mut Report) -> Raw {
-    let sections = ini_sections::gather(path, report);
+    convert(ini_sections::gather(path, report), report)
+}
+
+/// The same sections as a `pool.toml` would have them.
+pub(super) fn convert(sections: Sections, report: &mut Report) -> Raw {
     let main = sections.main;
     let raw = Raw {
         main,
         sections: BTreeMap::new(),
         databases: BTreeMap::new(),
         users: BTreeMap::new(),
+        classes: BTreeMap::new(),
         files: sections.files.clone(),
         notes: Notes::default(),
     };

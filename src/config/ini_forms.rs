@@ -99,7 +99,7 @@ fn list(at: Place, text: &str) -> Result<Value, String> {
 }
 
 /// A whole number as C's `strtol` reads it: decimal, `0x…`, or octal after a 0.
-fn number(text: &str) -> Result<i64, String> {
+pub(super) fn number(text: &str) -> Result<i64, String> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

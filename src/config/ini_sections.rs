@@ -12,7 +12,8 @@ use super::suggest::closest;
 /// How deep files may include files.
 const DEEPEST: usize = 10;
 
-/// What the files say.
+/// What the files say. No `Debug`: there may be passwords.
+#[derive(Clone, PartialEq)]
 pub(super) struct Sections {
     pub(super) main: FileId,
     /// `[pgbouncer]`; of a key that stands twice the last value.

@@ -179,7 +179,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     missing("so_reuseport", "0", "the port is not shared with other processes"),
     process("stats_period", "60", RETRY),
     process("stats_users", "", Form::List),
-    moot("suspend_timeout", "10", "there is no SUSPEND"),
+    process("suspend_timeout", "10", SECONDS),
     missing("syslog", "0", NO_SYSLOG),
     missing("syslog_facility", "daemon", NO_SYSLOG),
     missing("syslog_ident", "pgbouncer", NO_SYSLOG),

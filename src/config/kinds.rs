@@ -128,6 +128,9 @@ impl<T: TryFrom<i64> + ToString, const MIN: i64, const MAX: i64> Kind for Int<T,
 /// More connections, clients or statements than anyone runs: a larger number is a slip of the pen.
 pub(super) const MANY: i64 = 1_000_000;
 
+/// A number of servers that limits nothing: what PgBouncer's sizes of 0 become.
+pub const UNLIMITED: usize = 1_000_000;
+
 /// A number of things.
 pub(super) type Count<const MIN: i64> = Int<usize, MIN, MANY>;
 

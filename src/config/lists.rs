@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::kinds::{Int, Kind, Reading};
 use super::mistake::Place;
+use super::resolved::MetricsCompat;
 use super::tree::{Node, Value};
 use super::units;
 use crate::types::Name;
@@ -72,6 +73,37 @@ impl Kind for Names {
 
     fn show(value: &Vec<Name>) -> String {
         value.join(", ")
+    }
+}
+
+/// Families of metrics.
+pub(super) struct MetricsNames;
+
+const PGBOUNCER_EXPORTER: &str = "pgbouncer_exporter";
+
+impl Kind for MetricsNames {
+    type Value = Vec<MetricsCompat>;
+
+    fn unset() -> Option<Self::Value> {
+        Some(Vec::new())
+    }
+
+    fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Vec<MetricsCompat>> {
+        distinct_texts(node, cx, |text, at, cx| {
+            if text == PGBOUNCER_EXPORTER {
+                return Some(MetricsCompat::PgbouncerExporter);
+            }
+            let help = Some(format!("write \"{PGBOUNCER_EXPORTER}\""));
+            cx.wrong(at, &format!("\"{text}\" is no known family of metrics"), help);
+            None
+        })
+    }
+
+    fn show(value: &Vec<MetricsCompat>) -> String {
+        let name = |compat: &MetricsCompat| match compat {
+            MetricsCompat::PgbouncerExporter => PGBOUNCER_EXPORTER,
+        };
+        value.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::env::Lookup;
 use super::files::Raw;
+use super::live::Origin;
 use super::mistake::{Mistakes, Report};
 use super::resolved::Config;
-use super::{files, ini, read};
+use super::{files, ini, ini_sections, read};
 
 /// A configuration and where it came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,8 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// What the operator should know: settings of a `pgbouncer.ini` that have no effect here, or another one.
     pub notes: Vec<String>,
+    /// What SET starts from.
+    pub origin: Origin,
 }
 
 /// Reads a configuration with everything it includes.
@@ -32,14 +35,20 @@ pub fn load(path: &Path) -> Result<Loaded, Mistakes> {
 /// [`load`] with its own environment.
 pub(super) fn load_with(path: &Path, env: &Lookup<'_>) -> Result<Loaded, Mistakes> {
     let mut report = Report::default();
-    let raw = gather(path, env, &mut report);
+    let (raw, ini) = gather(path, env, &mut report);
     let notes = raw.notes.for_log();
     let (config, files) = read::resolve(raw, &mut report);
     report.finish()?;
-    Ok(Loaded { config, files, notes })
+    let origin = ini.unwrap_or_else(|| Origin::toml(&config));
+    Ok(Loaded { config, files, notes, origin })
 }
 
-/// The sections of a `pool.toml` or of a `pgbouncer.ini`.
-fn gather(path: &Path, env: &Lookup<'_>, report: &mut Report) -> Raw {
-    if ini::is_ini(path) { ini::gather(path, report) } else { files::gather(path, env, report) }
+/// The sections of a `pool.toml` or of a `pgbouncer.ini`, with its origin.
+fn gather(path: &Path, env: &Lookup<'_>, report: &mut Report) -> (Raw, Option<Origin>) {
+    if !ini::is_ini(path) {
+        return (files::gather(path, env, report), None);
+    }
+    let sections = ini_sections::gather(path, report);
+    let origin = Origin::ini(path, sections.clone());
+    (ini::convert(sections, report), Some(origin))
 }

@@ -11,10 +11,12 @@ use super::kinds::Reading;
 use super::mistake::{Place, Report, os_error};
 use super::resolved::{Compat, Config, Database, Http, PoolOverrides, PoolSettings, Process, User};
 use super::resolved_auth::AuthLookup;
+use super::resolved_class::{Class, ClassSettings};
 use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use super::setting::{Section, Setting};
 use super::settings::{homes, settings};
 use super::suggest::closest;
+use super::table_class::CLASS;
 use super::table_names::{DATABASE, DatabaseKeys, USER, UserKeys};
 use super::table_pool::{DEFAULTS, POOL};
 use super::table_process::{HTTP, PROCESS};
@@ -47,10 +49,18 @@ pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf
     let secret = |table: &Table| table.has("password") || table.has("password_file");
     let passwords = raw.users.values().any(secret);
     let users = reader.users(raw.users, &defaults);
-    let fallback = databases.remove("*");
-    let defaults = Arc::new(defaults);
-    let config =
-        Config { process, http, tls_client, tls_server, databases, fallback, users, defaults };
+    let classes = reader.classes(raw.classes);
+    let config = Config {
+        process,
+        http,
+        tls_client,
+        tls_server,
+        fallback: databases.remove("*"),
+        databases,
+        users,
+        classes,
+        defaults: Arc::new(defaults),
+    };
     check::process(&config, passwords, &process_table, reader.report);
     (config, reader.files)
 }
@@ -226,6 +236,22 @@ impl Reader<'_> {
             max_user_client_connections: keys.max_user_client_connections,
             overrides,
         }
+    }
+
+    /// The classes, in the order of the files: the first that includes a client is the client's.
+    fn classes(&mut self, tables: BTreeMap<String, Table>) -> Vec<Class> {
+        let mut tables: Vec<_> = tables.into_iter().collect();
+        tables.sort_by_key(|(_, table)| table.at);
+        let mut out = Vec::new();
+        for (name, mut table) in tables {
+            let mut settings = ClassSettings::default();
+            self.take(&mut table, CLASS, &mut settings);
+            let header = format!("[classes.{}]", quoted(&name));
+            self.leftovers(&mut table, Section::Class, &header);
+            check::class(&name, out.len(), &settings, &table, self.report);
+            out.push(Class { name: name.into(), settings });
+        }
+        out
     }
 
     /// The password of a section, from the key or from the file.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::resolved_auth::{AuthLookup, AuthType};
+use super::resolved_class::Class;
 use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use crate::secret::Secret;
 use crate::types::{Name, Part, PoolMode, ServerAddress, Timeout, Unsharable};
 
 /// A whole configuration. Immutable: a reload builds a new one and compares.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// `[pgusher]`: listeners, logins, threads, log.
     pub process: Process,
@@ -28,6 +29,8 @@ pub struct Config {
     pub fallback: Option<Arc<Database>>,
     /// `[users.NAME]`.
     pub users: BTreeMap<Name, Arc<User>>,
+    /// `[classes.NAME]`, in the order of the file: the first that includes a client is the client's.
+    pub classes: Vec<Class>,
     /// `[defaults]`: what every pool inherits.
     pub defaults: Arc<PoolSettings>,
 }
@@ -89,6 +92,8 @@ pub struct Process {
     pub client_login_timeout: Timeout,
     /// How long a graceful stop waits for transactions.
     pub drain_timeout: Timeout,
+    /// How long SUSPEND waits for clients to take what was sent to them.
+    pub suspend_timeout: Timeout,
     /// How long a cancel request may take to be delivered to the server.
     pub cancel_wait_timeout: Timeout,
     /// Threads for what keeps a processor busy at logins; `None` is `auto`.
@@ -163,6 +168,15 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Upper bounds of the queue-time histogram, ascending.
     pub queue_buckets: Vec<Duration>,
+    /// Whose metrics are served beside our own.
+    pub metrics_compat: Vec<MetricsCompat>,
+}
+
+/// Whose names of metrics dashboards expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsCompat {
+    /// Those of the Prometheus community's exporter for PgBouncer.
+    PgbouncerExporter,
 }
 
 /// One `[databases.NAME]`.
@@ -224,6 +238,12 @@ pub struct PoolSettings {
     pub query_wait_timeout: Timeout,
     /// A client that waits this long gets a NOTICE.
     pub query_wait_notify: Timeout,
+    /// Clients of one class that may wait for one pool; `None`: no limit.
+    pub max_queue: Option<usize>,
+    /// A client that would have to wait for longer is refused at once; `None`: never.
+    pub queue_deadline: Timeout,
+    /// A wait of this length is logged, with its reasons; `None`: none is.
+    pub log_queue_wait: Timeout,
     /// TCP connect and login of a server together.
     pub server_connect_timeout: Timeout,
     /// Pause after a failed server login; doubles up to 16 times this.
@@ -256,6 +276,8 @@ pub struct PoolSettings {
     pub audit_sample: usize,
     /// Sent between two clients of a session-mode server; empty: nothing.
     pub server_reset_query: String,
+    /// The classes that its clients may belong to.
+    pub classes: Vec<Class>,
 }
 
 /// The same names as [`PoolSettings`]; `None` inherits.
@@ -269,6 +291,9 @@ pub struct PoolOverrides {
     pub reserve_pool_timeout: Option<Timeout>,
     pub query_wait_timeout: Option<Timeout>,
     pub query_wait_notify: Option<Timeout>,
+    pub max_queue: Option<Option<usize>>,
+    pub queue_deadline: Option<Timeout>,
+    pub log_queue_wait: Option<Timeout>,
     pub server_connect_timeout: Option<Timeout>,
     pub server_login_retry: Option<Duration>,
     pub server_lifetime: Option<Timeout>,
@@ -325,6 +350,10 @@ impl Config {
             None => inherited,
         };
         settings.min_pool_size = settings.min_pool_size.min(settings.pool_size);
+        // The fallback's clients call their databases by many names.
+        let mut classes = self.classes.clone();
+        classes.retain(|class| &*database.name == "*" || class.is_for(&database.name));
+        settings.classes = classes;
         settings
     }
 }
@@ -345,6 +374,9 @@ impl PoolSettings {
             reserve_pool_timeout,
             query_wait_timeout,
             query_wait_notify,
+            max_queue,
+            queue_deadline,
+            log_queue_wait,
             server_connect_timeout,
             server_login_retry,
             server_lifetime,

@@ -64,6 +64,7 @@ fn section_of(header: &str) -> Section {
         ("defaults]", Section::Defaults),
         ("databases.", Section::Database),
         ("users.", Section::User),
+        ("classes.", Section::Class),
     ];
     let found = known.iter().find(|(start, _)| header.starts_with(start));
     found.unwrap_or_else(|| panic!("[{header}")).1
@@ -84,7 +85,7 @@ fn the_sample_is_as_if_nothing_were_set() {
     let config = load_with(&sample("pool.toml"), &|_| None).unwrap().config;
     let moved: Vec<_> = super::show(&config)
         .into_iter()
-        .filter(|row| row.value != row.default && !row.key.starts_with("http."))
+        .filter(|row| row.value.as_deref() != row.default && !row.key.starts_with("http."))
         .map(|row| row.key)
         .collect();
     assert_eq!(moved, ["listen_addr"]);

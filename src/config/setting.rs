@@ -26,6 +26,8 @@ pub enum Section {
     Database,
     /// `[users.NAME]`.
     User,
+    /// `[classes.NAME]`.
+    Class,
 }
 
 impl Section {
@@ -39,6 +41,7 @@ impl Section {
             Section::Defaults => "[defaults]",
             Section::Database => "[databases.NAME]",
             Section::User => "[users.NAME]",
+            Section::Class => "[classes.NAME]",
         }
     }
 }

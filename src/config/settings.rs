@@ -1,6 +1,7 @@
 //! The settings table of all sections: what gives parsing, defaults, documentation and SHOW CONFIG.
 
 use super::setting::{Section, SettingInfo};
+use super::table_class::CLASS;
 use super::table_names::{DATABASE, USER};
 use super::table_pool::{DEFAULTS, POOL};
 use super::table_process::{HTTP, PROCESS};
@@ -27,6 +28,7 @@ pub fn settings() -> Vec<SettingInfo> {
         .chain(inherited(Section::Database))
         .chain(user)
         .chain(inherited(Section::User))
+        .chain(CLASS.iter().map(|s| s.info(Section::Class)))
         .collect()
 }
 

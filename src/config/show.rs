@@ -3,7 +3,7 @@
 use super::resolved::Config;
 use super::setting::Setting;
 use super::table_pool::DEFAULTS;
-use super::table_process::{HTTP, PROCESS};
+use super::table_process::{HTTP, HTTP_SHOWN, PROCESS};
 use super::table_tls::{TLS_CLIENT, TLS_CLIENT_SHOWN, TLS_SERVER, TLS_SERVER_SHOWN};
 
 /// A row of SHOW CONFIG.
@@ -11,10 +11,10 @@ use super::table_tls::{TLS_CLIENT, TLS_CLIENT_SHOWN, TLS_SERVER, TLS_SERVER_SHOW
 pub struct ShownSetting {
     /// The name; that of `[http]`'s settings begins with `http.`, as they have no PgBouncer counterpart.
     pub key: &'static str,
-    /// The value in force, as a file would have it without the quotes.
-    pub value: String,
+    /// The value in force, as a file would have it without the quotes; `None` where PgBouncer has none.
+    pub value: Option<String>,
     /// The value when no file sets it.
-    pub default: &'static str,
+    pub default: Option<&'static str>,
     /// Whether a reload is enough to change it.
     pub changeable: bool,
 }
@@ -35,12 +35,8 @@ pub(super) fn process(config: &Config) -> Vec<ShownSetting> {
 
 /// Rows of `[http]`; their values are empty when it is not configured.
 pub(super) fn http(config: &Config) -> Vec<ShownSetting> {
-    let rows = HTTP.iter().map(|setting| {
-        // The table's keys are short; a row has no section to stand in.
-        let key = if setting.key == "listen" { "http.listen" } else { "http.queue_buckets" };
-        row(setting, key, config.http.as_ref())
-    });
-    rows.collect()
+    let rows = HTTP.iter().zip(HTTP_SHOWN);
+    rows.map(|(setting, key)| row(setting, key, config.http.as_ref())).collect()
 }
 
 /// Rows of `[tls.client]` and `[tls.server]`.
@@ -59,8 +55,8 @@ pub(super) fn tls(config: &Config) -> Vec<ShownSetting> {
 fn row<T>(setting: &Setting<T>, key: &'static str, from: Option<&T>) -> ShownSetting {
     ShownSetting {
         key,
-        value: from.and_then(setting.show).unwrap_or_default(),
-        default: setting.default,
+        value: Some(from.and_then(setting.show).unwrap_or_default()),
+        default: Some(setting.default),
         changeable: setting.reloadable,
     }
 }
@@ -78,6 +74,7 @@ mod tests {
             tls_client: Default::default(),
             tls_server: Default::default(),
             databases: Default::default(),
+            classes: Default::default(),
             fallback: None,
             users: Default::default(),
             defaults: PoolSettings::default().into(),
@@ -89,7 +86,7 @@ mod tests {
         let rows = show(&config(Some(Http::default())));
         assert!(rows.len() > 35, "only {} rows", rows.len());
         for row in rows {
-            assert_eq!(row.value, row.default, "{}", row.key);
+            assert_eq!(row.value.as_deref(), row.default, "{}", row.key);
         }
     }
 
@@ -124,7 +121,9 @@ mod tests {
         let keys: Vec<_> = HTTP.iter().map(|setting| setting.key).collect();
         assert_eq!(shown, keys);
         assert!(
-            rows.iter().filter(|row| row.key.starts_with("http.")).all(|row| row.value.is_empty())
+            rows.iter()
+                .filter(|row| row.key.starts_with("http."))
+                .all(|row| row.value.as_deref() == Some(""))
         );
     }
 }

@@ -1,6 +1,6 @@
 //! The settings of pools: `[defaults]` has them all, databases and users override them.
 
-use super::kinds::{Bytes, Count, Delay, Kind, Limited, Pause, Share};
+use super::kinds::{Bytes, Count, Delay, Kind, Limit, Limited, Pause, Share};
 use super::resolved::{PoolOverrides, PoolSettings};
 use super::setting::{RELOAD, Setting, built_in};
 use super::words::{OneOf, Text};
@@ -50,7 +50,7 @@ macro_rules! pool_settings {
         impl Default for PoolSettings {
             /// The defaults of the settings table.
             fn default() -> Self {
-                PoolSettings { $($field: built_in::<$kind>($default),)* }
+                PoolSettings { $($field: built_in::<$kind>($default),)* classes: Vec::new() }
             }
         }
     };
@@ -71,6 +71,12 @@ pool_settings! {
         "A client waits this long for a server, then gets an error and stays connected.";
     query_wait_notify: Limited = "2s",
         "A client that waits this long for a server gets a NOTICE.";
+    max_queue: Limit = "0",
+        "Clients of one class that may wait for one pool; one more is refused at once. 0 is no limit.";
+    queue_deadline: Limited = "off",
+        "A client that would have to wait longer, by the pace of its queue, is refused at once; one that has, is as well.";
+    log_queue_wait: Limited = "1s",
+        "A wait that lasts this long is logged with its reasons, once a second for each pool.";
     server_connect_timeout: Limited = "5s",
         "Longest time for connecting to a server, its login included.";
     server_login_retry: Pause = "1s",

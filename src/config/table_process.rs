@@ -1,7 +1,7 @@
 //! The settings of `[pgusher]` and `[http]`.
 
 use super::kinds::{Auto, Bytes, Count, Delay, FileMode, Flag, Int, Limit, Limited, Pause};
-use super::lists::{Buckets, ListenAddrs, Names, Socket};
+use super::lists::{Buckets, ListenAddrs, MetricsNames, Names, Socket};
 use super::resolved::{Compat, Http, LogFormat, Process, SendEngine};
 use super::resolved_auth::AuthType;
 use super::setting::{RELOAD, RESTART, section_table};
@@ -64,6 +64,8 @@ section_table! {
             "Longest time from accepting a client to the end of its login.";
         drain_timeout: Delay = "5m", RELOAD,
             "How long a graceful stop waits for transactions to end; \"0s\" does not wait.";
+        suspend_timeout: Limited = "10s", RELOAD,
+            "How long SUSPEND waits for clients to take what was sent to them; then they are disconnected.";
         cancel_wait_timeout: Limited = "10s", RELOAD,
             "How long a cancel request may take to be delivered to its server.";
         login_threads: Auto<Int<u16, 1, 64>> = "auto", RESTART,
@@ -108,5 +110,11 @@ section_table! {
             "Address and port of /metrics, /healthz and /readyz.";
         queue_buckets: Buckets = "default", RESTART,
             "Upper bounds of the queue-time histogram, rising, at most 32 durations.";
+        metrics_compat: MetricsNames = "", RELOAD,
+            "Whose names of metrics are served beside our own, one or an array: pgbouncer_exporter.";
     }
 }
+
+/// The names of [`HTTP`]'s settings where they have no section to stand in.
+pub(super) const HTTP_SHOWN: [&str; 3] =
+    ["http.listen", "http.queue_buckets", "http.metrics_compat"];

@@ -4,6 +4,7 @@
 //! one subject: a metric's name, type, help and values stand together.
 
 mod clients;
+mod exporter;
 mod pools;
 mod process;
 mod queue;
@@ -13,6 +14,8 @@ mod traffic;
 
 use crate::stats::Snapshot;
 use text::Page;
+
+pub use exporter::pgbouncer_exporter;
 
 /// Media type of the text format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::render;
+use super::{pgbouncer_exporter, render};
 use crate::stats::{
     ClientsByState, DatabaseFacts, HistogramTotal, PoolFacts, ProcessFacts, ServersByState,
     Snapshot, Total, Totals,
@@ -140,4 +140,32 @@ fn every_metric_has_one_help_and_one_type_and_no_series_comes_twice() {
     }
     assert_eq!(helps, kinds.len());
     assert!(kinds.len() > 35, "only {} metrics", kinds.len());
+}
+
+#[test]
+fn the_exporters_names_have_our_values() {
+    let page = pgbouncer_exporter(&snapshot());
+    let of = |name| lines(&page, name);
+    assert_eq!(of("pgbouncer_up"), ["pgbouncer_up 1"]);
+    assert_eq!(
+        of("pgbouncer_pools_client_active_connections"),
+        [r#"pgbouncer_pools_client_active_connections{database="app",user="alice"} 6"#]
+    );
+    assert_eq!(of("pgbouncer_databases"), ["pgbouncer_databases 1"]);
+    assert_eq!(
+        of("pgbouncer_databases_paused"),
+        [
+            r#"pgbouncer_databases_paused{name="app",host="",port="0",database="",force_user="",pool_mode=""} 1"#
+        ]
+    );
+    for prefix in ["pgbouncer_stats_totals_", "pgbouncer_stats_"] {
+        for name in ["queries_pooled_total", "client_wait_seconds_total"] {
+            let name = format!("{prefix}{name}");
+            assert_eq!(lines(&page, &name), [format!("{name}{{database=\"app\"}} 0")]);
+        }
+    }
+    assert_eq!(
+        of("pgbouncer_config_max_client_connections"),
+        ["pgbouncer_config_max_client_connections 100"]
+    );
 }

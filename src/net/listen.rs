@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -131,6 +132,15 @@ impl Listener {
                 }
             }
         }
+    }
+
+    /// Its descriptor, and its address if it has one.
+    pub fn facts(&self) -> (i32, Option<SocketAddr>) {
+        let address = match self.place {
+            Place::Tcp(address) => Some(address),
+            Place::Unix(_) => None,
+        };
+        (self.socket.as_raw_fd(), address)
     }
 
     /// What is accepted has the listener's settings, and does not block.

@@ -42,7 +42,8 @@ impl Pool {
         }
         let due = audit.is_due;
         audit.since = if due { 0 } else { audit.since + 1 };
-        // Known one transaction ahead, so that its statement is remembered.
+        // Known one transaction ahead, so that its statement is remembered. What is due is given back once more behind
+        // its audit, which is not followed by another.
         audit.is_due = !due && audit.since + 1 >= sample;
         due
     }

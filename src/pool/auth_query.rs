@@ -27,10 +27,6 @@ use crate::types::{Name, ServerAddress, Timeout};
 /// The application_name of connections over which users are looked up.
 pub const AUTH_QUERY: &str = "pgusher auth_query";
 
-/// PgBouncer's query: the password of a user who may log in and whose password is still valid.
-pub const DEFAULT_AUTH_QUERY: &str = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END \
-     FROM pg_authid WHERE rolname=$1 AND rolcanlogin";
-
 /// Where users are looked up, and by what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuthPlace {

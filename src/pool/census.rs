@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::core::Census;
-use super::{Facts, Pool};
+use super::{Facts, Holder, Holding, Pool};
 use crate::stats::{ServerRecord, ServerState};
+
+/// So many holders are named in an error.
+const LONGEST: usize = 3;
 
 /// Why a server was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,27 +112,18 @@ impl Pool {
 
     /// What a client that waited in vain should know.
     pub fn facts(&self, waited: Duration) -> Facts {
-        let now = Instant::now();
-        let census = self.census();
-        let records = &self.context.records;
-        let held = census.servers.iter().filter(|server| server.state() == ServerState::Active);
-        let holders: Vec<_> = held
-            .filter_map(|server| Some((server.requested_at(), records.client(server.link())?)))
-            .collect();
-        let idle_in_transaction =
-            holders.iter().filter(|(_, client)| client.is_idle_in_transaction()).count();
-        let oldest = holders.iter().min_by_key(|(since, _)| *since).map(|(since, client)| {
-            (now.saturating_duration_since(*since), client.application_name.lock().to_string())
-        });
+        let (census, holders) = (self.census(), self.holders());
+        let count = |is: fn(&Holding) -> bool| holders.iter().filter(|h| is(&h.holding)).count();
         Facts {
             pool: self.key.to_string(),
             waited,
             size: self.settings().pool_size,
             busy: census.core.busy,
-            idle_in_transaction,
+            idle_in_transaction: count(|holding| *holding == Holding::IdleInTransaction),
+            pinned: count(|holding| matches!(holding, Holding::Pinned(_))),
             connecting: census.core.incoming,
             waiting: census.core.waiting,
-            oldest,
+            longest: holders.iter().filter_map(Holder::outline).take(LONGEST).collect(),
             paused: census.core.paused,
         }
     }

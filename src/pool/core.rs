@@ -1,18 +1,13 @@
 //! The schedule of one pool: who gets which server next. Pure; time comes in as an argument.
 //!
 //! Every server is counted in exactly one of `idle`, `busy`, `incoming` (being dialled or tested) or `leaving` (told
-//! goodbye, but still one of PostgreSQL's connections), so the limit is one addition away. Idle servers are a stack, the warmest on top; waiters are a queue.
+//! goodbye, but still one of PostgreSQL's connections), so the limit is one addition away. Idle servers are a stack, the
+//! warmest on top; those who wait stand in the queues of their classes.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::types::WorkerId;
-
-/// A waiter on the worker that gives a server back may overtake waiters of other workers by this many places: moving a
-/// server between threads costs a registration of its socket.
-const OVERTAKE_PLACES: usize = 64;
-/// And by no more than this much waiting time.
-const OVERTAKE_TIME: Duration = Duration::from_millis(1);
+use super::queues::{ClassId, ClassRules, OVERTAKE_PLACES, PlaceFacts, Queues, TicketNumber, Use};
+use crate::types::{Name, WorkerId};
 
 /// How many servers a pool may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,27 +22,15 @@ pub struct Limits {
     pub min: usize,
 }
 
-/// A place in the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TicketNumber(u64);
-
 /// What became of a server that was offered.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Offer<S, W> {
-    /// It goes to this waiter.
-    Taken(W, S),
+    /// It goes to this waiter, on the account of its class.
+    Taken(W, S, Use),
     /// It is idle now.
     Kept,
     /// There is no place for it: close it. It counts until it has [gone](Core::gone).
     Surplus(S),
-}
-
-/// A waiter and the facts about it.
-#[derive(Debug)]
-struct Place<W> {
-    waiter: W,
-    worker: WorkerId,
-    since: Instant,
 }
 
 /// A server nobody uses.
@@ -65,10 +48,7 @@ pub struct Core<S, W> {
     busy: usize,
     incoming: usize,
     leaving: usize,
-    queue: VecDeque<Option<Place<W>>>,
-    /// The number of the ticket at the queue's front.
-    front: u64,
-    waiting: usize,
+    queues: Queues<W>,
     paused: bool,
     integrals: Integrals,
 }
@@ -113,9 +93,7 @@ impl<S, W> Core<S, W> {
             busy: 0,
             incoming: 0,
             leaving: 0,
-            queue: VecDeque::new(),
-            front: 0,
-            waiting: 0,
+            queues: Queues::new(),
             paused: false,
             integrals: Integrals::default(),
         }
@@ -133,7 +111,7 @@ impl<S, W> Core<S, W> {
 
     /// How many are waiting.
     pub fn waiting(&self) -> usize {
-        self.waiting
+        self.queues.waiting()
     }
 
     /// True while nobody is served.
@@ -146,21 +124,37 @@ impl<S, W> Core<S, W> {
         self.limits = limits;
     }
 
+    /// Changes what classes are entitled to.
+    pub fn set_classes(&mut self, rules: &[ClassRules]) {
+        self.queues.set_rules(rules);
+    }
+
+    /// The class of this name; that of everybody if there is none.
+    pub fn class(&self, name: &str) -> ClassId {
+        self.queues.id(name)
+    }
+
+    /// What a class is called.
+    pub fn class_name(&self, id: ClassId) -> Name {
+        self.queues.name(id)
+    }
+
     /// Stops serving, or serves again.
     pub fn set_paused(&mut self, paused: bool) {
         self.paused = paused;
     }
 
-    /// A free server for `worker`, unless somebody was there before.
-    pub fn checkout(&mut self, worker: WorkerId, now: Instant) -> Option<S> {
-        if self.paused || self.waiting > 0 {
+    /// A free server for a client of this class on `worker`, unless somebody was there before.
+    pub fn checkout(&mut self, class: ClassId, worker: WorkerId, now: Instant) -> Option<(S, Use)> {
+        if self.paused || !self.queues.may_pass(class) {
             return None;
         }
-        self.take_idle(worker, now)
+        let server = self.take_idle(worker, now)?;
+        Some((server, self.queues.serve(class)))
     }
 
-    /// A free server for `worker` regardless of the queue; warm ones first, and of those its own.
-    pub fn take_idle(&mut self, worker: WorkerId, now: Instant) -> Option<S> {
+    /// A free server for `worker`; warm ones first, and of those its own.
+    fn take_idle(&mut self, worker: WorkerId, now: Instant) -> Option<S> {
         let warm = self.idle.len().saturating_sub(OVERTAKE_PLACES);
         let own = (warm..self.idle.len()).rev().find(|&at| self.idle[at].home == worker);
         let at = own.or(self.idle.len().checked_sub(1))?;
@@ -170,29 +164,59 @@ impl<S, W> Core<S, W> {
         Some(taken.server)
     }
 
-    /// Takes a place in the queue.
-    pub fn enqueue(&mut self, waiter: W, worker: WorkerId, now: Instant) -> TicketNumber {
+    /// Takes out free servers for those in the queue who may have one: there are none but where a class was at its
+    /// limit. They are `busy` from here on: give them back to offer them.
+    pub fn recall_idle(&mut self, now: Instant) -> Vec<S> {
+        let wanted = self.queues.eligible().saturating_sub(self.incoming).min(self.idle.len());
+        if self.paused || wanted == 0 {
+            return Vec::new();
+        }
         self.account(now);
-        self.queue.push_back(Some(Place { waiter, worker, since: now }));
-        self.waiting += 1;
-        TicketNumber(self.front + self.queue.len() as u64 - 1)
+        self.busy += wanted;
+        let warm = self.idle.len() - wanted;
+        self.idle.drain(warm..).map(|idle| idle.server).collect()
+    }
+
+    /// Takes a place in the queue.
+    pub fn enqueue(
+        &mut self,
+        class: ClassId,
+        waiter: W,
+        worker: WorkerId,
+        now: Instant,
+    ) -> TicketNumber {
+        self.account(now);
+        self.queues.enqueue(class, waiter, worker, now)
+    }
+
+    /// How many of a class wait, and how long one who came now is likely to; `None` if there is nothing to tell it by.
+    pub fn outlook(&self, class: ClassId, now: Instant) -> (usize, Option<Duration>) {
+        self.queues.outlook(class, now)
+    }
+
+    /// Everybody who waits.
+    pub fn places(&self, now: Instant) -> Vec<PlaceFacts<W>>
+    where
+        W: Clone,
+    {
+        self.queues.places(now)
     }
 
     /// Gives a place up. `None`: its turn had already come.
     pub fn forget(&mut self, ticket: TicketNumber, now: Instant) -> Option<W> {
         self.account(now);
-        let at = usize::try_from(ticket.0.checked_sub(self.front)?).ok()?;
-        let place = self.queue.get_mut(at)?.take()?;
-        self.left_queue();
-        Some(place.waiter)
+        self.queues.forget(ticket)
     }
 
     /// Everybody in the queue is sent away.
     pub fn dismiss_all(&mut self, now: Instant) -> Vec<W> {
         self.account(now);
-        self.waiting = 0;
-        self.front += self.queue.len() as u64;
-        self.queue.drain(..).flatten().map(|place| place.waiter).collect()
+        self.queues.dismiss_all()
+    }
+
+    /// A client lets go of its server, which stays busy until it is given back, retired or lost.
+    pub fn finish(&mut self, used: Use, held: Duration) {
+        self.queues.finish(used, held);
     }
 
     /// A server in use is given back by `worker`.
@@ -200,9 +224,9 @@ impl<S, W> Core<S, W> {
         self.account(now);
         if self.staying() <= self.allowed(now)
             && !self.paused
-            && let Some(place) = self.next_waiter(worker, now)
+            && let Some((waiter, used)) = self.queues.next(worker, now)
         {
-            return Offer::Taken(place.waiter, server);
+            return Offer::Taken(waiter, server, used);
         }
         self.busy -= 1;
         // Without this one the others already fill the pool, or nobody is to be served: it has to go.
@@ -271,7 +295,7 @@ impl<S, W> Core<S, W> {
         if self.paused {
             return 0;
         }
-        let for_waiters = self.waiting.saturating_sub(self.incoming);
+        let for_waiters = self.queues.eligible().saturating_sub(self.incoming);
         let for_minimum = self.limits.min.saturating_sub(self.staying());
         let room = self.allowed(now).saturating_sub(self.total());
         let room_for_minimum = self.limits.size.saturating_sub(self.total());
@@ -280,7 +304,8 @@ impl<S, W> Core<S, W> {
 
     fn allowed(&self, now: Instant) -> usize {
         let patience = self.limits.reserve_after.unwrap_or(Duration::MAX);
-        let reserve = if self.oldest_wait(now) > patience { self.limits.reserve } else { 0 };
+        let reserve =
+            if self.queues.eligible_wait(now) > patience { self.limits.reserve } else { 0 };
         self.limits.size + reserve
     }
 
@@ -317,8 +342,7 @@ impl<S, W> Core<S, W> {
 
     /// How long the first in the queue has waited.
     pub fn oldest_wait(&self, now: Instant) -> Duration {
-        let first = self.queue.front().and_then(Option::as_ref);
-        first.map_or(Duration::ZERO, |place| now.saturating_duration_since(place.since))
+        self.queues.oldest_wait(now)
     }
 
     /// The numbers now.
@@ -328,40 +352,17 @@ impl<S, W> Core<S, W> {
             idle: self.idle.len(),
             busy: self.busy,
             incoming: self.incoming,
-            waiting: self.waiting,
+            waiting: self.queues.waiting(),
             oldest_wait: self.oldest_wait(now),
             paused: self.paused,
             integrals: self.integrals,
         }
     }
 
-    /// The first in the queue, or one of `worker`'s own not far behind it.
-    fn next_waiter(&mut self, worker: WorkerId, now: Instant) -> Option<Place<W>> {
-        let first = self.queue.front()?.as_ref()?.since;
-        let reach =
-            if now.saturating_duration_since(first) > OVERTAKE_TIME { 1 } else { OVERTAKE_PLACES };
-        let near = self.queue.iter().take(reach);
-        let own = near
-            .map(Option::as_ref)
-            .position(|place| place.is_some_and(|place| place.worker == worker));
-        let place = self.queue.get_mut(own.unwrap_or(0))?.take();
-        self.left_queue();
-        place
-    }
-
-    /// Somebody left; the front of the queue is always somebody who is there.
-    fn left_queue(&mut self) {
-        self.waiting -= 1;
-        while let Some(None) = self.queue.front() {
-            self.queue.pop_front();
-            self.front += 1;
-        }
-    }
-
     fn account(&mut self, now: Instant) {
         let since = self.integrals.since.replace(now).unwrap_or(now);
         let micros = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(0);
-        self.integrals.queue += micros * self.waiting as u64;
+        self.integrals.queue += micros * self.queues.waiting() as u64;
         self.integrals.busy += micros * self.busy as u64;
         if self.busy >= self.limits.size {
             self.integrals.saturated += micros;

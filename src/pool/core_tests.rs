@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
+use crate::pool::queues::OVERTAKE_TIME;
 
 const HERE: WorkerId = WorkerId(0);
 const THERE: WorkerId = WorkerId(1);
@@ -22,28 +23,40 @@ fn filled(size: usize, servers: u32, now: Instant) -> Core<u32, u32> {
     core
 }
 
+fn take(core: &mut Core<u32, u32>, now: Instant) -> Option<u32> {
+    core.checkout(ClassId::EVERYBODY, HERE, now).map(|(server, _)| server)
+}
+
+/// Who got the server, and which.
+fn taken(offer: Offer<u32, u32>) -> Option<(u32, u32)> {
+    match offer {
+        Offer::Taken(waiter, server, _) => Some((waiter, server)),
+        Offer::Kept | Offer::Surplus(_) => None,
+    }
+}
+
 #[test]
 fn the_warmest_server_is_used_again_own_ones_first() {
     let now = Instant::now();
     let mut core = filled(4, 2, now);
     core.busy += 1;
     core.give_back(7, THERE, now);
-    assert_eq!(core.checkout(HERE, now), Some(1));
-    assert_eq!(core.checkout(HERE, now), Some(0));
-    assert_eq!(core.checkout(HERE, now), Some(7), "another worker's is better than none");
-    assert_eq!(core.checkout(HERE, now), None);
+    assert_eq!(take(&mut core, now), Some(1));
+    assert_eq!(take(&mut core, now), Some(0));
+    assert_eq!(take(&mut core, now), Some(7), "another worker's is better than none");
+    assert_eq!(take(&mut core, now), None);
 }
 
 #[test]
 fn servers_go_to_waiters_in_order_and_newcomers_do_not_overtake() {
     let now = Instant::now();
     let mut core = filled(1, 1, now);
-    let server = core.checkout(HERE, now).expect("free");
-    core.enqueue(10, HERE, now);
-    core.enqueue(11, HERE, now);
-    assert_eq!(core.give_back(server, HERE, now), Offer::Taken(10, 0));
-    assert_eq!(core.checkout(HERE, now), None);
-    assert_eq!(core.give_back(server, HERE, now), Offer::Taken(11, 0));
+    let server = take(&mut core, now).expect("free");
+    core.enqueue(ClassId::EVERYBODY, 10, HERE, now);
+    core.enqueue(ClassId::EVERYBODY, 11, HERE, now);
+    assert_eq!(taken(core.give_back(server, HERE, now)), Some((10, 0)));
+    assert_eq!(take(&mut core, now), None);
+    assert_eq!(taken(core.give_back(server, HERE, now)), Some((11, 0)));
     assert_eq!(core.give_back(server, HERE, now), Offer::Kept);
 }
 
@@ -51,25 +64,25 @@ fn servers_go_to_waiters_in_order_and_newcomers_do_not_overtake() {
 fn a_local_waiter_overtakes_only_while_the_first_is_fresh() {
     let now = Instant::now();
     let mut core = filled(1, 1, now);
-    let server = core.checkout(HERE, now).expect("free");
-    core.enqueue(10, THERE, now);
-    core.enqueue(11, HERE, now);
-    core.enqueue(12, HERE, now);
-    assert_eq!(core.give_back(server, HERE, now), Offer::Taken(11, 0));
+    let server = take(&mut core, now).expect("free");
+    core.enqueue(ClassId::EVERYBODY, 10, THERE, now);
+    core.enqueue(ClassId::EVERYBODY, 11, HERE, now);
+    core.enqueue(ClassId::EVERYBODY, 12, HERE, now);
+    assert_eq!(taken(core.give_back(server, HERE, now)), Some((11, 0)));
     let later = now + OVERTAKE_TIME * 2;
-    assert_eq!(core.give_back(server, HERE, later), Offer::Taken(10, 0));
+    assert_eq!(taken(core.give_back(server, HERE, later)), Some((10, 0)));
 }
 
 #[test]
 fn a_cold_pool_dials_for_every_waiter_and_never_beyond_its_size() {
     let now = Instant::now();
     let mut core: Core<u32, u32> = Core::new(limits(3));
-    core.enqueue(1, HERE, now);
-    core.enqueue(2, HERE, now);
+    core.enqueue(ClassId::EVERYBODY, 1, HERE, now);
+    core.enqueue(ClassId::EVERYBODY, 2, HERE, now);
     assert_eq!(core.start_dials(now), 2);
     assert_eq!(core.start_dials(now), 0, "they are on their way");
     for waiter in 3..9 {
-        core.enqueue(waiter, HERE, now);
+        core.enqueue(ClassId::EVERYBODY, waiter, HERE, now);
     }
     assert_eq!(core.start_dials(now), 1);
     assert_eq!(core.total(), 3);
@@ -84,16 +97,16 @@ fn the_reserve_opens_for_those_who_wait_long_and_closes_again() {
         reserve_after: Some(Duration::from_secs(1)),
         min: 0,
     });
-    core.enqueue(1, HERE, now);
+    core.enqueue(ClassId::EVERYBODY, 1, HERE, now);
     assert_eq!(core.start_dials(now), 1);
     core.arrived(now);
-    assert_eq!(core.give_back(100, HERE, now), Offer::Taken(1, 100));
-    core.enqueue(2, HERE, now);
+    assert_eq!(taken(core.give_back(100, HERE, now)), Some((1, 100)));
+    core.enqueue(ClassId::EVERYBODY, 2, HERE, now);
     assert_eq!(core.start_dials(now + Duration::from_millis(999)), 0);
     let late = now + Duration::from_millis(1001);
     assert_eq!(core.start_dials(late), 1);
     core.arrived(late);
-    assert_eq!(core.give_back(101, HERE, late), Offer::Taken(2, 101));
+    assert_eq!(taken(core.give_back(101, HERE, late)), Some((2, 101)));
     assert_eq!(core.give_back(100, HERE, late), Offer::Surplus(100), "two is one too many");
     assert_eq!(core.give_back(101, HERE, late), Offer::Kept);
 }
@@ -102,10 +115,10 @@ fn the_reserve_opens_for_those_who_wait_long_and_closes_again() {
 fn a_paused_pool_keeps_nothing_and_serves_nobody() {
     let now = Instant::now();
     let mut core = filled(2, 2, now);
-    let server = core.checkout(HERE, now).expect("free");
+    let server = take(&mut core, now).expect("free");
     core.set_paused(true);
-    assert_eq!(core.checkout(HERE, now), None);
-    core.enqueue(1, HERE, now);
+    assert_eq!(take(&mut core, now), None);
+    core.enqueue(ClassId::EVERYBODY, 1, HERE, now);
     assert_eq!(core.start_dials(now), 0);
     assert_eq!(core.give_back(server, HERE, now), Offer::Surplus(server));
     core.set_paused(false);
@@ -116,8 +129,8 @@ fn a_paused_pool_keeps_nothing_and_serves_nobody() {
 fn integrals_are_exact() {
     let now = Instant::now();
     let mut core = filled(1, 1, now);
-    core.checkout(HERE, now);
-    core.enqueue(1, HERE, now);
+    take(&mut core, now);
+    core.enqueue(ClassId::EVERYBODY, 1, HERE, now);
     let census = core.census(now + Duration::from_secs(2));
     let sums = (census.integrals.queue, census.integrals.busy, census.integrals.saturated);
     assert_eq!(sums, (2_000_000, 2_000_000, 2_000_000));
@@ -183,7 +196,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Checkout(worker) => {
-                    let got = core.checkout(WorkerId(worker), now);
+                    let got = core.checkout(ClassId::EVERYBODY, WorkerId(worker), now).map(|(server, _)| server);
                     prop_assert_eq!(got.is_some(), !paused && model.waiting.is_empty() && model.idle > 0);
                     if let Some(server) = got {
                         prop_assert!(!model.held.contains(&server), "handed out twice");
@@ -193,7 +206,7 @@ proptest! {
                 }
                 Step::Enqueue(worker) => {
                     next += 1;
-                    let ticket = core.enqueue(next, WorkerId(worker), now);
+                    let ticket = core.enqueue(ClassId::EVERYBODY, next, WorkerId(worker), now);
                     model.waiting.push_back((ticket, next));
                 }
                 Step::Forget(at) => {
@@ -205,7 +218,7 @@ proptest! {
                 Step::GiveBack(at, worker) if at < model.held.len() => {
                     let server = model.held.swap_remove(at);
                     match core.give_back(server, WorkerId(worker), now) {
-                        Offer::Taken(waiter, same) => {
+                        Offer::Taken(waiter, same, _) => {
                             prop_assert_eq!(same, server);
                             let place = model.waiting.iter().position(|&(_, waits)| waits == waiter);
                             prop_assert!(place.is_some_and(|place| place < OVERTAKE_PLACES), "served twice or unfairly");
@@ -282,7 +295,7 @@ proptest! {
 fn a_smaller_pool_sends_idle_servers_away_the_coldest_first() {
     let now = Instant::now();
     let mut core = filled(4, 4, now);
-    assert_eq!(core.checkout(HERE, now), Some(3));
+    assert_eq!(take(&mut core, now), Some(3));
     core.set_limits(limits(2));
     assert_eq!(core.remove_surplus(now), [0, 1]);
     assert_eq!((core.staying(), core.remove_surplus(now).len()), (2, 0));

@@ -42,9 +42,11 @@ impl Failure {
 }
 
 impl Pool {
-    /// Starts as many logins as the waiters need and the limits allow.
+    /// Starts as many logins as the waiters need and the limits allow, behind those who may have a free server.
     pub fn pump(self: &Arc<Self>) {
         let now = Instant::now();
+        let recalled = self.core.lock().recall_idle(now);
+        recalled.into_iter().for_each(|pooled| self.offer_again(pooled, now));
         if self.failure.lock().as_ref().is_some_and(|failure| failure.retry_at > now) {
             return;
         }
@@ -103,7 +105,7 @@ impl Slot {
         match server::connect(&blueprint, limit, &pool.context.means(), id).await {
             Ok(server) => {
                 pool.context.connects.succeeded(&pool.key.database, started.elapsed());
-                self.arrived(Pooled { server, permit, generation });
+                self.arrived(Pooled { server, permit, generation, since: started, used: None });
             }
             Err(error) => {
                 pool.context.connects.failed(&pool.key.database);
@@ -119,6 +121,7 @@ impl Slot {
         let pool = Arc::clone(&self.pool);
         *pool.failure.lock() = None;
         pool.welcomes.lock().set_base(&pooled.server.reported);
+        pool.welcomed.notify_waiters();
         let record = Arc::clone(&pooled.server.record);
         let local = record.local.map_or_else(|| "unix".to_owned(), |local| local.to_string());
         tracing::debug!(target: super::SERVERS, pool = %pool.key, server = record.id, pid = record.pid, address = %record.address, %local, "server connected");

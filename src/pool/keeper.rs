@@ -15,6 +15,9 @@ pub async fn keep(pools: Arc<Pools>) {
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         round.tick().await;
+        if pools.context.records.is_suspended() {
+            continue;
+        }
         for pool in pools.all() {
             pool.look_after();
         }

@@ -15,14 +15,17 @@ use crate::types::WorkerId;
 pub struct Lease {
     pooled: Option<Pooled>,
     pool: Arc<Pool>,
-    /// When it was lent.
-    pub since: Instant,
     condemned: Option<CloseReason>,
 }
 
 impl Lease {
     pub(super) fn new(pooled: Pooled, pool: Arc<Pool>, since: Instant) -> Self {
-        Lease { pooled: Some(pooled), pool, since, condemned: None }
+        Lease { pooled: Some(Pooled { since, ..pooled }), pool, condemned: None }
+    }
+
+    /// When it was lent.
+    pub fn since(&self) -> Instant {
+        self.pooled.as_ref().map_or_else(Instant::now, |pooled| pooled.since)
     }
 
     /// Moves the server's socket to the current thread, and its sends to that thread's.
@@ -30,20 +33,19 @@ impl Lease {
     /// # Errors
     /// When it cannot be registered; the server is closed then.
     pub fn rehome(&mut self, home: WorkerId, sends: &Arc<Sends>) -> std::io::Result<()> {
-        let Some(mut pooled) = self.pooled.take() else { return Ok(()) };
-        if pooled.server.home == home {
-            self.pooled = Some(pooled);
+        if self.home == home {
             return Ok(());
         }
-        let Pooled { server, permit, generation } = pooled;
+        let Some(Pooled { server, permit, generation, since, used }) = self.pooled.take() else {
+            return Ok(());
+        };
         match server.rehome(home, sends) {
             Ok(server) => {
-                pooled = Pooled { server, permit, generation };
-                self.pooled = Some(pooled);
+                self.pooled = Some(Pooled { server, permit, generation, since, used });
                 Ok(())
             }
             Err(error) => {
-                self.pool.forget_server();
+                self.pool.forget_server(used, since);
                 Err(error)
             }
         }

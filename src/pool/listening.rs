@@ -12,15 +12,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::Pool;
-use crate::net::Buffer;
+use crate::net::{Buffer, take_message};
 use crate::server::{self, Server};
 use crate::session::exchange::{Exchange, Listener};
-use crate::sql::Ident;
+use crate::sql::{self, Ident};
 use crate::sqlstate;
 use crate::stats::ExchangeFacts;
 use crate::types::Name;
 use crate::wire::tag::backend as tag;
-use crate::wire::{ErrorFields, FrameError, Severity, backend, frame, frontend};
+use crate::wire::{ErrorFields, FrameError, Severity, backend, frontend};
 
 /// It ends when nobody has listened for this long.
 const LINGER: Duration = Duration::from_secs(10);
@@ -31,6 +31,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// After a failure it is made again after this; the pause doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// No message of an honest server is longer: a notification's payload is below 8,000 bytes.
+const MAX_MESSAGE: usize = 256 * 1024;
 
 /// What it calls itself in `pg_stat_activity`.
 const APPLICATION_NAME: &str = "pgusher listening server";
@@ -233,37 +236,27 @@ impl<'a> Conversation<'a> {
         for (word, channels) in [(&b"UNLISTEN "[..], &plan.unlisten), (b"LISTEN ", &plan.listen)] {
             for channel in channels {
                 sql.extend_from_slice(word);
-                put_quoted(&mut sql, channel);
+                sql::put_ident(&mut sql, channel);
                 sql.push(b';');
             }
         }
         self.asked = Some(plan.listen);
         let mut bytes = Vec::new();
-        frame::put(&mut bytes, crate::wire::tag::frontend::QUERY, |body| {
-            frame::put_cstr(body, &sql);
-        });
+        frontend::put_query(&mut bytes, &sql);
         self.server.stream.send_all(&bytes).await
     }
 
     fn received(&mut self) -> Result<(), String> {
-        loop {
-            let text = |error: FrameError| error.to_string();
-            let Some(header) = frame::header(self.buffer.filled()).map_err(text)? else {
-                return Ok(());
-            };
-            if self.buffer.filled().len() < header.size {
-                self.buffer.reserve(header.size);
-                return Ok(());
-            }
-            let message = self.buffer.filled().get(..header.size).unwrap_or_default().to_vec();
-            self.buffer.consume(header.size);
-            self.message(header.tag, &message)?;
+        let text = |error: FrameError| error.to_string();
+        while let Some(message) = take_message(&mut self.buffer, MAX_MESSAGE).map_err(text)? {
+            self.message(&message)?;
         }
+        Ok(())
     }
 
-    fn message(&mut self, kind: u8, message: &[u8]) -> Result<(), String> {
+    fn message(&mut self, message: &[u8]) -> Result<(), String> {
         let exchange = self.driver.exchange();
-        match kind {
+        match message.first().copied().unwrap_or_default() {
             tag::NOTIFICATION_RESPONSE => {
                 if let Some(channel) = backend::notification_channel(message) {
                     self.driver.office.notifications.fetch_add(1, Ordering::Relaxed);
@@ -301,16 +294,4 @@ fn notifications_lost() -> ErrorFields {
     ErrorFields::new(Severity::Warning, sqlstate::WARNING, message)
         .detail("Notifications sent in between did not arrive.")
         .hint("Look for what they would have told.")
-}
-
-/// Appends an identifier in quotes.
-fn put_quoted(sql: &mut Vec<u8>, name: &[u8]) {
-    sql.push(b'"');
-    for &byte in name {
-        if byte == b'"' {
-            sql.push(b'"');
-        }
-        sql.push(byte);
-    }
-    sql.push(b'"');
 }

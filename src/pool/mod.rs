@@ -6,6 +6,7 @@
 mod audit;
 mod auth_desk;
 mod auth_query;
+mod blockers;
 mod caps;
 mod census;
 mod clean_up;
@@ -22,6 +23,8 @@ mod make_way;
 mod pauses;
 #[allow(clippy::module_inception, reason = "the room's main noun")]
 mod pool;
+mod queues;
+mod standing;
 mod waiting;
 mod welcome;
 
@@ -30,17 +33,19 @@ pub(crate) const SERVERS: &str = "pgusher::servers";
 
 pub use auth_query::{
     AUTH_QUERY, AuthAnswer, AuthPlace, AuthQueries, AuthQueryError, AuthQuestion,
-    DEFAULT_AUTH_QUERY,
 };
+pub use blockers::{Holder, Holding, Waiter};
 pub use caps::{Cap, CapTable, Caps};
 pub use census::{CloseReason, PoolCensus};
 pub use directory::{Connects, PoolKey, Pools, PoolsContext};
-pub use error::{Facts, PoolError};
+pub use error::{Facts, Outlook, PoolError};
 pub use keeper::keep;
 pub use lease::Lease;
 pub use listening::Exchanges;
 pub use make_way::Siblings;
 pub use pool::{Checkout, Pool};
+pub use queues::{ClassId, ClassRules, PlaceFacts, TicketNumber, Use};
+pub use standing::Standing;
 pub use waiting::{Ticket, Waiting};
 pub use welcome::{Welcome, WelcomeError};
 

@@ -32,15 +32,11 @@ impl Pools {
         fresh
     }
 
-    /// Serves one database again, or all, those paused by name included; false when nothing was stopped.
+    /// Serves one database again, or all but those that are paused by name; false when it was not stopped.
     pub fn resume(&self, database: Option<&Name>) -> bool {
         let mut pauses = self.pauses.lock();
         let was = match database {
-            None => {
-                let was = pauses.everything || !pauses.databases.is_empty();
-                *pauses = Pauses::default();
-                was
-            }
+            None => std::mem::take(&mut pauses.everything),
             Some(name) => pauses.databases.remove(name),
         };
         let free = |pool: &&Arc<Pool>| !pauses.hold(&pool.key.database);
@@ -48,9 +44,19 @@ impl Pools {
         was
     }
 
+    /// Databases that are paused by name.
+    pub fn paused_databases(&self) -> Vec<Name> {
+        self.pauses.lock().databases.iter().cloned().collect()
+    }
+
     /// True when all databases are paused.
     pub fn is_paused(&self) -> bool {
         self.pauses.lock().everything
+    }
+
+    /// True when a database is paused by name.
+    pub fn is_paused_by_name(&self, database: &str) -> bool {
+        self.pauses.lock().databases.contains(database)
     }
 
     /// True when a database is paused, by name or with all others.

@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
+use tokio::sync::Notify;
 
 use super::caps::{Caps, Claim, Permit};
 use super::census::CloseCounts;
-use super::core::{Core, Limits, Offer, TicketNumber};
+use super::core::{Core, Limits, Offer};
 use super::departed::Departed;
 use super::dial::Failure;
 use super::welcome::Welcomes;
-use super::{CloseReason, Lease, PoolError, PoolKey, PoolsContext, Ticket, Waiting};
+use super::{
+    ClassId, CloseReason, Lease, PoolError, PoolKey, PoolsContext, Standing, Ticket, TicketNumber,
+    Use, Waiting, standing,
+};
 use crate::auth::ServerCredential;
 use crate::config::PoolSettings;
 use crate::server::{Blueprint, Server, ServerId, drain_news};
@@ -43,12 +47,16 @@ pub struct Pool {
     pub(super) caps: Caps,
     pub(super) failure: Mutex<Option<Failure>>,
     pub(super) welcomes: Mutex<Welcomes>,
+    /// Another welcome is known.
+    pub(super) welcomed: Notify,
     pub(super) servers: Mutex<BTreeMap<ServerId, Arc<ServerRecord>>>,
     settings: RwLock<Arc<PoolSettings>>,
     /// That of `settings`, without its lock.
     pub(super) audit_sample: AtomicUsize,
     /// Counts up when `settings` change, so that clients notice cheaply.
     epoch: AtomicU32,
+    /// When a long wait was logged last.
+    pub(super) wait_logged: Mutex<Option<Instant>>,
     blueprint: RwLock<Arc<Blueprint>>,
     /// Counts up when servers made so far must not be used any more.
     generation: AtomicU32,
@@ -61,6 +69,10 @@ pub(crate) struct Pooled {
     pub(crate) server: Box<Server>,
     pub(crate) permit: Permit,
     pub(crate) generation: u32,
+    /// When it was lent last.
+    pub(crate) since: Instant,
+    /// On whose account it is in use; `None` while no client has it.
+    pub(crate) used: Option<Use>,
 }
 
 /// What came of asking for a server.
@@ -83,6 +95,8 @@ impl Pool {
         settings: PoolSettings,
         blueprint: Blueprint,
     ) -> Arc<Self> {
+        let mut core = Core::new(limits(&settings));
+        core.set_classes(&standing::rules(&settings));
         Arc::new_cyclic(|this| {
             caps.database.join(this);
             caps.user.join(this);
@@ -98,13 +112,15 @@ impl Pool {
                 clients: AtomicUsize::new(0),
                 context,
                 departed,
-                core: Mutex::new(Core::new(limits(&settings))),
+                core: Mutex::new(core),
                 caps,
                 failure: Mutex::default(),
                 welcomes: Mutex::default(),
+                welcomed: Notify::new(),
                 servers: Mutex::default(),
                 settings: RwLock::new(Arc::new(settings)),
                 epoch: AtomicU32::new(0),
+                wait_logged: Mutex::default(),
                 blueprint: RwLock::new(Arc::new(blueprint)),
                 generation: AtomicU32::new(0),
                 this: Weak::clone(this),
@@ -143,6 +159,7 @@ impl Pool {
         let surplus = {
             let mut core = self.core.lock();
             core.set_limits(limits(&settings));
+            core.set_classes(&standing::rules(&settings));
             core.remove_surplus(Instant::now())
         };
         surplus.into_iter().for_each(|pooled| self.close(pooled, CloseReason::Surplus));
@@ -207,30 +224,35 @@ impl Pool {
         self.core.lock().total()
     }
 
-    /// Asks for a server. `waiting` gives the place where it is put down if it does not come at once.
+    /// Asks for a server for a client of this standing. `waiting` gives the place where it is put down if it does not come at once.
     pub fn checkout(
         self: &Arc<Self>,
+        standing: Standing,
         worker: WorkerId,
         now: Instant,
         waiting: impl FnOnce() -> Arc<Waiting>,
     ) -> Checkout {
+        let class = standing.class;
         loop {
             let mut core = self.core.lock();
-            let Some(pooled) = core.checkout(worker, now) else {
-                if let Some(error) = self.refusal(&core, now) {
+            let Some((mut pooled, used)) = core.checkout(class, worker, now) else {
+                let refusal = || standing.refusal(&core, now);
+                if let Some(error) = self.refusal(&core, now).or_else(refusal) {
                     return Checkout::Never(error);
                 }
-                let ticket = self.queue_up(core, worker, now, waiting());
+                let ticket = self.queue_up(core, class, worker, now, waiting());
                 self.pump();
                 return Checkout::Later(ticket);
             };
             if self.needs_check(&pooled, now) {
+                core.finish(used, Duration::ZERO);
                 core.needs_test(now);
-                let ticket = self.queue_up(core, worker, now, waiting());
+                let ticket = self.queue_up(core, class, worker, now, waiting());
                 self.test_later(pooled);
                 return Checkout::Later(ticket);
             }
             drop(core);
+            pooled.used = Some(used);
             let mut lease = Lease::new(pooled, Arc::clone(self), now);
             if !lease.stream.has_news() || drain_news(&mut lease).is_ok() {
                 return Checkout::Now(lease);
@@ -242,11 +264,12 @@ impl Pool {
     fn queue_up(
         self: &Arc<Self>,
         mut core: MutexGuard<'_, Core<Pooled, Arc<Waiting>>>,
+        class: ClassId,
         worker: WorkerId,
         now: Instant,
         waiting: Arc<Waiting>,
     ) -> Ticket {
-        let number = core.enqueue(Arc::clone(&waiting), worker, now);
+        let number = core.enqueue(class, Arc::clone(&waiting), worker, now);
         Ticket { pool: Arc::clone(self), number, waiting, since: now }
     }
 
@@ -277,6 +300,7 @@ impl Pool {
         let server = &mut pooled.server;
         if !server.progress.is_settled() || server.needs_reset || server.backend.is_being_canceled()
         {
+            self.finish(&mut pooled, now);
             return self.clean_later(pooled);
         }
         server.last_used = now;
@@ -284,18 +308,32 @@ impl Pool {
             return self.retire(pooled, reason);
         }
         if self.is_audit_due(&mut pooled.server) {
+            self.finish(&mut pooled, now);
             return self.audit_later(pooled);
         }
         self.offer(pooled, now);
     }
 
+    /// The client that had the server has let go of it.
+    fn finish(&self, pooled: &mut Pooled, now: Instant) {
+        if let Some(used) = pooled.used.take() {
+            let held = now.saturating_duration_since(pooled.since);
+            self.core.lock().finish(used, held);
+        }
+    }
+
     /// Gives a server at rest to the next waiter, or keeps it, or closes it if there is no place for it.
-    pub(super) fn offer(self: &Arc<Self>, pooled: Pooled, now: Instant) {
+    pub(super) fn offer(self: &Arc<Self>, mut pooled: Pooled, now: Instant) {
         let worker = pooled.server.home;
         let id = Arc::clone(&pooled.server.record);
+        let (used, held) = (pooled.used.take(), now.saturating_duration_since(pooled.since));
         let mut core = self.core.lock();
+        if let Some(used) = used {
+            core.finish(used, held);
+        }
         match core.give_back(pooled, worker, now) {
-            Offer::Taken(waiting, pooled) => {
+            Offer::Taken(waiting, mut pooled, used) => {
+                pooled.used = Some(used);
                 let waker = waiting.grant(Lease::new(pooled, Arc::clone(self), now));
                 drop(core);
                 if let Some(waker) = waker {
@@ -308,6 +346,15 @@ impl Pool {
                 self.close(pooled, CloseReason::Surplus);
             }
         }
+    }
+
+    /// Offers a server that was free: it may have been for long.
+    pub(super) fn offer_again(self: &Arc<Self>, pooled: Pooled, now: Instant) {
+        if self.needs_check(&pooled, now) {
+            self.core.lock().needs_test(now);
+            return self.test_later(pooled);
+        }
+        self.offer(pooled, now);
     }
 
     fn worn_out(&self, pooled: &Pooled, now: Instant) -> Option<CloseReason> {
@@ -334,14 +381,22 @@ impl Pool {
     }
 
     /// Closes a server that was in use.
-    pub(super) fn retire(self: &Arc<Self>, pooled: Pooled, reason: CloseReason) {
-        self.core.lock().retire(Instant::now());
+    pub(super) fn retire(self: &Arc<Self>, mut pooled: Pooled, reason: CloseReason) {
+        let now = Instant::now();
+        self.finish(&mut pooled, now);
+        self.core.lock().retire(now);
         self.close(pooled, reason);
     }
 
     /// A server in use was lost without a word.
-    pub(super) fn forget_server(&self) {
-        self.core.lock().lost(Instant::now());
+    pub(super) fn forget_server(&self, used: Option<Use>, since: Instant) {
+        let now = Instant::now();
+        {
+            let mut core = self.core.lock();
+            core.lost(now);
+            let held = now.saturating_duration_since(since);
+            used.into_iter().for_each(|used| core.finish(used, held));
+        }
         self.pump_later();
     }
 

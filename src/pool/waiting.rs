@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::core::TicketNumber;
-use super::{Lease, Pool, PoolError};
+use super::{Lease, Pool, PoolError, TicketNumber};
 use crate::control::Dequeue;
 
 /// Where a grant is put down for a waiting client. Made once per client and used for every wait.
 #[derive(Debug, Default)]
 pub struct Waiting {
+    /// The client's number; 0 for none.
+    pub(super) client: u64,
     state: Mutex<State>,
 }
 
@@ -24,6 +25,11 @@ struct State {
 }
 
 impl Waiting {
+    /// That of a client.
+    pub fn new(client: u64) -> Self {
+        Waiting { client, state: Mutex::default() }
+    }
+
     /// Puts a server down. The caller holds the pool's lock, so the ticket is still wanted.
     pub(super) fn grant(&self, lease: Lease) -> Option<Waker> {
         let mut state = self.state.lock();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
-use super::{Checkout, CloseReason, Lease, Pool, PoolError, Waiting};
+use super::{Checkout, CloseReason, Lease, Pool, PoolError, Standing, Waiting};
 use crate::server::{CleanError, Server, run_sql};
 use crate::session::params::{ParamSet, ParamSets, Reported};
 use crate::session::replay::replay_sql;
@@ -131,19 +131,36 @@ impl Pool {
         self: &Arc<Self>,
         asked: &Arc<ParamSet>,
     ) -> Result<Arc<Welcome>, WelcomeError> {
-        let known = self.welcomes.lock().get(asked);
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let mut lease = self.checkout_off_path().await.map_err(WelcomeError::Pool)?;
+        let mut lease = tokio::select! {
+            biased;
+            known = self.known_welcome(asked) => return Ok(known),
+            lease = self.checkout_off_path() => lease.map_err(WelcomeError::Pool)?,
+        };
         let welcome = Arc::new(ask(&mut lease, asked).await?);
         self.welcomes.lock().learn(asked, &welcome);
+        self.welcomed.notify_waiters();
         Ok(welcome)
+    }
+
+    /// Waits until the answer is known: others may be told by the servers that they hold for long.
+    async fn known_welcome(&self, asked: &Arc<ParamSet>) -> Arc<Welcome> {
+        loop {
+            let news = self.welcomed.notified();
+            if let Some(known) = self.welcomes.lock().get(asked) {
+                return known;
+            }
+            news.await;
+        }
     }
 
     /// A server for somebody who is not a client's session.
     async fn checkout_off_path(self: &Arc<Self>) -> Result<Lease, PoolError> {
-        match self.checkout(WorkerId::CONTROL, std::time::Instant::now(), Arc::<Waiting>::default) {
+        match self.checkout(
+            Standing::default(),
+            WorkerId::CONTROL,
+            std::time::Instant::now(),
+            Arc::<Waiting>::default,
+        ) {
             Checkout::Now(lease) => Ok(lease),
             Checkout::Never(error) => Err(error),
             Checkout::Later(mut ticket) => std::future::poll_fn(|cx| ticket.poll(cx)).await,

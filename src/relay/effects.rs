@@ -233,7 +233,7 @@ impl Conversation<'_> {
             None => None,
         };
         self.go_back(then);
-        self.session.forget_moment(idle);
+        self.session.forget_moment(idle.then(|| self.server.progress.ended()));
     }
 
     /// The answer to what was asked: one value for each unknown parameter.
@@ -246,7 +246,7 @@ impl Conversation<'_> {
             self.session.set_param(&name, value);
             self.server.hold_param(&name, value);
         }
-        self.session.forget_moment(false);
+        self.session.forget_moment(None);
     }
 
     /// Answers a query in the server's place.

@@ -115,7 +115,7 @@ fn answer_query(
     if !locals::are_local(&verdict, session, TransactionStatus::Idle) {
         return None;
     }
-    session.forget_unnamed();
+    session.unnamed.forget();
     Some(locals::answer(&verdict, session, &defaults, TransactionStatus::Idle, Style::Simple))
 }
 

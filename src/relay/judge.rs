@@ -13,6 +13,7 @@ use crate::session::statement::{Statement, sql_of, type_of};
 use crate::sql::{self, Action, Quoting, Value, Verdict};
 use crate::types::TransactionStatus;
 use crate::wire::Header;
+use crate::wire::frame::HEADER;
 use crate::wire::frontend::{BindNames, BindValues, Parse, execute_portal, put_query, read_query};
 
 impl Conversation<'_> {
@@ -56,7 +57,7 @@ impl Conversation<'_> {
         if parse.name.is_empty() {
             self.judge_unnamed(parse.content);
             if self.session.portals.is_some() {
-                self.session.set_unnamed(parse.content, false);
+                self.session.unnamed.replace(parse.content);
             }
         } else if sql::judge(sql_of(parse.content), || self.quoting()).is_some() {
             self.keep_server();
@@ -81,7 +82,7 @@ impl Conversation<'_> {
 
     /// The parameter types a statement was given.
     fn type_of(&self, statement: Option<&Arc<Statement>>, parameter: u16) -> u32 {
-        let content = statement.map_or(&self.session.unnamed.content[..], |s| s.content());
+        let content = statement.map_or(self.session.unnamed.content(), |s| s.content());
         type_of(content, parameter)
     }
 
@@ -100,7 +101,8 @@ impl Conversation<'_> {
             let known = |number| self.bound_value(statement, values.as_ref(), number);
             Arc::new(bound(&verdict, known))
         });
-        self.session.portals.get_or_insert_default().bind(names.portal, verdict);
+        let batch = self.server.progress.batch();
+        self.session.portals.get_or_insert_default().bind(names.portal, verdict, batch);
     }
 
     /// The value of `$number` as text.
@@ -179,12 +181,15 @@ impl Requests {
     /// A simple query.
     pub(super) fn query(&mut self, header: Header, talk: &mut Conversation<'_>) -> Look {
         let entry = |verdict| Entry { verdict, ..Entry::client(Request::Query) };
+        let seen = self.unseen();
+        let seen = seen.get(HEADER..header.size.min(seen.len())).unwrap_or_default();
+        talk.server.record.statement.write(seen.strip_suffix(b"\0").unwrap_or(seen));
         if talk.is_private() {
             self.send_query(header, talk, entry(None));
             return Look::Next;
         }
         if header.size > MAX_UNNAMED {
-            talk.session.forget_unnamed();
+            talk.session.unnamed.forget();
             talk.server.unnamed = 0;
             self.forward_long(header, talk, entry(None));
             return Look::Next;
@@ -205,7 +210,7 @@ impl Requests {
         }
         let status = talk.server.progress.status();
         if quiet && locals::are_local(&verdict, talk.session, status) {
-            talk.session.forget_unnamed();
+            talk.session.unnamed.forget();
             let local = Entry::new(Request::Query, Origin::Local);
             talk.requests_began();
             talk.server.progress.sent(Entry { verdict: Some(verdict), ..local });
@@ -260,7 +265,7 @@ impl Requests {
     }
 
     fn send_query(&mut self, header: Header, talk: &mut Conversation<'_>, entry: Entry) {
-        talk.session.forget_unnamed();
+        talk.session.unnamed.forget();
         talk.server.unnamed = 0;
         self.forward(header, talk, entry);
     }
@@ -315,7 +320,7 @@ impl Requests {
         }
         let statement = self.last_bound.clone();
         if let Some(verdict) = &verdict {
-            let unnamed = &talk.session.unnamed.content;
+            let unnamed = talk.session.unnamed.content();
             let sql = sql_of(statement.as_ref().map_or(unnamed, |s| s.content())).to_vec();
             match talk.admit(verdict, &sql) {
                 Admission::Pass => {}

@@ -12,7 +12,9 @@ use crate::session::exchange::{Listener, Readiness};
 use crate::session::pins::{LASTING, Pinned, causes_of, causes_of_all, sequence_use};
 use crate::session::statement::{Statement, sql_of};
 use crate::sql::{self, Action, Piece, Traits, Verdict};
-use crate::stats::{Cause, Causes, ClientRecord, Offence, PinFacts, PoolPins, Records};
+use crate::stats::{
+    Cause, Causes, ClientRecord, Offence, PinFacts, PoolPins, Records, StatementNote,
+};
 use crate::types::{TransactionStatus, Unsharable};
 use crate::wire::ErrorFields;
 
@@ -186,11 +188,15 @@ impl Conversation<'_> {
         });
     }
 
-    /// A statement is bound: what it leaves may be looked for.
+    /// A statement is bound: it is what the server does next, and what it leaves may be looked for.
     pub(super) fn note_bound(&mut self, statement: Option<&Statement>) {
+        let unnamed = self.session.unnamed.content();
+        let content = statement.map_or(unnamed, Statement::content);
+        // Only what is kept is looked at: statements may be long.
+        let start = content.get(..StatementNote::LONGEST).unwrap_or(content);
+        self.server.record.statement.write(sql_of(start));
         if self.server.audit.is_due {
-            let unnamed = &self.session.unnamed.content[..];
-            self.server.audit.note(sql_of(statement.map_or(unnamed, Statement::content)));
+            self.server.audit.note(sql_of(content));
         }
     }
 

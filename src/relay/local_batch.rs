@@ -49,7 +49,7 @@ pub(super) fn answer(
         (batch.out, batch.unnamed, batch.verdict?, size)
     };
     if let Some(content) = unnamed {
-        session.set_unnamed(content, false);
+        session.unnamed.replace(content);
         session.portals.get_or_insert_default().set_unnamed_statement(Some(Arc::clone(&verdict)));
     }
     let mut bytes = out;

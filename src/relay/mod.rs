@@ -1,11 +1,14 @@
 //! The relay: bytes between one client and the server it holds.
 //!
 //! [`Relay::poll`] moves bytes both ways; [`requests`] and [`replies`] find the message boundaries and enter what
-//! passes in the server's [`Progress`](crate::server::Progress); [`prepared`] gives statements their names on servers.
+//! passes in the server's [`Progress`](crate::server::Progress), [`answers`] looks into those replies that matter.
+//! [`extended`] sees the requests that name statements, and [`prepared`] gives statements their names on servers.
 //! [`judge`] finds out what requests would do to the session, [`effects`] what they did, and [`locals`] answers those
 //! that need no server.
 
+mod answers;
 mod effects;
+mod extended;
 mod heal;
 mod idle;
 mod judge;
@@ -17,6 +20,7 @@ mod pump;
 mod refuse;
 mod replies;
 mod requests;
+mod shape;
 
 pub use idle::Wish;
 pub use keep::{Keeping, Refusal};

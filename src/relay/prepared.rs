@@ -49,7 +49,7 @@ impl Conversation<'_> {
             self.provoke_duplicate(name, before);
             return ParseFate::Send(None);
         }
-        let Ok(statement) = self.session.statements.intern(content) else {
+        let Ok(statement) = self.session.statements.intern(content, &self.session.scope()) else {
             return self.parse_private();
         };
         if self.is_doubtful(&statement) {
@@ -58,7 +58,11 @@ impl Conversation<'_> {
         self.cells.client_parses.add(1);
         self.session.name_statement(name.into(), Arc::clone(&statement));
         let entry = |origin| Entry::new(Request::Parse, origin).about(&statement).named(name);
-        let holding = self.server.prepared.touch(&statement);
+        let holding = match self.server.prepared.touch(&statement) {
+            // Whoever parses now wants what the statement means now.
+            Holding::Current if !self.server.prepared.is_fresh(&statement) => Holding::Stale,
+            holding => holding,
+        };
         if holding == Holding::Current && self.server.progress.status() != TransactionStatus::Failed
         {
             self.server.progress.sent(entry(Origin::Local));
@@ -74,10 +78,14 @@ impl Conversation<'_> {
     /// client on this server.
     pub(super) fn parse_private(&mut self) -> ParseFate {
         self.cells.client_parses.add(1);
-        self.session.pin(Cause::Statement);
-        self.server.needs_reset = true;
+        self.pin_for_statements();
         self.server.progress.sent(Entry::client(Request::Parse));
         ParseFate::Send(None)
+    }
+
+    fn pin_for_statements(&mut self) {
+        self.session.pin(Cause::Statement);
+        self.server.needs_reset = true;
     }
 
     /// The name is taken: make the server find that out. The statement that takes the name there is closed behind the
@@ -98,8 +106,8 @@ impl Conversation<'_> {
     /// must not count on it.
     fn is_doubtful(&self, statement: &Statement) -> bool {
         let progress = &self.server.progress;
-        let batch = self.server.prepared.batch(statement);
-        progress.awaits_ready() && batch.is_some_and(|batch| progress.is_open(batch))
+        let batch = || self.server.prepared.batch(statement);
+        progress.awaits_ready() && batch().is_some_and(|batch| progress.is_open(batch))
     }
 
     /// True when what this name means depends on a batch that is under way.
@@ -114,7 +122,7 @@ impl Conversation<'_> {
     /// True when the client's unnamed statement was sent in a batch that may yet fail before it. What the server would
     /// use in its place may be somebody else's.
     fn is_unnamed_doubtful(&self) -> bool {
-        let (progress, version) = (&self.server.progress, self.session.unnamed.version);
+        let (progress, version) = (&self.server.progress, self.session.unnamed.version());
         let makes = |entry: &&Entry| entry.request == Request::Parse && entry.unnamed == version;
         version != 0
             && progress.awaits_ready()
@@ -181,10 +189,25 @@ impl Conversation<'_> {
 
     /// A client makes its unnamed statement.
     pub(super) fn parse_unnamed(&mut self, content: &[u8]) {
-        let may_be_skipped = !self.server.progress.is_quiet();
-        let version = self.session.set_unnamed(content, may_be_skipped);
+        let unnamed = &mut self.session.unnamed;
+        let version = match self.server.progress.is_quiet() {
+            true => unnamed.replace(content),
+            false => unnamed.stack(content),
+        };
+        if unnamed.is_heavy() {
+            self.pin_for_statements();
+        }
         self.server.unnamed = version;
         self.server.progress.sent(Entry::client(Request::Parse).unnamed(version));
+    }
+
+    /// The server has done what the request at the head asks for: that may settle which unnamed statement there is.
+    pub(super) fn parsed(&mut self) {
+        if self.session.unnamed.is_stacked()
+            && let Some(head) = self.server.progress.head().filter(|head| head.unnamed != 0)
+        {
+            self.session.unnamed.made(head.unnamed);
+        }
     }
 
     /// Where the unnamed statement deallocates a shared one, it has to call it by its name on the server. Sharing is
@@ -209,7 +232,7 @@ impl Conversation<'_> {
 
     /// Makes sure that the server's unnamed statement is the client's, or none.
     pub(super) fn ensure_unnamed(&mut self, before: &mut Vec<u8>) {
-        let version = self.session.unnamed.version;
+        let version = self.session.unnamed.version();
         if self.server.unnamed == version || self.session.has_private_statements() {
             return;
         }
@@ -217,7 +240,7 @@ impl Conversation<'_> {
             frontend::put_close_statement(before, b"");
             self.server.progress.sent(Entry::new(Request::Close, Origin::Injected));
         } else {
-            frontend::put_parse(before, b"", &self.session.unnamed.content);
+            frontend::put_parse(before, b"", self.session.unnamed.content());
             let entry = Entry::new(Request::Parse, Origin::Injected).unnamed(version);
             self.server.progress.sent(entry);
         }
@@ -280,9 +303,7 @@ impl Conversation<'_> {
                 session.name_statement(name.clone(), Arc::clone(statement));
             }
             (Request::Parse, Origin::Client, None, None) => {
-                if session.unnamed.version == entry.unnamed {
-                    session.skip_unnamed();
-                }
+                session.unnamed.skipped(entry.unnamed);
                 doubt(unnamed, entry);
             }
             // What was to replace or drop the unnamed statement may not have been executed.

@@ -4,7 +4,8 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::replies::{Replies, notifications};
+use super::answers::notifications;
+use super::replies::Replies;
 use super::requests::Requests;
 use super::{Conversation, Release, ReplyError, RequestError};
 use crate::net::{BufferPool, Nudges, Stream};
@@ -359,6 +360,11 @@ impl Relay {
     /// True when nothing is under way: a relay made anew would go on in the same way.
     pub fn is_blank(&self) -> bool {
         !self.refusing && self.requests.is_blank() && self.replies.is_blank()
+    }
+
+    /// True when every byte that came in has gone out, in either direction.
+    pub fn is_still(&self) -> bool {
+        self.is_flushed() && self.replies.is_clean() && self.requests.is_still()
     }
 
     /// True when the client's last words have all been sent.

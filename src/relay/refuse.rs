@@ -3,8 +3,9 @@
 use super::Conversation;
 use super::requests::Requests;
 use crate::server::progress::{Entry, Origin, Request};
+use crate::sqlstate::FEATURE_NOT_SUPPORTED;
 use crate::wire::frontend::{put_bind, put_close_statement, put_execute, put_parse, put_query};
-use crate::wire::{ErrorFields, Header};
+use crate::wire::{ErrorFields, Header, Severity};
 
 impl Requests {
     /// Discards what sequences have left, in the middle of a batch.
@@ -31,7 +32,7 @@ impl Requests {
     ) {
         let mut bytes = Vec::new();
         put_query(&mut bytes, "refused by the pooler");
-        talk.session.forget_unnamed();
+        talk.session.unnamed.forget();
         talk.server.unnamed = 0;
         let entry = Entry { refusal: Some(fields), ..Entry::client(Request::Query) };
         self.send_instead(header, talk, entry, &bytes);
@@ -50,6 +51,16 @@ impl Requests {
         let entry = Entry { refusal: Some(fields), ..Entry::client(Request::Execute) };
         self.send_instead(header, talk, entry, &bytes);
         self.changing = true;
+    }
+
+    /// The same in place of a Bind whose rows would look otherwise than the client was told.
+    pub(super) fn refuse_bind(&mut self, header: Header, talk: &mut Conversation<'_>) {
+        let mut bytes = Vec::new();
+        put_bind(&mut bytes, b"", b"refused by the pooler");
+        let message = "cached plan must not change result type";
+        let fields = ErrorFields::new(Severity::Error, FEATURE_NOT_SUPPORTED, message);
+        let entry = Entry { refusal: Some(Box::new(fields)), ..Entry::client(Request::Bind) };
+        self.send_instead(header, talk, entry, &bytes);
     }
 
     fn send_instead(

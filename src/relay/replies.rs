@@ -4,13 +4,11 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use super::effects::Report;
+use super::answers::{self, is_answer, unhex};
 use super::{Conversation, Release, locals};
 use crate::net::{Buffer, BufferPool};
-use crate::server::Server;
-use crate::server::progress::{Entry, Origin, Purpose, Request, Verdict};
-use crate::types::TransactionStatus;
-use crate::wire::frame::{self, HEADER};
+use crate::server::progress::{Purpose, Request, Verdict};
+use crate::wire::frame;
 use crate::wire::tag::backend as tag;
 use crate::wire::{ErrorFields, FrameError, Header, backend, notice};
 
@@ -186,9 +184,9 @@ impl Replies {
         let (mut reports, mut aside) = (Vec::new(), Vec::new());
         let verdict = match header.tag {
             tag::READY_FOR_QUERY => {
-                let verdict = ready(message, talk, now)?;
+                let verdict = answers::ready(message, talk, now)?;
                 if verdict == Verdict::Forward {
-                    aside = notifications(talk)?;
+                    aside = answers::notifications(talk)?;
                 }
                 verdict
             }
@@ -205,7 +203,7 @@ impl Replies {
                 self.farewell |= fatal;
                 let refusal = talk.server.progress.take_refusal().filter(|_| !fatal);
                 let told = talk.in_clients_words(message);
-                let verdict = error(message, fatal, talk)?;
+                let verdict = answers::error(message, fatal, talk)?;
                 let Some(fields) = refusal else {
                     let Some(told) = told.filter(|_| verdict == Verdict::Forward) else {
                         return Ok(verdict);
@@ -222,25 +220,34 @@ impl Replies {
             tag::NOTIFICATION_RESPONSE if talk.release != Release::Never => {
                 return Ok(Verdict::Swallow);
             }
-            tag::PARAMETER_STATUS => return parameter_status(message, talk),
+            tag::PARAMETER_STATUS => return answers::parameter_status(message, talk),
             tag::COMMAND_COMPLETE => {
                 if let Some(warning) = talk.warning() {
                     warning.put_notice(&mut aside);
                 }
-                reports = command_complete(message, talk)?;
+                reports = answers::command_complete(message, talk)?;
                 talk.server.progress.reply(header.tag)
             }
             tag::DATA_ROW if is_answer(talk, Purpose::Confirm) => {
-                talk.confirmed(&backend::read_data_row(message));
+                talk.confirmed(&backend::read_data_row(message)?);
                 talk.server.progress.reply(header.tag)
             }
             tag::DATA_ROW if is_answer(talk, Purpose::Ask) => {
-                let values = backend::read_data_row(message).into_iter();
+                let values = backend::read_data_row(message)?.into_iter();
                 let values: Vec<_> = values.map(|value| value.and_then(unhex)).collect();
                 talk.answered(&values);
                 talk.server.progress.reply(header.tag)
             }
-            other => talk.server.progress.reply(other),
+            tag::ROW_DESCRIPTION | tag::NO_DATA => {
+                talk.note_description(message);
+                talk.server.progress.reply(header.tag)
+            }
+            other => {
+                if other == tag::PARSE_COMPLETE {
+                    talk.parsed();
+                }
+                talk.server.progress.reply(other)
+            }
         };
         if talk.server.progress.is_out_of_sync() {
             return Err(ReplyError::OutOfSync(header.tag));
@@ -260,134 +267,8 @@ fn must_see(kind: u8, talk: &Conversation<'_>) -> bool {
         | tag::ERROR_RESPONSE
         | tag::PARAMETER_STATUS
         | tag::COMMAND_COMPLETE => true,
+        tag::ROW_DESCRIPTION => talk.awaits_description(),
         tag::DATA_ROW => is_answer(talk, Purpose::Ask) || is_answer(talk, Purpose::Confirm),
         _ => false,
     }
-}
-
-/// True when the server answers what pgusher asked for.
-fn is_answer(talk: &Conversation<'_>, purpose: Purpose) -> bool {
-    talk.server.progress.head().is_some_and(|head| head.purpose == purpose)
-}
-
-/// Notifications that have come for the client, if it is not in a transaction.
-pub(super) fn notifications(talk: &mut Conversation<'_>) -> Result<Vec<u8>, ReplyError> {
-    if talk.server.progress.status() != TransactionStatus::Idle {
-        return Ok(Vec::new());
-    }
-    let post = talk.post().unwrap_or_default();
-    if post.overflow { Err(ReplyError::TooSlow) } else { Ok(post.messages) }
-}
-
-fn ready(message: &[u8], talk: &mut Conversation<'_>, now: Instant) -> Result<Verdict, ReplyError> {
-    let malformed = FrameError::Malformed { tag: tag::READY_FOR_QUERY };
-    if message.len() != HEADER + 1 {
-        return Err(malformed.into());
-    }
-    let status = backend::ready_status(message).ok_or(malformed)?;
-    let answered = talk.server.progress.ready(status);
-    talk.settle_changes();
-    match answered {
-        Some(entry) if entry.origin == Origin::Injected => Ok(Verdict::Swallow),
-        Some(_) => {
-            talk.settle_channels();
-            talk.query_ended(now);
-            Ok(Verdict::Forward)
-        }
-        None => Ok(Verdict::Forward),
-    }
-}
-
-fn error(message: &[u8], fatal: bool, talk: &mut Conversation<'_>) -> Result<Verdict, ReplyError> {
-    let state = notice::sqlstate(message).unwrap_or(b"XX000");
-    let head = talk.server.progress.head();
-    let ours = |head: &&Entry| head.origin == Origin::Injected && head.request == Request::Query;
-    match head.filter(ours).map(|head| head.purpose) {
-        Some(Purpose::Confirm) => {
-            talk.unconfirmed();
-            return Ok(talk.server.progress.error(&mut drop));
-        }
-        Some(Purpose::Ask) => {
-            talk.keep_server();
-            return Ok(talk.server.progress.error(&mut drop));
-        }
-        Some(_) => return Err(ReplyError::ReplayRefused(ErrorFields::read(message))),
-        None => {}
-    }
-    talk.errors.from_server(state);
-    // After DDL a shared statement may be stale for ever: its next Parse must be a real one, on every server.
-    if let Some(statement) = head.and_then(|head| head.statement.as_ref())
-        && matches!(state, b"0A000" | b"XX000" | b"26000")
-    {
-        statement.outdate();
-    }
-    let failed_unnamed = head
-        .filter(|head| head.request == Request::Parse && head.origin == Origin::Client)
-        .map_or(0, |head| head.unnamed);
-    let Server { progress, prepared, unnamed, .. } = &mut *talk.server;
-    let session = &mut *talk.session;
-    if failed_unnamed != 0 {
-        session.fail_unnamed(failed_unnamed);
-    }
-    let unnamed_before = session.unnamed.version;
-    let verdict = progress.error(&mut |entry| {
-        prepared.undo(&entry);
-        Conversation::undo(session, unnamed, &entry);
-    });
-    if fatal {
-        progress.lose();
-    }
-    if !matches!(talk.session.unnamed.version, now if now == 0 || now == unnamed_before) {
-        let content = talk.session.unnamed.content.clone();
-        talk.judge_unnamed(&content);
-    }
-    talk.failed();
-    Ok(verdict)
-}
-
-fn parameter_status(message: &[u8], talk: &mut Conversation<'_>) -> Result<Verdict, ReplyError> {
-    let (name, value) = backend::read_parameter_status(message)?;
-    let name = String::from_utf8_lossy(name);
-    talk.server.note_parameter(&name, value);
-    let ours = talk.server.progress.head().is_some_and(|head| head.origin == Origin::Injected);
-    let lower = name.to_ascii_lowercase();
-    // What the client's has become it was told already.
-    let reset = talk.session.changes.as_ref().is_some_and(|changes| changes.is_reset(&lower));
-    if ours || reset {
-        return Ok(Verdict::Swallow);
-    }
-    // What the client set is what its session has from now on, on every server. Only this one: DISCARD ALL has taken
-    // the others from the server, not from the client.
-    let applied = talk.server.applied.get(&lower);
-    let session = &mut *talk.session;
-    session.params = session.param_sets.with(&session.params, &name, applied);
-    Ok(Verdict::Forward)
-}
-
-/// The server's word on what was discarded, whatever the text said.
-fn command_complete(
-    message: &[u8],
-    talk: &mut Conversation<'_>,
-) -> Result<Vec<Report>, ReplyError> {
-    let tag = backend::command_tag(message);
-    let ours = talk.server.progress.head().is_some_and(|head| head.origin == Origin::Injected);
-    let reports = if ours { Vec::new() } else { talk.completed(tag) };
-    match tag {
-        b"DISCARD ALL" => {
-            talk.server.note_discarded();
-            talk.forget_statements();
-        }
-        b"DEALLOCATE ALL" => talk.forget_statements(),
-        _ => {}
-    }
-    if talk.session.changes.is_some() && talk.session.params.weight() > talk.state_limit {
-        return Err(ReplyError::StateTooLarge(talk.state_limit));
-    }
-    Ok(reports)
-}
-
-/// Reads hexadecimal digits.
-fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    digits.chunks(2).map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect()
 }

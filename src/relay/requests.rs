@@ -4,25 +4,20 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::Conversation;
 use super::heal::Keep;
-use super::prepared::ParseFate;
-use super::{Conversation, Names};
 use crate::net::{Buffer, BufferPool};
 use crate::server::progress::{Entry, Origin, Request};
-use crate::session::statement::{Statement, sql_of};
-use crate::session::{MAX_NAME, MAX_UNNAMED};
+use crate::session::MAX_NAME;
+use crate::session::statement::Statement;
 use crate::sql;
 use crate::wire::frame::{self, HEADER};
-use crate::wire::frontend::{BindNames, Parse, TARGET_NAME_AT, Target};
 use crate::wire::tag::frontend as tag;
 use crate::wire::{FrameError, Header, frontend};
 
 /// More outstanding requests than this are not read before some are answered. A server sends its replies at the
 /// latest when 8 KiB of them have gathered, so this many cannot all be waiting for a Sync or Flush.
 const MAX_OUTSTANDING: usize = 8_192;
-
-/// The largest message that is looked at whole, Parse excepted: Describe, Close and the names of a Bind.
-const MAX_VIEW: usize = 16 * 1024;
 
 /// What a client may not send.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -117,6 +112,11 @@ impl Requests {
     /// True when there are no bytes, and none are expected that belong to what was there.
     pub(super) fn is_blank(&self) -> bool {
         self.buffer.is_empty() && self.at_boundary() && self.dropping == 0 && !self.leaving
+    }
+
+    /// True when no byte waits here to be sent or looked at, and no message is half sent.
+    pub(super) fn is_still(&self) -> bool {
+        self.is_drained() && self.at_boundary() && self.dropping == 0 && self.unseen().is_empty()
     }
 
     /// Bytes that nobody has looked at.
@@ -258,7 +258,7 @@ impl Requests {
     }
 
     /// The next `size` bytes are to be sent.
-    fn pass_on(&mut self, size: usize) {
+    pub(super) fn pass_on(&mut self, size: usize) {
         self.passing = size;
         self.pass();
     }
@@ -274,7 +274,7 @@ impl Requests {
     }
 
     /// Changes a text inside the message that is looked at, and its length; returns the message's new size.
-    fn rename(&mut self, header: Header, at: usize, old: usize, new: &[u8]) -> usize {
+    pub(super) fn rename(&mut self, header: Header, at: usize, old: usize, new: &[u8]) -> usize {
         let from = self.front() + at;
         self.buffer.replace(from..from + old, new);
         let size = header.size - old + new.len();
@@ -285,7 +285,7 @@ impl Requests {
     }
 
     /// Sends the message that is looked at behind `before`, with another name for the `old` bytes at `at` if there is one.
-    fn send_renamed(
+    pub(super) fn send_renamed(
         &mut self,
         header: Header,
         before: &[u8],
@@ -320,147 +320,5 @@ impl Requests {
             self.buffer.reserve(self.front() + size);
         }
         incomplete
-    }
-
-    fn parse(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
-        let limit = match talk.names {
-            Names::Virtual { limit }
-                if header.size <= MAX_UNNAMED && !talk.session.has_private_statements() =>
-            {
-                limit
-            }
-            Names::Virtual { .. } => {
-                talk.requests_began();
-                talk.parse_private();
-                self.pass_on(header.size);
-                return Ok(Look::Next);
-            }
-            Names::Raw => return self.parse_raw(header, talk),
-        };
-        if self.is_incomplete(header.size) {
-            return Ok(Look::More);
-        }
-        let message = self.unseen().get(..header.size).unwrap_or_default();
-        let view = Parse::read(message)?;
-        if view.name.len() > MAX_NAME {
-            return Err(RequestError::NameTooLong);
-        }
-        talk.requests_began();
-        if view.name.is_empty() {
-            talk.cells.client_parses.add(1);
-            talk.cells.server_parses.add(1);
-            talk.judge_unnamed(view.content);
-            let (mut before, old) = (Vec::new(), sql_of(view.content).len());
-            let renamed = talk.deallocation(limit, &mut before);
-            talk.parse_unnamed(view.content);
-            self.send_renamed(header, &before, renamed, HEADER + 1, old);
-            return Ok(Look::Next);
-        }
-        let (mut before, old) = (Vec::new(), view.name.len());
-        match talk.parse_named(limit, view.name, view.content, &mut before) {
-            ParseFate::Wait => return Ok(self.postpone()),
-            ParseFate::Answer => self.drop_message(header.size),
-            ParseFate::Send(renamed) => {
-                self.send_renamed(header, &before, renamed, HEADER, old);
-            }
-        }
-        Ok(Look::Next)
-    }
-
-    fn bind(&mut self, header: Header, talk: &mut Conversation<'_>) -> Result<Look, RequestError> {
-        let Names::Virtual { limit } = talk.names else { return self.bind_raw(header, talk) };
-        let visible = self.unseen();
-        let visible = visible.get(..header.size).unwrap_or(visible);
-        let Some(names) = BindNames::read(visible) else {
-            if visible.len() == header.size {
-                return Err(FrameError::Malformed { tag: tag::BIND }.into());
-            }
-            return self.wait_for_names(header);
-        };
-        if talk.must_wait(names.statement) {
-            return Ok(self.postpone());
-        }
-        let complete = visible.len() == header.size;
-        if !complete && header.size <= MAX_UNNAMED && talk.wants_values(names.statement) {
-            self.is_incomplete(header.size);
-            return Ok(Look::More);
-        }
-        // Counted when it is sent: one that waits is looked at more than once.
-        talk.cells.binds.add(1);
-        talk.requests_began();
-        let (at, old, mut before) = (names.statement_at, names.statement.len(), Vec::new());
-        let (statement, renamed) = talk.resolve(limit, names.statement, &mut before);
-        talk.judge_bind(statement.as_ref(), visible);
-        talk.note_bound(statement.as_deref());
-        if statement.is_some() && before.is_empty() && complete {
-            self.keep_batch(header, talk);
-        }
-        talk.server
-            .progress
-            .sent(Entry { statement: statement.clone(), ..Entry::client(Request::Bind) });
-        self.last_bound = statement;
-        self.send_renamed(header, &before, renamed, at, old);
-        Ok(Look::Next)
-    }
-
-    fn wait_for_names(&mut self, header: Header) -> Result<Look, RequestError> {
-        if self.unseen().len() > MAX_VIEW {
-            return Err(RequestError::NameTooLong);
-        }
-        self.is_incomplete(header.size.min(MAX_VIEW + 1));
-        Ok(Look::More)
-    }
-
-    fn describe_or_close(
-        &mut self,
-        header: Header,
-        talk: &mut Conversation<'_>,
-    ) -> Result<Look, RequestError> {
-        let request = if header.tag == tag::CLOSE { Request::Close } else { Request::Describe };
-        let Names::Virtual { limit } = talk.names else {
-            self.forward(header, talk, Entry::client(request));
-            return Ok(Look::Next);
-        };
-        if header.size > MAX_VIEW {
-            return Err(RequestError::NameTooLong);
-        }
-        if self.is_incomplete(header.size) {
-            return Ok(Look::More);
-        }
-        let target = Target::read(self.unseen().get(..header.size).unwrap_or_default())?;
-        talk.requests_began();
-        if !target.is_statement {
-            self.forward(header, talk, Entry::client(request));
-            return Ok(Look::Next);
-        }
-        if request == Request::Close {
-            let name: Box<[u8]> = target.name.into();
-            self.close(header, &name, talk);
-            return Ok(Look::Next);
-        }
-        if talk.must_wait(target.name) {
-            return Ok(self.postpone());
-        }
-        let (old, mut before) = (target.name.len(), Vec::new());
-        let (statement, renamed) = talk.resolve(limit, target.name, &mut before);
-        talk.server.progress.sent(Entry { statement, ..Entry::client(request) });
-        self.send_renamed(header, &before, renamed, TARGET_NAME_AT, old);
-        Ok(Look::Next)
-    }
-
-    /// Closing a shared statement only takes its name away; the server keeps it for others.
-    fn close(&mut self, header: Header, name: &[u8], talk: &mut Conversation<'_>) {
-        let closed = talk.session.forget_statement(name);
-        if closed.is_none() && (name.is_empty() || talk.session.has_private_statements()) {
-            if name.is_empty() {
-                talk.session.forget_unnamed();
-                talk.server.unnamed = 0;
-            }
-            self.forward(header, talk, Entry::client(Request::Close));
-            return;
-        }
-        let entry = Entry { statement: closed, ..Entry::new(Request::Close, Origin::Local) };
-        talk.server.progress.sent(entry.named(name));
-        self.drop_message(header.size);
     }
 }

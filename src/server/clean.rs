@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::Server;
 use super::conn::UNNAMED_UNKNOWN;
-use super::progress::{Entry, Origin, Request};
+use super::progress::{Entry, Origin, Progress, Request};
 use crate::net::{Buffer, BufferPool};
 use crate::types::TransactionStatus;
 use crate::wire::tag::backend as tag;
@@ -99,7 +99,11 @@ pub async fn ask(server: &mut Server, sql: &str) -> Result<Vec<Row>, CleanError>
 }
 
 /// The values of a row as text, `None` for NULL.
-pub(crate) type Row = Vec<Option<Vec<u8>>>;
+pub type Row = Vec<Option<Vec<u8>>>;
+
+pub(super) fn owned(values: Vec<Option<&[u8]>>) -> Row {
+    values.into_iter().map(|value| value.map(<[u8]>::to_vec)).collect()
+}
 
 /// Reads what a server sent while nobody held it, without waiting: notices, changed parameters, its farewell.
 ///
@@ -134,36 +138,15 @@ const LOOK: usize = 8 * 1024;
 
 impl Drain {
     async fn end_requests(&mut self, server: &mut Server) -> Result<(), CleanError> {
-        let mut bytes = Vec::new();
-        if server.progress.is_copying_in() {
-            frontend::put_copy_fail(&mut bytes, "the client went away");
-            server.progress.sent(Entry::new(Request::CopyEnd, Origin::Injected));
-        }
-        if server.progress.needs_sync() {
-            bytes.extend_from_slice(&frontend::SYNC);
-            server.progress.sent(Entry::new(Request::Sync, Origin::Injected));
-        }
-        server.stream.send_all(&bytes).await?;
+        server.stream.send_all(&last_words(&mut server.progress)).await?;
         while !server.progress.is_quiet() {
             self.receive(server).await?;
-            self.end_late_copy(server).await?;
+            // A COPY that was still queued behind something else may ask for its data only now.
+            if server.progress.is_copying_in() {
+                server.stream.send_all(&last_words(&mut server.progress)).await?;
+            }
         }
         Ok(())
-    }
-
-    /// A COPY that was still queued behind something else may ask for its data only now.
-    async fn end_late_copy(&mut self, server: &mut Server) -> Result<(), CleanError> {
-        if !server.progress.is_copying_in() {
-            return Ok(());
-        }
-        let mut bytes = Vec::new();
-        frontend::put_copy_fail(&mut bytes, "the client went away");
-        server.progress.sent(Entry::new(Request::CopyEnd, Origin::Injected));
-        if server.progress.needs_sync() {
-            bytes.extend_from_slice(&frontend::SYNC);
-            server.progress.sent(Entry::new(Request::Sync, Origin::Injected));
-        }
-        Ok(server.stream.send_all(&bytes).await?)
     }
 
     async fn run(&mut self, server: &mut Server, sql: &str) -> Result<(), CleanError> {
@@ -205,13 +188,26 @@ impl Drain {
             }
             let Some(message) = self.buffer.filled().get(..header.size) else { return Ok(()) };
             if let Some(rows) = self.rows.as_mut().filter(|_| header.tag == tag::DATA_ROW) {
-                let values = backend::read_data_row(message).into_iter();
-                rows.push(values.map(|value| value.map(<[u8]>::to_vec)).collect());
+                rows.push(owned(backend::read_data_row(message)?));
             }
             absorb(server, header.tag, message, &mut self.refused)?;
             self.buffer.consume(header.size);
         }
     }
+}
+
+/// What ends the COPY and the batch that are open on the server.
+fn last_words(progress: &mut Progress) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if progress.is_copying_in() {
+        frontend::put_copy_fail(&mut bytes, "the client went away");
+        progress.sent(Entry::new(Request::CopyEnd, Origin::Injected));
+    }
+    if progress.needs_sync() {
+        bytes.extend_from_slice(&frontend::SYNC);
+        progress.sent(Entry::new(Request::Sync, Origin::Injected));
+    }
+    bytes
 }
 
 fn absorb(

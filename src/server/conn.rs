@@ -57,6 +57,8 @@ pub struct Server {
     pub prepared: Prepared,
     /// Whose unnamed statement it holds: none (0), [`UNNAMED_UNKNOWN`], or that of a client's version.
     pub unnamed: u64,
+    /// Its open transaction has changed a schema.
+    pub altered: bool,
     /// The next client must not find what the last one left: run the reset query before it is shared again.
     pub needs_reset: bool,
     /// It holds what nothing takes away: it is closed instead of being shared again.

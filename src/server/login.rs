@@ -8,14 +8,14 @@ use super::hop::Hop;
 use super::{Backend, Bulk, Prepared, Progress, Server, ServerId};
 use crate::auth::{ClientBinding, MECHANISM_PLUS, ScramClient, ScramClientFinal};
 use crate::config::{BindingPolicy, ServerTlsSettings};
-use crate::net::{Buffer, Stream};
+use crate::net::{Buffer, Stream, take_message};
 use crate::session::params::{Reported, Values};
 use crate::stats::ServerRecord;
 use crate::tls::ServerFacts;
 use crate::types::{ServerAddress, WorkerId};
 use crate::wire::backend::{self, AuthRequest};
 use crate::wire::tag::backend as tag;
-use crate::wire::{ErrorFields, frame, frontend, startup};
+use crate::wire::{ErrorFields, frontend, startup};
 
 /// Largest message of the login phase. The longest honest one is an error.
 const MAX_LOGIN_MESSAGE: usize = 64 * 1024;
@@ -110,17 +110,9 @@ impl<'a> Login<'a> {
     /// The next whole message.
     async fn message(&mut self) -> Result<Vec<u8>, ConnectError> {
         loop {
-            let header = frame::header(self.buffer.filled())?;
-            let needed = header.map_or(frame::HEADER, |header| header.size);
-            if needed > MAX_LOGIN_MESSAGE {
-                return Err(violation("a message is too long"));
-            }
-            if let Some(message) = self.buffer.filled().get(..needed).filter(|_| header.is_some()) {
-                let message = message.to_vec();
-                self.buffer.consume(needed);
+            if let Some(message) = take_message(&mut self.buffer, MAX_LOGIN_MESSAGE)? {
                 return Ok(message);
             }
-            self.buffer.reserve(needed);
             match self.stream.recv(&mut self.buffer).await {
                 Ok(0) => return Err(lost("the server closed the connection during the login")),
                 Ok(_) => {}
@@ -311,6 +303,7 @@ impl<'a> Login<'a> {
             reported: Arc::new(self.reported),
             prepared: Prepared::default(),
             unnamed: 0,
+            altered: false,
             needs_reset: false,
             is_spent: false,
             listens: false,

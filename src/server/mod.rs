@@ -13,9 +13,9 @@ pub mod progress;
 
 pub use backend::{Backend, CancelGuard, deliver_cancel};
 pub use bulk::Bulk;
-pub use clean::{CleanError, ask, clean, drain_news, probe, run_sql};
+pub use clean::{CleanError, Row, ask, clean, drain_news, probe, run_sql};
 pub use conn::{Audit, Server, ServerId, UNNAMED_UNKNOWN};
 pub use connect::{Blueprint, ConnectError, Credential, Means, Stage, connect};
-pub use lookup::{LookupError, Row, lookup};
+pub use lookup::{LookupError, lookup};
 pub use prepared::{Holding, Prepared};
 pub use progress::Progress;

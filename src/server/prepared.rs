@@ -21,6 +21,10 @@ struct Held {
     used: u64,
     /// The batch that makes it.
     batch: u64,
+    /// The [age](Statement::schema_age) of schemas when it was made.
+    schema_age: u64,
+    /// What its rows look like; 0: it was not described here.
+    shape: u64,
 }
 
 /// Whether a server holds a statement.
@@ -51,6 +55,26 @@ impl Prepared {
         }
     }
 
+    /// True when no client has changed a schema since the server's copy was made.
+    pub fn is_fresh(&self, statement: &Statement) -> bool {
+        let made = self.held.get(&statement.id()).map(|held| held.schema_age);
+        made == Some(statement.schema_age())
+    }
+
+    /// What the rows of the server's copy look like, if it is current and was described.
+    pub fn shape(&self, statement: &Statement) -> Option<u64> {
+        let held = self.held.get(&statement.id())?;
+        let known = held.generation == statement.generation() && held.shape != 0;
+        known.then_some(held.shape)
+    }
+
+    /// The server has described its copy.
+    pub fn describe(&mut self, statement: &Statement, shape: u64) {
+        if let Some(held) = self.held.get_mut(&statement.id()) {
+            held.shape = shape;
+        }
+    }
+
     /// True when the statement of this id is held, in whatever state.
     pub fn holds(&self, id: u64) -> bool {
         self.held.contains_key(&id)
@@ -69,6 +93,8 @@ impl Prepared {
             generation: statement.generation(),
             used: self.clock,
             batch,
+            schema_age: statement.schema_age(),
+            shape: 0,
         };
         self.held.insert(statement.id(), held);
     }
@@ -128,7 +154,7 @@ mod tests {
     #[test]
     fn the_least_recently_used_goes_first() {
         let statements = Statements::new(1 << 20);
-        let make = |text: &str| statements.intern(text.as_bytes()).expect("fits");
+        let make = |text: &str| statements.intern(text.as_bytes(), b"").expect("fits");
         let (a, b, c) = (make("a"), make("b"), make("c"));
         let mut prepared = Prepared::default();
         prepared.insert(&a, 0);
@@ -142,7 +168,7 @@ mod tests {
     #[test]
     fn an_outdated_statement_is_stale_until_parsed_again() {
         let statements = Statements::new(1 << 20);
-        let a = statements.intern(b"a").expect("fits");
+        let a = statements.intern(b"a", b"").expect("fits");
         let mut prepared = Prepared::default();
         prepared.insert(&a, 0);
         a.outdate();

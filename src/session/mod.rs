@@ -14,7 +14,9 @@ pub mod pins;
 mod portals;
 pub mod replay;
 pub mod statement;
+mod unnamed;
 mod virtual_session;
 
 pub use portals::Portals;
-pub use virtual_session::{MAX_NAME, MAX_UNNAMED, Unnamed, VirtualSession};
+pub use unnamed::Unnamed;
+pub use virtual_session::{MAX_NAME, MAX_UNNAMED, VirtualSession};

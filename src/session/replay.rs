@@ -64,9 +64,8 @@ fn push_name(sql: &mut String, name: &str) {
         if index > 0 {
             sql.push('.');
         }
-        sql.push('"');
-        sql.push_str(&part.replace('"', "\"\""));
-        sql.push('"');
+        // Infallible: the target is a String.
+        let _ = write!(sql, "\"{}\"", part.replace('"', "\"\""));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Prepared statements that clients share: one object for each distinct SQL text and parameter types.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -11,8 +12,10 @@ use crate::sql::{self, Quoting, Verdict};
 /// One statement, as content. It lives as long as a client or a server refers to it.
 pub struct Statement {
     id: u64,
-    /// What follows the name in a Parse message.
-    content: Box<[u8]>,
+    /// What follows the name in a Parse message, and behind it the scope in which it was parsed.
+    key: Box<[u8]>,
+    /// Where the scope begins.
+    scope_at: usize,
     /// Counts up when servers report that their copies have gone stale.
     generation: AtomicU32,
     /// What executing it does to a session.
@@ -28,12 +31,12 @@ impl Statement {
 
     /// SQL and parameter types as they stand in a Parse message.
     pub fn content(&self) -> &[u8] {
-        &self.content
+        self.key.get(..self.scope_at).unwrap_or_default()
     }
 
     /// What executing it does to a session whose texts are read in this way; `None`: nothing.
     pub fn verdict(&self, quoting: impl FnOnce() -> Quoting) -> Option<Arc<Verdict>> {
-        let sql = sql_of(&self.content);
+        let sql = sql_of(self.content());
         let read = |quoting| sql::judge(sql, || quoting).map(Arc::new);
         let judge = || match sql::is_plain(sql) {
             true => Judged::Plain,
@@ -52,6 +55,11 @@ impl Statement {
     /// Declares all servers' copies stale, after DDL changed what the statement means.
     pub fn outdate(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often clients have changed the schema of some database.
+    pub fn schema_age(&self) -> u64 {
+        self.registry.upgrade().map_or(0, |registry| registry.schema_age())
     }
 
     /// Appends the name the statement has on servers.
@@ -89,7 +97,7 @@ impl fmt::Debug for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Statement")
             .field("id", &self.id)
-            .field("bytes", &self.content.len())
+            .field("bytes", &self.content().len())
             .finish_non_exhaustive()
     }
 }
@@ -97,19 +105,20 @@ impl fmt::Debug for Statement {
 impl Drop for Statement {
     fn drop(&mut self) {
         if let Some(registry) = self.registry.upgrade() {
-            registry.bytes.fetch_sub(weight(&self.content), Ordering::Relaxed);
-            registry.by_content.remove_if(&self.content, |_, kept| kept.strong_count() == 0);
+            registry.bytes.fetch_sub(weight(&self.key), Ordering::Relaxed);
+            registry.by_key.remove_if(&self.key, |_, kept| kept.strong_count() == 0);
         }
     }
 }
 
-/// Every statement in use, by content.
+/// Every statement in use, by content and scope.
 #[derive(Debug)]
 pub struct Statements {
-    by_content: DashMap<Box<[u8]>, Weak<Statement>, ahash::RandomState>,
+    by_key: DashMap<Box<[u8]>, Weak<Statement>, ahash::RandomState>,
     next_id: AtomicU64,
     bytes: AtomicUsize,
     limit: AtomicUsize,
+    schema_age: AtomicU64,
 }
 
 /// The statements' memory is used up.
@@ -123,36 +132,57 @@ impl Statements {
     /// A registry that holds at most `limit` bytes of statements.
     pub fn new(limit: usize) -> Arc<Self> {
         Arc::new(Statements {
-            by_content: DashMap::default(),
+            by_key: DashMap::default(),
             next_id: AtomicU64::new(1),
             bytes: AtomicUsize::new(0),
             limit: AtomicUsize::new(limit),
+            schema_age: AtomicU64::new(0),
         })
     }
 
-    /// The statement with this content, made if it is new.
+    /// The statement with this content, made if it is new. The same text means the same only in the same `scope`: what
+    /// names of tables are looked up by.
     ///
     /// # Errors
     /// [`OutOfMemory`] when a new one does not fit.
-    pub fn intern(self: &Arc<Self>, content: &[u8]) -> Result<Arc<Statement>, OutOfMemory> {
-        if let Some(found) = self.by_content.get(content).and_then(|kept| kept.upgrade()) {
+    pub fn intern(
+        self: &Arc<Self>,
+        content: &[u8],
+        scope: &[u8],
+    ) -> Result<Arc<Statement>, OutOfMemory> {
+        let key: Cow<'_, [u8]> = match scope {
+            [] => content.into(),
+            _ => [content, scope].concat().into(),
+        };
+        if let Some(found) = self.by_key.get(&*key).and_then(|kept| kept.upgrade()) {
             return Ok(found);
         }
         let limit = self.limit.load(Ordering::Relaxed);
-        let before = self.bytes.fetch_add(weight(content), Ordering::Relaxed);
-        if before + weight(content) > limit {
-            self.bytes.fetch_sub(weight(content), Ordering::Relaxed);
+        let before = self.bytes.fetch_add(weight(&key), Ordering::Relaxed);
+        if before + weight(&key) > limit {
+            self.bytes.fetch_sub(weight(&key), Ordering::Relaxed);
             return Err(OutOfMemory { limit });
         }
         let statement = Arc::new(Statement {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
-            content: content.into(),
+            key: key.as_ref().into(),
+            scope_at: content.len(),
             generation: AtomicU32::new(0),
             verdict: OnceLock::new(),
             registry: Arc::downgrade(self),
         });
-        self.by_content.insert(content.into(), Arc::downgrade(&statement));
+        self.by_key.insert(key.into(), Arc::downgrade(&statement));
         Ok(statement)
+    }
+
+    /// A client has changed a schema: what a statement means to those who parse it now may be new.
+    pub fn schema_changed(&self) {
+        self.schema_age.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that has happened.
+    pub fn schema_age(&self) -> u64 {
+        self.schema_age.load(Ordering::Relaxed)
     }
 
     /// Changes the limit; what is there stays.
@@ -167,18 +197,18 @@ impl Statements {
 
     /// Statements in use.
     pub fn len(&self) -> usize {
-        self.by_content.len()
+        self.by_key.len()
     }
 
     /// True when no statement is in use.
     pub fn is_empty(&self) -> bool {
-        self.by_content.is_empty()
+        self.by_key.is_empty()
     }
 }
 
-/// A statement's share of the memory limit: its text is kept twice, as key and as content.
-fn weight(content: &[u8]) -> usize {
-    2 * content.len() + 160
+/// A statement's share of the memory limit: its text is kept twice, by the registry and by itself.
+fn weight(key: &[u8]) -> usize {
+    2 * key.len() + 160
 }
 
 #[cfg(test)]
@@ -188,9 +218,20 @@ mod tests {
     #[test]
     fn same_content_is_one_statement_and_goes_with_its_last_user() {
         let statements = Statements::new(1 << 20);
-        let one = statements.intern(b"select 1\0\0\0").expect("fits");
-        let two = statements.intern(b"select 1\0\0\0").expect("fits");
+        let one = statements.intern(b"select 1\0\0\0", b"").expect("fits");
+        let two = statements.intern(b"select 1\0\0\0", b"").expect("fits");
         assert!(Arc::ptr_eq(&one, &two));
+        drop((one, two));
+        assert_eq!((statements.len(), statements.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_scope_makes_it_another_and_is_no_content() {
+        let statements = Statements::new(1 << 20);
+        let one = statements.intern(b"select 1\0\0\0", b"a").expect("fits");
+        let two = statements.intern(b"select 1\0\0\0", b"b").expect("fits");
+        assert!(!Arc::ptr_eq(&one, &two));
+        assert_eq!((one.content(), two.content()), (&b"select 1\0\0\0"[..], one.content()));
         drop((one, two));
         assert_eq!((statements.len(), statements.bytes()), (0, 0));
     }
@@ -198,17 +239,17 @@ mod tests {
     #[test]
     fn the_limit_holds() {
         let statements = Statements::new(400);
-        let kept = statements.intern(b"a").expect("fits");
-        let also = statements.intern(b"b").expect("fits");
-        assert_eq!(statements.intern(b"c").err(), Some(OutOfMemory { limit: 400 }));
+        let kept = statements.intern(b"a", b"").expect("fits");
+        let also = statements.intern(b"b", b"").expect("fits");
+        assert_eq!(statements.intern(b"c", b"").err(), Some(OutOfMemory { limit: 400 }));
         drop((kept, also));
-        assert!(statements.intern(b"c").is_ok());
+        assert!(statements.intern(b"c", b"").is_ok());
     }
 
     #[test]
     fn ids_are_never_reused() {
         let statements = Statements::new(1 << 20);
-        let first = statements.intern(b"a").expect("fits").id();
-        assert_ne!(statements.intern(b"a").expect("fits").id(), first);
+        let first = statements.intern(b"a", b"").expect("fits").id();
+        assert_ne!(statements.intern(b"a", b"").expect("fits").id(), first);
     }
 }

@@ -11,6 +11,7 @@ use super::params::{ParamSet, ParamSets, Reported};
 use super::pins::{Pinned, Sequences};
 use super::replay::ROLE;
 use super::statement::{Statement, Statements};
+use super::unnamed::Unnamed;
 use crate::sql::Quoting;
 use crate::stats::{Cause, Causes};
 
@@ -21,7 +22,15 @@ pub const MAX_NAME: usize = 1024;
 pub const MAX_UNNAMED: usize = 1 << 20;
 
 /// Statements by the client's names for them.
-type Named = AHashMap<Box<[u8]>, Arc<Statement>>;
+type Named = AHashMap<Box<[u8]>, Known>;
+
+/// What a client knows of a statement.
+#[derive(Debug)]
+struct Known {
+    statement: Arc<Statement>,
+    /// What it was told of its rows; 0: nothing.
+    shape: u64,
+}
 
 /// A client's side of the session, independent of the server that serves it.
 #[derive(Debug)]
@@ -38,10 +47,8 @@ pub struct VirtualSession {
     pub param_sets: Arc<ParamSets>,
     /// Where statements are interned.
     pub statements: Arc<Statements>,
-    /// The last unnamed statement.
+    /// Its unnamed statement.
     pub unnamed: Unnamed,
-    /// What the next unnamed statement is called; unique over all clients.
-    next_unnamed: u64,
     /// What ties it to its present server; nothing for most clients.
     pub pins: Option<Box<Pinned>>,
     /// Ties that last until the client leaves.
@@ -54,17 +61,6 @@ pub struct VirtualSession {
     named: Option<Box<Named>>,
 }
 
-/// The unnamed statement of a client, so that another server can be given it.
-#[derive(Debug, Default)]
-pub struct Unnamed {
-    /// Changes with each Parse; 0 while there is no unnamed statement.
-    pub version: u64,
-    /// What follows the name in its Parse message.
-    pub content: Vec<u8>,
-    /// The one before, if this one was sent behind a request that may fail and have it skipped.
-    before: Option<Box<Unnamed>>,
-}
-
 impl VirtualSession {
     /// A session with nothing but parameters.
     pub fn new(
@@ -73,9 +69,6 @@ impl VirtualSession {
         param_sets: Arc<ParamSets>,
         statements: Arc<Statements>,
     ) -> Self {
-        // 2^32 unnamed statements of one client before its numbers could meet those of the client after it.
-        let next_unnamed = (client_id << 32) | 1;
-        let unnamed = Unnamed::default();
         VirtualSession {
             start: Arc::clone(&params),
             params,
@@ -83,29 +76,13 @@ impl VirtualSession {
             portals: None,
             param_sets,
             statements,
-            unnamed,
-            next_unnamed,
+            unnamed: Unnamed::new(client_id),
             pins: None,
             lasting: Causes::NONE,
             sequences: Sequences::default(),
             listening: None,
             named: None,
         }
-    }
-
-    /// Remembers a new unnamed statement; returns its version. One that `may_be_skipped` does not make the one before
-    /// forgotten.
-    pub fn set_unnamed(&mut self, content: &[u8], may_be_skipped: bool) -> u64 {
-        self.next_unnamed += 1;
-        self.unnamed.before = None;
-        if may_be_skipped && self.unnamed.version != 0 {
-            let before = std::mem::take(&mut self.unnamed);
-            self.unnamed.before = Some(Box::new(before));
-        }
-        self.unnamed.version = self.next_unnamed;
-        self.unnamed.content.clear();
-        self.unnamed.content.extend_from_slice(content);
-        self.unnamed.version
     }
 
     /// Keeps the client on its server until it leaves.
@@ -151,43 +128,43 @@ impl VirtualSession {
         self.sequences.is_here = false;
     }
 
-    /// There is no unnamed statement any more.
-    pub fn forget_unnamed(&mut self) {
-        self.unnamed.version = 0;
-        self.unnamed.before = None;
-    }
-
-    /// The unnamed statement was never made: the one before is still there.
-    pub fn skip_unnamed(&mut self) {
-        match self.unnamed.before.take() {
-            Some(before) => self.unnamed = *before,
-            None => self.forget_unnamed(),
-        }
-    }
-
-    /// A Parse of the unnamed statement has failed. It has dropped the one before.
-    pub fn fail_unnamed(&mut self, version: u64) {
-        if self.unnamed.version == version {
-            self.forget_unnamed();
-        } else {
-            self.unnamed.before = None;
-        }
-    }
-
     /// A client's name for a statement.
     pub fn name_of(&self, statement: &Arc<Statement>) -> Option<&[u8]> {
         let mut named = self.named.as_ref()?.iter();
-        named.find(|(_, known)| Arc::ptr_eq(known, statement)).map(|(name, _)| &**name)
+        named.find(|(_, known)| Arc::ptr_eq(&known.statement, statement)).map(|(name, _)| &**name)
     }
 
     /// The statement behind a client's name.
     pub fn statement(&self, name: &[u8]) -> Option<&Arc<Statement>> {
-        self.named.as_ref()?.get(name)
+        self.named.as_ref()?.get(name).map(|known| &known.statement)
+    }
+
+    /// The statement behind a client's name whose rows were described to it, and what it was told of them.
+    pub fn described(&self, name: &[u8]) -> Option<(&Arc<Statement>, u64)> {
+        let known = self.named.as_ref()?.get(name).filter(|known| known.shape != 0)?;
+        Some((&known.statement, known.shape))
+    }
+
+    /// The client is told what the rows of a statement look like.
+    pub fn describe(&mut self, name: &[u8], statement: &Arc<Statement>, shape: u64) {
+        let known = self.named.as_mut().and_then(|named| named.get_mut(name));
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.statement, statement)) {
+            known.shape = shape;
+        }
+    }
+
+    /// What names of tables in its statements are looked up by, where that is not the pool's default.
+    pub fn scope(&self) -> Vec<u8> {
+        let values = ["search_path", ROLE].map(|name| self.params.get(name));
+        if values == [None, None] {
+            return Vec::new();
+        }
+        values.map(Option::unwrap_or_default).join(&0)
     }
 
     /// Gives a statement a name.
     pub fn name_statement(&mut self, name: Box<[u8]>, statement: Arc<Statement>) {
-        self.named.get_or_insert_default().insert(name, statement);
+        self.named.get_or_insert_default().insert(name, Known { statement, shape: 0 });
     }
 
     /// Forgets a name; the statement it had is returned.
@@ -197,7 +174,7 @@ impl VirtualSession {
         if named.is_empty() {
             self.named = None;
         }
-        forgotten
+        forgotten.map(|known| known.statement)
     }
 
     /// How its texts are to be read; `defaults` are its server's.
@@ -230,10 +207,11 @@ impl VirtualSession {
         self.params = self.param_sets.mixed(start, params, |name| name == ROLE);
     }
 
-    /// Forgets what is over: portals with the transaction, and memory that is not needed any more.
-    pub fn forget_moment(&mut self, transaction_over: bool) {
-        if let Some(portals) = self.portals.as_mut().filter(|_| transaction_over) {
-            portals.end_transaction();
+    /// Forgets what is over: memory that is not needed any more, and portals with their transaction, if one was over
+    /// before batch `next`.
+    pub fn forget_moment(&mut self, next: Option<u64>) {
+        if let (Some(portals), Some(next)) = (&mut self.portals, next) {
+            portals.end_transaction(next);
         }
         self.portals.take_if(|portals| portals.is_empty());
         self.changes.take_if(|changes| changes.is_empty());

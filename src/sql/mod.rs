@@ -19,7 +19,7 @@ mod verdict;
 
 pub use fingerprint::fingerprint;
 pub use plain::{is_plain, is_plain_part};
-pub use quoting::{Encoding, Quoting};
+pub use quoting::{Encoding, Quoting, put_ident};
 pub use read::read;
 pub use verdict::{Action, Discard, Ident, Piece, SetConfig, Setting, Traits, Value, Verdict};
 

@@ -25,6 +25,15 @@ impl Quoting {
     }
 }
 
+/// Appends an identifier in quotes.
+pub fn put_ident(sql: &mut Vec<u8>, name: &[u8]) {
+    sql.push(b'"');
+    for &byte in name {
+        sql.extend_from_slice(if byte == b'"' { b"\"\"" } else { std::slice::from_ref(&byte) });
+    }
+    sql.push(b'"');
+}
+
 /// Client encodings by what matters to a lexer. PostgreSQL allows these on the client's side only, and converts the
 /// text before it reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,6 +3,7 @@
 use super::cursor::{Cursor, ident};
 use super::keywords::needs_quotes;
 use super::lexer::Token;
+use super::quoting::put_ident;
 use super::verdict::{Action, Setting, Value};
 
 /// What stands behind SET.
@@ -215,10 +216,7 @@ fn text(value: &[u8], quoted: bool) -> Value {
     if !quoted || !needs_quotes(value) {
         return Value::Text(value.into());
     }
-    let mut text = vec![b'"'];
-    for &byte in value {
-        text.extend_from_slice(if byte == b'"' { b"\"\"" } else { std::slice::from_ref(&byte) });
-    }
-    text.push(b'"');
+    let mut text = Vec::new();
+    put_ident(&mut text, value);
     Value::Text(text.into())
 }

@@ -10,18 +10,25 @@ use crate::types::WorkerId;
 pub enum WaitOutcome {
     /// A server came.
     Assigned,
-    /// `query_wait_timeout` came first, or the server could not be reached.
+    /// `query_wait_timeout` or `queue_deadline` came first, or the server could not be reached.
     Timeout,
     /// The client cancelled its request.
     Cancelled,
     /// The client went away.
     Gone,
+    /// It was refused at once: it would have waited too long, or too many waited already.
+    Shed,
 }
 
 impl WaitOutcome {
     /// All outcomes, in the order of their numbers.
-    pub const ALL: [WaitOutcome; 4] =
-        [WaitOutcome::Assigned, WaitOutcome::Timeout, WaitOutcome::Cancelled, WaitOutcome::Gone];
+    pub const ALL: [WaitOutcome; 5] = [
+        WaitOutcome::Assigned,
+        WaitOutcome::Timeout,
+        WaitOutcome::Cancelled,
+        WaitOutcome::Gone,
+        WaitOutcome::Shed,
+    ];
 
     /// The label's value.
     pub fn as_str(self) -> &'static str {
@@ -30,6 +37,7 @@ impl WaitOutcome {
             WaitOutcome::Timeout => "timeout",
             WaitOutcome::Cancelled => "cancelled",
             WaitOutcome::Gone => "gone",
+            WaitOutcome::Shed => "shed",
         }
     }
 }

@@ -9,6 +9,7 @@ mod counter;
 mod errors;
 mod histogram;
 mod names;
+mod note;
 mod pins;
 mod records;
 mod snapshot;
@@ -20,9 +21,10 @@ pub use counter::Counter;
 pub use errors::ErrorCounts;
 pub use histogram::{Buckets, Histogram, HistogramTotal};
 pub use names::Names;
+pub use note::StatementNote;
 pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
 pub use records::{
-    ClientRecord, ClientState, Entered, Entrance, IdSource, Records, ServerRecord, ServerState,
+    ClientRecord, ClientState, Ends, Entered, IdSource, Records, ServerRecord, ServerState,
 };
 pub use snapshot::{
     AuthServerFacts, ClientsByState, DatabaseFacts, ExchangeFacts, PinsByCause, PoolFacts,

@@ -1,6 +1,7 @@
 //! Who is there: one record per client and per server, kept up to date by whoever drives the connection.
 
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
@@ -9,7 +10,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use socket2::Socket;
 
-use super::{AuditTable, Names, PinBook};
+use super::{AuditTable, Names, PinBook, StatementNote};
 use crate::control::Control;
 use crate::types::{LoginMethod, Name, ServerAddress, TlsLabel};
 
@@ -33,7 +34,7 @@ impl ClientState {
         [ClientState::Login, ClientState::Idle, ClientState::Active, ClientState::Waiting];
 
     /// PgBouncer's word.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             ClientState::Login => "login",
             ClientState::Idle => "idle",
@@ -70,7 +71,7 @@ impl ServerState {
     ];
 
     /// PgBouncer's word.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             ServerState::New => "new",
             ServerState::Idle => "idle",
@@ -92,17 +93,34 @@ impl IdSource {
     }
 }
 
-/// How a client came in.
+/// The two ends of a client's connection; addresses are `None` on the unix socket.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Entrance {
-    /// Its address; `None` on the unix socket.
+pub struct Ends {
+    /// Where it comes from.
     pub peer: Option<SocketAddr>,
-    /// The address it came in by; `None` on the unix socket.
+    /// Where it came in.
     pub local: Option<SocketAddr>,
-    /// Its TLS; `None` without it.
-    pub tls: Option<TlsLabel>,
-    /// How it has proved who it is.
-    pub method: LoginMethod,
+    /// Its descriptor.
+    pub fd: i32,
+    /// The client's process id, if it came by the unix socket and the system tells; else 0.
+    pub peer_pid: u32,
+}
+
+impl Ends {
+    /// Those of a socket whose addresses are known.
+    pub fn new(socket: &Socket, peer: Option<SocketAddr>, local: Option<SocketAddr>) -> Self {
+        let of_process = || rustix::net::sockopt::socket_peercred(socket).ok();
+        let process = peer.is_none().then(of_process).flatten();
+        let peer_pid = process.and_then(|who| u32::try_from(who.pid.as_raw_nonzero().get()).ok());
+        Ends { peer, local, fd: socket.as_raw_fd(), peer_pid: peer_pid.unwrap_or_default() }
+    }
+
+    /// Those of a socket, which is asked for everything.
+    pub fn of(socket: &Socket) -> Self {
+        let peer = socket.peer_addr().ok().and_then(|address| address.as_socket());
+        let local = socket.local_addr().ok().and_then(|address| address.as_socket());
+        Ends::new(socket, peer, local)
+    }
 }
 
 /// A client, as the console shows it.
@@ -118,6 +136,10 @@ pub struct ClientRecord {
     pub peer: Option<SocketAddr>,
     /// The address it came in by; `None` on the unix socket.
     pub local: Option<SocketAddr>,
+    /// The descriptor of its socket.
+    pub fd: i32,
+    /// Its process on the unix socket; 0 where that is not known.
+    pub peer_pid: u32,
     /// Its TLS; `None` without it.
     pub tls: Option<TlsLabel>,
     /// How it has proved who it is.
@@ -148,15 +170,18 @@ impl ClientRecord {
         database: Name,
         user: Name,
         application_name: Name,
-        entrance: Entrance,
+        ends: Ends,
+        tls: Option<TlsLabel>,
+        method: LoginMethod,
     ) -> Self {
-        let Entrance { peer, local, tls, method } = entrance;
         ClientRecord {
             id,
             database,
             user,
-            peer,
-            local,
+            peer: ends.peer,
+            local: ends.local,
+            fd: ends.fd,
+            peer_pid: ends.peer_pid,
             tls,
             method,
             connected_at: SystemTime::now(),
@@ -221,6 +246,8 @@ pub struct ServerRecord {
     pub peer: Option<SocketAddr>,
     /// Our end; `None` on a unix socket.
     pub local: Option<SocketAddr>,
+    /// The descriptor of its socket.
+    pub fd: i32,
     /// Its TLS; `None` without it.
     pub tls: Option<TlsLabel>,
     /// Process id of the backend.
@@ -233,6 +260,8 @@ pub struct ServerRecord {
     pub prepared: AtomicU32,
     /// It will be closed when its client lets go of it.
     pub close_needed: AtomicBool,
+    /// The beginning of its last statement.
+    pub statement: StatementNote,
     state: AtomicU8,
     link: AtomicU64,
     requested: AtomicU64,
@@ -252,12 +281,14 @@ impl ServerRecord {
             address: address.clone(),
             peer: socket.peer_addr().ok().and_then(|address| address.as_socket()),
             local: socket.local_addr().ok().and_then(|address| address.as_socket()),
+            fd: socket.as_raw_fd(),
             tls,
             pid,
             connected_at: SystemTime::now(),
             since: Instant::now(),
             prepared: AtomicU32::new(0),
             close_needed: AtomicBool::new(false),
+            statement: StatementNote::default(),
             state: AtomicU8::new(ServerState::New as u8),
             link: AtomicU64::new(0),
             requested: AtomicU64::new(0),
@@ -305,6 +336,8 @@ pub struct Records {
     /// Names of applications: many clients share few.
     pub names: Names,
     clients: DashMap<u64, Arc<ClientRecord>, ahash::RandomState>,
+    /// Everybody is to stand still (SUSPEND).
+    suspended: AtomicBool,
 }
 
 impl Records {
@@ -312,7 +345,37 @@ impl Records {
     pub fn enter(self: &Arc<Self>, client: ClientRecord) -> Entered {
         let client = Arc::new(client);
         self.clients.insert(client.id, Arc::clone(&client));
+        if self.is_suspended() {
+            client.control.suspend();
+            // Everybody who was on record may have been resumed just before.
+            if !self.is_suspended() {
+                client.control.resume();
+            }
+        }
         Entered { client, records: Arc::clone(self) }
+    }
+
+    /// Has every client stand still, those who come later included.
+    pub fn suspend(&self) {
+        self.suspended.store(true, Ordering::SeqCst);
+        self.clients.iter().for_each(|client| client.control.suspend());
+    }
+
+    /// Has every client go on.
+    pub fn resume(&self) {
+        self.suspended.store(false, Ordering::SeqCst);
+        self.clients.iter().for_each(|client| client.control.resume());
+    }
+
+    /// Clients that are to stand still, and do not yet.
+    pub fn restless(&self) -> Vec<Arc<ClientRecord>> {
+        let restless = self.clients.iter().filter(|client| !client.control.is_still());
+        restless.map(|client| Arc::clone(client.value())).collect()
+    }
+
+    /// True while clients are to stand still.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended.load(Ordering::SeqCst)
     }
 
     /// All clients, by number.

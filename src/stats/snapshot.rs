@@ -65,6 +65,28 @@ pub struct ExchangeFacts {
 }
 
 impl Snapshot {
+    /// PgBouncer's lists. Those of spare memory, of peers and of DNS have nothing in them here.
+    pub fn lists(&self) -> [(&'static str, usize); 14] {
+        let pools = || self.pools.iter();
+        [
+            ("databases", self.databases.len()),
+            ("users", self.users.len()),
+            ("peers", 0),
+            ("pools", self.pools.len()),
+            ("peer_pools", 0),
+            ("free_clients", 0),
+            // Those who are logging in are among them.
+            ("used_clients", self.process.clients),
+            ("login_clients", self.logging_in()),
+            ("free_servers", 0),
+            ("used_servers", pools().map(|pool| pool.in_state.total()).sum()),
+            ("dns_names", 0),
+            ("dns_zones", 0),
+            ("dns_queries", 0),
+            ("dns_pending", 0),
+        ]
+    }
+
     /// Clients that are logging in: counted at the door, and not on record yet.
     pub fn logging_in(&self) -> usize {
         self.process.clients.saturating_sub(self.clients.len())
@@ -78,10 +100,14 @@ pub struct ProcessFacts {
     pub clients: usize,
     /// `max_client_conn`.
     pub max_clients: usize,
+    /// `max_user_connections` of users who have none of their own.
+    pub max_user_connections: Option<usize>,
     /// True while it stops gracefully.
     pub is_draining: bool,
     /// True when everything is paused.
     pub is_paused: bool,
+    /// True when everything stands still.
+    pub is_suspended: bool,
     /// Logins by result.
     pub logins: Vec<(&'static str, &'static str, u64)>,
     /// How long successful logins took.
@@ -208,6 +234,8 @@ pub struct DatabaseFacts {
     pub name: Name,
     /// Hosts of its servers; empty when it is not configured any more.
     pub host: String,
+    /// Nothing says where its servers are.
+    pub is_default_host: bool,
     /// Port of the first of them.
     pub port: u16,
     /// The name on the server.
@@ -222,8 +250,8 @@ pub struct DatabaseFacts {
     pub reserve_pool_size: usize,
     /// `server_lifetime`.
     pub server_lifetime: Option<Duration>,
-    /// `pool_mode`.
-    pub mode: PoolMode,
+    /// Its own `pool_mode`.
+    pub mode: Option<PoolMode>,
     /// `max_db_connections`.
     pub max_connections: Option<usize>,
     /// Servers in use.
@@ -234,6 +262,8 @@ pub struct DatabaseFacts {
     pub clients: usize,
     /// Nobody is served for now.
     pub is_paused: bool,
+    /// Nobody is served because of its name, and not because everything is paused.
+    pub is_paused_by_name: bool,
     /// Nobody is admitted.
     pub is_disabled: bool,
     /// Sums over all its pools, those that are gone included.

@@ -7,16 +7,12 @@ use pgwire::messages::data::{
 use pgwire::messages::response::CommandComplete;
 use pgwire::messages::startup::{Authentication, NegotiateProtocolVersion};
 
+use super::column::Column;
 use super::frame::{self, FrameError, HEADER};
 use super::notice::put_message;
 use super::read::Reader;
 use super::tag::backend as tag;
 use crate::types::TransactionStatus;
-
-/// Type OID of `text`.
-const TEXT: u32 = 25;
-/// Type OID of `bigint`.
-const INT8: u32 = 20;
 
 /// Type OID of `void`.
 const VOID: u32 = 2278;
@@ -178,33 +174,39 @@ pub fn put_parameter_status(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     });
 }
 
-/// The values of a DataRow, `None` for NULL; what does not fit the message is left out.
-pub fn read_data_row(message: &[u8]) -> Vec<Option<&[u8]>> {
+/// The values of a DataRow, `None` for NULL.
+///
+/// # Errors
+/// The values do not fill the message exactly.
+pub fn read_data_row(message: &[u8]) -> Result<Vec<Option<&[u8]>>, FrameError> {
+    let mut body = Reader(message.get(HEADER..).unwrap_or_default());
+    let values = (0..body.u16().unwrap_or_default()).map(|_| match body.u32()? {
+        u32::MAX => Some(None),
+        length => body.take(length as usize).map(Some),
+    });
+    let values = values.collect::<Option<Vec<_>>>().filter(|_| message.len() > HEADER);
+    values.filter(|_| body.0.is_empty()).ok_or(FrameError::Malformed { tag: tag::DATA_ROW })
+}
+
+/// The columns of a RowDescription, as far as it goes: name, and type with its modifier.
+pub fn read_row_description(message: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    // Its table's OID and number of a column; its format.
+    const ORIGIN: usize = 6;
+    const FORMAT: usize = 2;
     let mut body = Reader(message.get(HEADER..).unwrap_or_default());
     let count = body.u16().unwrap_or_default();
-    let mut values = Vec::new();
-    for _ in 0..count {
-        match body.u32() {
-            Some(u32::MAX) => values.push(None),
-            Some(length) => values.push(body.take(length as usize)),
-            None => break,
-        }
-    }
-    values
+    (0..count).map_while(move |_| {
+        let name = body.cstr()?;
+        body.take(ORIGIN)?;
+        let kind = body.take(4 + 2 + 4)?;
+        body.take(FORMAT)?;
+        Some((name, kind))
+    })
 }
 
 /// CommandComplete.
 pub fn put_command_complete(out: &mut Vec<u8>, tag: &str) {
     put_message(out, CommandComplete::new(tag.to_owned()));
-}
-
-/// A column of a result that pgusher makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Column {
-    /// Its name.
-    pub name: &'static str,
-    /// True for `bigint`, false for `text`.
-    pub is_number: bool,
 }
 
 /// RowDescription. `is_binary` says which columns come in binary format.
@@ -217,7 +219,7 @@ pub fn put_row_description(
         .iter()
         .enumerate()
         .map(|(at, column)| {
-            let (oid, size) = if column.is_number { (INT8, 8) } else { (TEXT, -1) };
+            let (oid, size) = column.kind.describe();
             let format = i16::from(is_binary(at));
             FieldDescription::new(column.name.to_owned(), 0, 0, oid, size, -1, format)
         })
@@ -261,4 +263,25 @@ pub fn put_no_parameters(out: &mut Vec<u8>) {
 /// NoData.
 pub fn put_no_data(out: &mut Vec<u8>) {
     put_message(out, NoData::new());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_read_or_refused() {
+        let row = |body: &[u8]| {
+            let mut message = Vec::new();
+            frame::put(&mut message, b'D', |out| out.extend_from_slice(body));
+            message
+        };
+        let whole = row(b"\0\x02\0\0\0\x01a\xff\xff\xff\xff");
+        assert_eq!(read_data_row(&whole), Ok(vec![Some(&b"a"[..]), None]));
+        for broken in
+            [&b""[..], b"\0", b"\0\x01", b"\0\x01\0\0\0\x02a", b"\0\0x", b"\0\x01\x7f\xff\xff\xff"]
+        {
+            assert!(read_data_row(&row(broken)).is_err(), "{broken:?}");
+        }
+    }
 }

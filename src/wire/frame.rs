@@ -28,6 +28,14 @@ pub enum FrameError {
         /// The length word as read.
         length: u32,
     },
+    /// A message is longer than it may be where it stands.
+    #[error("message of type 0x{tag:02x} is longer than {limit} bytes")]
+    TooLong {
+        /// The type byte.
+        tag: u8,
+        /// The most it may have, in bytes.
+        limit: usize,
+    },
     /// A message is shorter than its fields, or a text has no end.
     #[error("malformed message of type 0x{tag:02x}")]
     Malformed {

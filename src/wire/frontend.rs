@@ -190,8 +190,30 @@ pub fn read_query(message: &[u8]) -> Result<&[u8], FrameError> {
 }
 
 /// Query.
-pub fn put_query(out: &mut Vec<u8>, sql: &str) {
-    frame::put(out, tag::QUERY, |body| frame::put_cstr(body, sql.as_bytes()));
+pub fn put_query(out: &mut Vec<u8>, sql: impl AsRef<[u8]>) {
+    frame::put(out, tag::QUERY, |body| frame::put_cstr(body, sql.as_ref()));
+}
+
+/// Parse, Bind, Execute and Sync of an unnamed statement whose only parameter is `value`, in text; at most `rows` rows
+/// are asked for. The value travels apart from the statement, so nothing in it can become SQL.
+pub fn put_question(out: &mut Vec<u8>, sql: &str, value: &str, rows: u32) {
+    // No types of parameters.
+    let content = [sql.as_bytes(), b"\0\0\0"].concat();
+    put_parse(out, b"", &content);
+    frame::put(out, tag::BIND, |body| {
+        // Portal, statement, no formats of parameters, one parameter.
+        body.extend_from_slice(b"\0\0\0\0\0\x01");
+        let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
+        body.extend_from_slice(&length.to_be_bytes());
+        body.extend_from_slice(value.as_bytes());
+        // No formats of results.
+        body.extend_from_slice(b"\0\0");
+    });
+    frame::put(out, tag::EXECUTE, |body| {
+        frame::put_cstr(body, b"");
+        body.extend_from_slice(&rows.to_be_bytes());
+    });
+    out.extend_from_slice(&SYNC);
 }
 
 /// Bind of a statement without parameters.
@@ -226,6 +248,17 @@ pub fn put_close_statement(out: &mut Vec<u8>, name: &[u8]) {
         frame::put_cstr(body, name);
     });
 }
+
+/// Describe of a statement.
+pub fn put_describe_statement(out: &mut Vec<u8>, name: &[u8]) {
+    frame::put(out, tag::DESCRIBE, |body| {
+        body.push(b'S');
+        frame::put_cstr(body, name);
+    });
+}
+
+/// Flush.
+pub const FLUSH: [u8; 5] = [tag::FLUSH, 0, 0, 0, 4];
 
 /// Sync.
 pub const SYNC: [u8; 5] = [tag::SYNC, 0, 0, 0, 4];
@@ -338,5 +371,19 @@ mod tests {
         let names = BindNames::read(&message).expect("whole");
         assert_eq!((names.portal, names.statement), (&b"p"[..], &b"stmt"[..]));
         assert_eq!(&message[names.statement_at..names.statement_at + 4], b"stmt");
+    }
+
+    #[test]
+    fn the_value_of_a_question_stays_apart_from_its_text() {
+        let mut bytes = Vec::new();
+        put_question(&mut bytes, "select $1", "x'; drop table y --", 2);
+        let size = frame::header(&bytes).expect("valid").expect("whole").size;
+        assert_eq!(Parse::read(&bytes[..size]).expect("valid").content, b"select $1\0\0\0");
+        let bind = &bytes[size..];
+        let size = frame::header(bind).expect("valid").expect("whole").size;
+        let values = BindValues::read(&bind[..size]).expect("valid");
+        assert_eq!(values.get(1), Some((Some(&b"x'; drop table y --"[..]), false)));
+        assert_eq!(read_execute(&bind[size..bind.len() - SYNC.len()]), Ok((&b""[..], 2)));
+        assert!(bytes.ends_with(&SYNC));
     }
 }

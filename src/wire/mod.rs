@@ -4,6 +4,7 @@
 //! few messages that must be understood. Messages that pgusher makes itself are encoded by pgwire, and only here.
 
 pub mod backend;
+mod column;
 pub mod frame;
 pub mod frontend;
 pub mod notice;
@@ -11,5 +12,6 @@ mod read;
 pub mod startup;
 pub mod tag;
 
+pub use column::{Column, ColumnKind};
 pub use frame::{FrameError, Header};
 pub use notice::{ErrorFields, Severity};

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod auth;
+mod classes;
 mod drain;
 mod failures;
 mod limits;

@@ -107,8 +107,9 @@ async fn query_wait_timeout_is_an_error_with_facts_and_the_client_stays() {
         assert!(error.message().contains("query_wait_timeout"), "{error:?}");
         let detail = error.detail().unwrap();
         assert!(detail.starts_with("Pool queue_timeout/postgres: 1 of 1 servers busy"), "{detail}");
-        assert!(detail.contains("(1 of them idle in transaction)"), "{detail}");
-        assert!(detail.contains("application_name: the holder"), "{detail}");
+        assert!(detail.contains("(1 of them idle in transaction, 0 pinned)"), "{detail}");
+        assert!(detail.contains("Held for longest: the holder (user postgres, from"), "{detail}");
+        assert!(detail.contains("last statement: begin"), "{detail}");
         assert!(error.hint().unwrap().contains("idle_transaction_timeout"), "{error:?}");
         assert_eq!(result.status, b'I', "outside of any transaction");
     }

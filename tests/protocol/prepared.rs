@@ -77,8 +77,25 @@ async fn an_unnamed_statement_outlives_one_that_was_skipped() {
             ask(&[unnamed("third"), sync()]),
             asks(&[parse("", "selec", &[]), sync(), unnamed("fourth"), sync()], 2),
             ask(&[run("", &[]), sync()]),
+            // Two of them, skipped together, or with the error in between.
+            ask(&[broken.clone(), unnamed("skipped"), unnamed("skipped, too"), sync()]),
+            ask(&[run("", &[]), sync()]),
+            ask(&[unnamed("fifth"), broken.clone(), unnamed("skipped"), sync()]),
+            ask(&[run("", &[]), sync()]),
         ])
         .await;
+}
+
+#[tokio::test]
+async fn a_long_pipeline_of_unnamed_statements_comes_through() {
+    let text = "x".repeat(4_000);
+    let step = |number| {
+        let sql = format!("select {number}, length('{text}')");
+        [parse("", &sql, &[]), run("", &[])]
+    };
+    let mut pipeline: Vec<_> = (0..200).flat_map(step).collect();
+    pipeline.push(sync());
+    site(2).same(&[ask(&pipeline), ask(&[run("", &[]), sync()])]).await;
 }
 
 #[tokio::test]

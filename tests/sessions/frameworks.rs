@@ -8,7 +8,10 @@ use crate::stage::Stage;
 
 const TWO_SERVERS: &str = "pool_size = 2";
 
-async fn same(startup: &'static [(&'static str, &'static str)], script: &'static [Step]) {
+pub(crate) async fn same(
+    startup: &'static [(&'static str, &'static str)],
+    script: &'static [Step],
+) {
     let stage = tokio::task::block_in_place(|| Arc::new(Stage::set(TWO_SERVERS)));
     differ(&stage, startup, script).await;
 }

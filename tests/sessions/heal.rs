@@ -6,12 +6,12 @@ use pgusher_testkit::{QueryResult, RawClient, frontend};
 
 use crate::stage::Stage;
 
-async fn prepare(client: &mut RawClient, name: &str, sql: &str) {
+pub(crate) async fn prepare(client: &mut RawClient, name: &str, sql: &str) {
     client.send(&[frontend::parse(name, sql, &[]), frontend::sync()].concat()).await;
     assert_eq!(client.read_result().await.error, None);
 }
 
-async fn execute(client: &mut RawClient, name: &str, describe: bool) -> QueryResult {
+pub(crate) async fn execute(client: &mut RawClient, name: &str, describe: bool) -> QueryResult {
     let mut bytes = frontend::bind("", name, &[]).to_vec();
     if describe {
         bytes.extend_from_slice(&frontend::describe(b'P', ""));
@@ -22,11 +22,11 @@ async fn execute(client: &mut RawClient, name: &str, describe: bool) -> QueryRes
     client.read_result().await
 }
 
-fn stage(settings: &str) -> Arc<Stage> {
+pub(crate) fn stage(settings: &str) -> Arc<Stage> {
     tokio::task::block_in_place(|| Arc::new(Stage::set(settings)))
 }
 
-fn ddl(stage: &Stage, sql: &str) {
+pub(crate) fn ddl(stage: &Stage, sql: &str) {
     tokio::task::block_in_place(|| stage.cluster.psql_in("app", &format!("set role app; {sql}")));
 }
 

@@ -4,7 +4,11 @@
 mod clearing;
 mod differ;
 mod frameworks;
+mod frameworks_more;
 mod heal;
+mod holdings;
 mod hunt;
 mod reading;
+mod replay;
+mod shapes;
 mod stage;

@@ -10,6 +10,7 @@ mod hostile;
 mod keys;
 mod reload;
 mod servers;
+mod set;
 mod stage;
 mod storm;
 mod traffic;

@@ -7,133 +7,20 @@
 //! Pure: it sees type bytes, never sockets. The rules are those of PostgreSQL's `PostgresMain` (`tcop/postgres.c`)
 //! and `CopyGetData` (`commands/copyfromparse.c`).
 
+mod copy;
+mod entry;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::session::statement::Statement;
+pub use entry::{Entry, Origin, Purpose, Request};
+
 use crate::sql;
 use crate::types::TransactionStatus;
 use crate::wire::ErrorFields;
 use crate::wire::tag::backend as tag;
-
-/// A request, by how it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// Simple query: anything, then ReadyForQuery.
-    Query,
-    /// FunctionCall: a response or an error, then ReadyForQuery.
-    FunctionCall,
-    /// ParseComplete.
-    Parse,
-    /// BindComplete.
-    Bind,
-    /// RowDescription or NoData.
-    Describe,
-    /// Rows, then CommandComplete, EmptyQueryResponse or PortalSuspended.
-    Execute,
-    /// CloseComplete.
-    Close,
-    /// ReadyForQuery.
-    Sync,
-    /// CopyData sent before the server said it wants any; not answered.
-    CopyData,
-    /// CopyDone or CopyFail sent before the server said it wants data; not answered.
-    CopyEnd,
-}
-
-/// On whose account a request was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The client's own: the answer goes to the client.
-    Client,
-    /// pgusher's: the answer is swallowed.
-    Injected,
-    /// The client's, but never sent: pgusher answers in the server's place when its turn comes.
-    Local,
-}
-
-/// An outstanding request.
-#[derive(Debug)]
-pub struct Entry {
-    /// What was asked.
-    pub request: Request,
-    /// By whom.
-    pub origin: Origin,
-    /// The statement it is about.
-    pub statement: Option<Arc<Statement>>,
-    /// The client's name for that statement, where the request changed what the name means.
-    pub name: Option<Box<[u8]>>,
-    /// The version of the unnamed statement that the request leaves on the server; 0: none.
-    pub unnamed: u64,
-    /// The [batch](Progress::batch) it belongs to.
-    pub batch: u64,
-    /// What it does to the session; `None`: nothing.
-    pub verdict: Option<Arc<sql::Verdict>>,
-    /// How many of the verdict's statements are over.
-    pub over: usize,
-    /// What pgusher wants with it, if it is pgusher's.
-    pub purpose: Purpose,
-    /// It was sent to fail, in place of a request that is refused: what the client is told instead.
-    pub refusal: Option<Box<ErrorFields>>,
-}
-
-/// What pgusher wants with a request of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Purpose {
-    /// Nothing that needs a look at the answer.
-    #[default]
-    Other,
-    /// To give the server the client's parameters.
-    Replay,
-    /// To learn values of parameters.
-    Ask,
-    /// To learn whether what ties the client to the server is still there.
-    Confirm,
-}
-
-impl Entry {
-    /// A request without a statement.
-    pub fn new(request: Request, origin: Origin) -> Self {
-        Entry {
-            request,
-            origin,
-            statement: None,
-            name: None,
-            unnamed: 0,
-            batch: 0,
-            verdict: None,
-            over: 0,
-            purpose: Purpose::Other,
-            refusal: None,
-        }
-    }
-
-    /// A client's request that is sent as it is.
-    pub fn client(request: Request) -> Self {
-        Entry::new(request, Origin::Client)
-    }
-
-    /// The same about a statement.
-    #[must_use]
-    pub fn about(mut self, statement: &Arc<Statement>) -> Self {
-        self.statement = Some(Arc::clone(statement));
-        self
-    }
-
-    /// The same, for the unnamed statement of this version.
-    #[must_use]
-    pub fn unnamed(mut self, version: u64) -> Self {
-        self.unnamed = version;
-        self
-    }
-
-    /// The same with the client's name for the statement.
-    #[must_use]
-    pub fn named(mut self, name: &[u8]) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-}
 
 /// What to do with a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,6 +156,11 @@ impl Progress {
         self.begun
     }
 
+    /// The number of the first batch that is not over.
+    pub fn ended(&self) -> u64 {
+        self.ended
+    }
+
     /// True when a batch was sent whole, and what became of it is not known yet.
     pub fn is_open(&self, batch: u64) -> bool {
         batch < self.begun && batch >= self.ended
@@ -312,22 +204,6 @@ impl Progress {
         }
         self.queue.push_back(Entry { batch: self.begun, ..entry });
         self.begun += u64::from(ends_batch(request));
-    }
-
-    fn sent_copy(&mut self, entry: Entry) {
-        if self.copy == Copy::In {
-            if entry.request == Request::CopyEnd {
-                self.copy = Copy::None;
-            }
-            return;
-        }
-        // Before the server has said that it wants data the order of data and Sync decides what a Sync means.
-        let expected =
-            self.queue.iter().any(|e| matches!(e.request, Request::Query | Request::Execute));
-        let repeated = self.queue.back().is_some_and(|e| e.request == Request::CopyData);
-        if expected && !(repeated && entry.request == Request::CopyData) {
-            self.queue.push_back(entry);
-        }
     }
 
     /// The request at the head when pgusher is to answer it now.
@@ -450,41 +326,6 @@ impl Progress {
         self.queue.drain(..skipped).rev().for_each(undo);
     }
 
-    /// The server reads COPY data from here on. Syncs that stand between the request and the end of its data were, or
-    /// will be, ignored. One that stands behind data is ignored or honoured depending on whether that data was good.
-    fn copy_in_begins(&mut self) {
-        self.copy = Copy::In;
-        let mut data_seen = false;
-        let mut at = 1;
-        while let Some(entry) = self.queue.get(at) {
-            match entry.request {
-                Request::CopyData => {
-                    data_seen = true;
-                    at += 1;
-                }
-                Request::Sync => {
-                    self.lost |= data_seen;
-                    self.ignored_sync = true;
-                    self.open_batch = true;
-                    self.queue.remove(at);
-                }
-                Request::CopyEnd => {
-                    self.copy = Copy::None;
-                    break;
-                }
-                _ => {
-                    self.lost = true;
-                    break;
-                }
-            }
-        }
-        let later_sync = self.queue.iter().skip(at).any(|entry| entry.request == Request::Sync);
-        self.open_batch &= !later_sync;
-        if self.queue.front().is_some_and(|head| head.request == Request::Query) {
-            self.open_batch = false;
-        }
-    }
-
     fn misfit(&mut self) -> Verdict {
         self.out_of_sync |= !self.lost;
         self.lost = true;
@@ -518,7 +359,3 @@ fn runs(request: Request) -> bool {
 fn verdict(origin: Origin) -> Verdict {
     if origin == Origin::Injected { Verdict::Swallow } else { Verdict::Forward }
 }
-
-#[cfg(test)]
-#[path = "progress_tests.rs"]
-mod tests;

@@ -1,0 +1,211 @@
+//! SET: settings that change while running, until the next reload.
+//!
+//! What was read is kept as it was read, so that one value of it can be put in place of another and everything be
+//! checked again. Files are not looked at: what was edited there and not reloaded stays where it is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::ini_sections::Sections;
+use super::ini_shown;
+use super::ini_table::{Fate, PARAMETERS};
+use super::ini_text::Pair;
+use super::kinds::Reading;
+use super::mistake::{Place, Report};
+use super::resolved::Config;
+use super::setting::{Section, Setting};
+use super::show::{self, ShownSetting};
+use super::table_pool::DEFAULTS;
+use super::table_process::PROCESS;
+use super::table_tls::{TLS_CLIENT, TLS_CLIENT_SHOWN, TLS_SERVER, TLS_SERVER_SHOWN};
+use super::tree::{Node, Table, Value};
+use super::{check, check_tls, ini, read};
+
+/// Where a configuration came from, with what SET has changed.
+#[derive(Clone, PartialEq)]
+pub struct Origin(Source);
+
+/// May hold passwords.
+#[derive(Clone, PartialEq)]
+enum Source {
+    Toml {
+        /// What the file says.
+        read: Box<Config>,
+        /// What SET says, by the names of SHOW CONFIG.
+        set: BTreeMap<String, String>,
+    },
+    Ini {
+        path: PathBuf,
+        sections: Sections,
+    },
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origin").finish_non_exhaustive()
+    }
+}
+
+impl Origin {
+    /// A `pool.toml` that says this.
+    pub(super) fn toml(config: &Config) -> Self {
+        Origin(Source::Toml { read: Box::new(config.clone()), set: BTreeMap::new() })
+    }
+
+    /// A `pgbouncer.ini` that says this.
+    pub(super) fn ini(path: &Path, sections: Sections) -> Self {
+        Origin(Source::Ini { path: path.to_owned(), sections })
+    }
+
+    /// The settings as SHOW CONFIG lists them; `config` is the one in force.
+    pub fn show(&self, config: &Config) -> Vec<ShownSetting> {
+        match &self.0 {
+            Source::Toml { .. } => show::show(config),
+            Source::Ini { path, sections } => ini_shown::rows(path, sections),
+        }
+    }
+
+    /// The same with another value.
+    ///
+    /// # Errors
+    /// There is no such setting, it cannot be changed, or it cannot have this value.
+    pub fn with(&self, key: &str, value: &str) -> Result<Origin, String> {
+        let key = key.to_ascii_lowercase();
+        let mut changed = self.clone();
+        match &mut changed.0 {
+            Source::Toml { read, set } => {
+                apply(&mut read.clone(), &key, value)?;
+                set.insert(key, value.to_owned());
+            }
+            Source::Ini { sections, .. } => set_parameter(sections, &key, value)?,
+        }
+        Ok(changed)
+    }
+
+    /// The configuration that this makes.
+    ///
+    /// # Errors
+    /// Values that make no sense together.
+    pub fn resolve(&self) -> Result<Config, String> {
+        match &self.0 {
+            Source::Toml { read, set } => {
+                let mut config = read.as_ref().clone();
+                for (key, value) in set {
+                    apply(&mut config, key, value)?;
+                }
+                check_whole(&config)?;
+                Ok(config)
+            }
+            Source::Ini { sections, .. } => {
+                let mut report = Report::default();
+                // As they were opened when they were read: places name files by their order.
+                for file in &sections.files {
+                    report.open(file);
+                }
+                let raw = ini::convert(sections.clone(), &mut report);
+                let (config, _) = read::resolve(raw, &mut report);
+                report.finish().map_err(|mistakes| mistakes.to_string())?;
+                Ok(config)
+            }
+        }
+    }
+}
+
+/// PgBouncer takes a SET of what only a restart changes, and does nothing.
+fn set_parameter(sections: &mut Sections, key: &str, value: &str) -> Result<(), String> {
+    let parameter = PARAMETERS.iter().find(|known| known.name == key);
+    let parameter = parameter.ok_or_else(|| format!("unknown parameter: {key}"))?;
+    if !ini_shown::is_changeable(key) {
+        return Ok(());
+    }
+    let at = Place { file: sections.main, line: 1, column: 1 };
+    if let Fate::Setting(section, name, form) | Fate::Inherited(section, name, form) =
+        parameter.fate
+    {
+        let mut report = Report::default();
+        let node = form.read(key, Place::whole(report.open(Path::new("SET"))), value, &mut report);
+        read_into(&mut Config::default(), section, name, &node, &mut report);
+        report.finish().map_err(|mistakes| mistakes.to_string())?;
+    }
+    let pair = Pair { at, key: key.to_owned(), value_at: at, value: value.to_owned() };
+    sections.parameters.insert(key.to_owned(), pair);
+    Ok(())
+}
+
+/// Changes a setting of a `pool.toml`'s configuration.
+fn apply(config: &mut Config, key: &str, value: &str) -> Result<(), String> {
+    let (section, name) = home(key).ok_or_else(|| format!("{key} cannot be set here"))?;
+    let mut report = Report::default();
+    let at = Place::whole(report.open(Path::new("SET")));
+    let text = |text: &str| Value::Text { text: text.trim().to_owned(), loose: true };
+    let item = |part| Node { at, value: text(part) };
+    let value = match value {
+        // A list as PgBouncer writes it; other values have no commas but in quotes.
+        list if list.contains(',') && LISTS.contains(&name) => {
+            Value::List(list.split(',').map(item).collect())
+        }
+        other => text(other),
+    };
+    read_into(config, section, name, &Node { at, value }, &mut report);
+    report.finish().map_err(|mistakes| mistakes.to_string())
+}
+
+/// Settings of names.
+const LISTS: [&str; 2] = ["admin_users", "stats_users"];
+
+/// Where a setting stands that can be changed, by its name in SHOW CONFIG.
+fn home(key: &str) -> Option<(Section, &'static str)> {
+    fn find<T>(
+        table: &[Setting<T>],
+        section: Section,
+        key: &str,
+    ) -> Option<(Section, &'static str)> {
+        let is_it = |it: &&Setting<T>| it.key == key || it.alias == Some(key);
+        let found = table.iter().filter(is_it).find(|setting| setting.reloadable);
+        found.map(|setting| (section, setting.key))
+    }
+    let client = TLS_CLIENT.iter().zip(TLS_CLIENT_SHOWN).find(|(_, shown)| *shown == key);
+    let server = TLS_SERVER.iter().zip(TLS_SERVER_SHOWN).find(|(_, shown)| *shown == key);
+    find(PROCESS, Section::Process, key)
+        .or_else(|| find(DEFAULTS, Section::Defaults, key))
+        .or(client.map(|(setting, _)| (Section::TlsClient, setting.key)))
+        .or(server.map(|(setting, _)| (Section::TlsServer, setting.key)))
+}
+
+/// Reads a value into its setting; a mistake goes into the report.
+fn read_into(config: &mut Config, section: Section, key: &str, node: &Node, report: &mut Report) {
+    fn read<T>(table: &[Setting<T>], into: &mut T, key: &str, node: &Node, report: &mut Report) {
+        if let Some(setting) = table.iter().find(|setting| setting.key == key) {
+            (setting.read)(into, node, &mut Reading { report, key });
+        }
+    }
+    match section {
+        Section::Process => read(PROCESS, &mut config.process, key, node, report),
+        Section::Defaults => {
+            read(DEFAULTS, Arc::make_mut(&mut config.defaults), key, node, report);
+        }
+        Section::TlsClient => read(TLS_CLIENT, &mut config.tls_client, key, node, report),
+        Section::TlsServer => {
+            read(TLS_SERVER, Arc::make_mut(&mut config.tls_server), key, node, report);
+        }
+        _ => {}
+    }
+}
+
+/// What is checked when a file is read, as far as it concerns more than one value.
+fn check_whole(config: &Config) -> Result<(), String> {
+    let mut report = Report::default();
+    let table = Table::empty(Place::whole(report.open(Path::new("SET"))));
+    let passwords = config.users.values().any(|user| user.password.is_some());
+    check::process(config, passwords, &table, &mut report);
+    check::pool(&config.defaults, &table, &mut report);
+    check_tls::client(&config.tls_client, &table, &mut report);
+    check_tls::server(&config.tls_server, &table, &mut report);
+    report.finish().map_err(|mistakes| mistakes.to_string())
+}
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;
