@@ -102,6 +102,19 @@ fn a_database_may_have_tls_of_its_own() {
 }
 
 #[test]
+fn each_host_of_a_list_has_to_bear_its_own_name() {
+    let server = cluster();
+    let text = config(server.port(), "", "sslmode = \"verify-full\"\nca_file = \"root.crt\"");
+    // The certificate is for `localhost` alone.
+    let start = |hosts: &str| {
+        configured(&text.replace("host = \"localhost\"", &format!("host = {hosts}"))).start()
+    };
+    assert_eq!(ask(&start("[\"127.0.0.1\", \"localhost\"]"), "alice"), Ok(true));
+    let error = ask(&start("[\"127.0.0.1\"]"), "alice").unwrap_err();
+    assert!(error.contains("does not match host name \"127.0.0.1\""), "{error}");
+}
+
+#[test]
 fn the_server_sees_pgushers_certificate() {
     let client = Authority::shared().issue("certified");
     let settings = "cert_file = \"me.crt\"\nkey_file = \"me.key\"";
