@@ -196,3 +196,29 @@ impl TransactionStatus {
         }
     }
 }
+
+/// How a client has proved who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoginMethod(u8);
+
+impl LoginMethod {
+    /// All methods as logs and metrics name them; the first one is for logins that did not come that far.
+    pub const NAMES: [&'static str; 9] =
+        ["none", "trust", "password", "md5", "scram-sha-256", "cert", "peer", "ldap", "pam"];
+
+    /// The method of this name.
+    pub fn named(name: &str) -> Self {
+        let at = Self::NAMES.iter().position(|&known| known == name);
+        LoginMethod(at.and_then(|at| u8::try_from(at).ok()).unwrap_or_default())
+    }
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.get(self.index()).copied().unwrap_or(Self::NAMES[0])
+    }
+
+    /// Its place among the names.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}

@@ -19,7 +19,7 @@ use crate::control::Order;
 use crate::net::{Buffer, Stream};
 use crate::sqlstate;
 use crate::stats::{ClientRecord, Ends};
-use crate::types::Name;
+use crate::types::{LoginMethod, Name};
 use crate::wire::tag::frontend as tag;
 use crate::wire::{Column, ColumnKind, ErrorFields, Severity, backend, frontend};
 
@@ -73,6 +73,7 @@ pub async fn serve(arrival: Arrival, host: Arc<dyn Host>) {
         application_name,
         Ends::of(stream.socket()),
         stream.tls().map(crate::tls::label),
+        LoginMethod::default(),
     ));
     let line = Line::new(stream, buffer, key);
     let mut session = Session { line, host: Arc::clone(&host), user, is_admin };

@@ -26,6 +26,8 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     let config = process.gate.config();
     let group = config.process.unix_socket_group.as_deref().map(authority::group_id).transpose();
     let group = group.map_err(|error| format!("unix_socket_group: {error}"))?;
+    // Whoever finds the doors open may change files: changes count from before that.
+    let watching = reload::watch_files(Arc::clone(&process));
     let tuning = Arc::clone(&process.gate.pools.context.dialler.tuning);
     let (settings, inherited) = (Arc::clone(&config), systemd::sockets()?);
     let gate = Arc::clone(&process.gate);
@@ -40,7 +42,7 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     *process.listeners.lock() = listeners.iter().map(Listener::facts).collect();
     signals::listen(&process)?;
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
-    tokio::spawn(reload::watch_files(Arc::clone(&process)));
+    tokio::spawn(watching);
     tokio::spawn(certificates::keep(Arc::clone(&process)));
     host::start(&process).await?;
     let unheard = Arc::new(AtomicUsize::new(0));

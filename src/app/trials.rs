@@ -17,7 +17,7 @@ use crate::net::{Arrival, Dialler, Peer};
 use crate::secret::Secret;
 use crate::server::{self, Blueprint, Means, Server};
 use crate::telemetry::LogStart;
-use crate::tls::{Connector, Keys};
+use crate::tls::{Keyring, Keys};
 use crate::types::{LoadBalance, Name, ServerAddress};
 
 /// Nothing that works takes longer.
@@ -33,11 +33,7 @@ pub fn try_servers(path: &Path, mut tell: impl FnMut(&str)) -> Result<bool, Stri
     let config = loaded.config;
     let kept = Kept::new().map_err(|error| error.to_string())?;
     let identities = Identities::load(&config, &kept)?;
-    let means = Means {
-        param_sets: Arc::default(),
-        connector: Keys::load(&config)?.connector(),
-        dialler: Arc::new(Dialler::new(&config.process)),
-    };
+    let means = means(Keys::load(&config)?, &config.process);
     runtime()?.block_on(async {
         let mut all_good = true;
         for database in config.databases.values().chain(config.fallback.iter()) {
@@ -76,7 +72,7 @@ fn hop(
         user: user.clone(),
         credential: identities.credential(config, database, &database.name, &user),
         startup_parameters: database.startup_parameters.clone(),
-        tls: Arc::clone(&config.tls_server),
+        tls: Arc::clone(&database.tls),
     };
     (user, blueprint)
 }
@@ -142,12 +138,7 @@ pub fn try_login(
             allow_cleartext_password: true,
             ..ServerTlsSettings::default()
         });
-        let connector = Connector::load(&settings)?;
-        let means = Means {
-            param_sets: Arc::default(),
-            connector: Arc::new(connector),
-            dialler: Arc::new(Dialler::new(&config::Process::default())),
-        };
+        let means = means(Keys::of_servers(&settings)?, &config::Process::default());
         let password = StoredSecret::Plain(Secret::new(password));
         let blueprint = Blueprint {
             addresses: vec![ServerAddress::Tcp { host: Ipv4Addr::LOCALHOST.to_string(), port }],
@@ -168,6 +159,14 @@ pub fn try_login(
             }
         }
     })
+}
+
+fn means(keys: Keys, process: &config::Process) -> Means {
+    Means {
+        param_sets: Arc::default(),
+        keyring: Arc::new(Keyring::new(keys)),
+        dialler: Arc::new(Dialler::new(process)),
+    }
 }
 
 /// TLS if there is any.

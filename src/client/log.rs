@@ -12,6 +12,8 @@ pub(super) fn departure(client: &ClientRecord, goodbye: &Goodbye, manners: Manne
         database = %client.database,
         user = %client.user,
         peer = %peer(client),
+        tls = client.tls.map_or("off", |tls| tls.version),
+        method = client.method.as_str(),
         age_seconds = client.since.elapsed().as_secs(),
         reason = %goodbye,
         words = goodbye.words(manners),

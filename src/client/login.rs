@@ -27,7 +27,7 @@ use crate::net::Peer;
 use crate::pool::{Pool, PoolError, Welcome, WelcomeError};
 use crate::session::VirtualSession;
 use crate::stats::{Cause, ClientRecord, Ends, Entered};
-use crate::types::Name;
+use crate::types::{LoginMethod, Name};
 use crate::wire::Severity;
 use crate::wire::backend;
 use crate::wire::startup::{NEWEST_MINOR, Startup};
@@ -201,7 +201,7 @@ impl Login<'_> {
         if demand.method == Method::Reject {
             return Err(rejected(replies::hba_rejects(&visit)));
         }
-        self.facts.method = demand.method.as_str();
+        self.facts.method = LoginMethod::named(demand.method.as_str());
         let claim = Claim {
             gate: self.gate,
             config: self.config,
@@ -220,7 +220,7 @@ impl Login<'_> {
     async fn enter_console(mut self, request: Request) -> Result<Pass, Refusal> {
         self.negotiate(&request).await?;
         if OPERATORS.contains(&request.user.as_ref()) && vouch::is_our_own(self.incoming) {
-            self.facts.method = Method::Peer.as_str();
+            self.facts.method = LoginMethod::named(Method::Peer.as_str());
             return Ok(console(request, ConsoleRights::Admin));
         }
         self.authenticate(&request, true).await?;
@@ -346,6 +346,7 @@ impl Login<'_> {
             context.records.names.intern(&request.application_name),
             Ends::new(line.socket()?, peer.address(), *local),
             line.tls().map(crate::tls::label),
+            self.facts.method,
         )))
     }
 

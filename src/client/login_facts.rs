@@ -3,7 +3,7 @@
 use super::entry::Pass;
 use super::handshake::Incoming;
 use super::manners::Manners;
-use crate::types::Name;
+use crate::types::{LoginMethod, Name};
 use crate::wire::ErrorFields;
 use crate::wire::startup::Startup;
 
@@ -11,7 +11,7 @@ use crate::wire::startup::Startup;
 pub(super) struct Facts {
     pub(super) user: Name,
     pub(super) database: Name,
-    pub(super) method: &'static str,
+    pub(super) method: LoginMethod,
     /// The client's number.
     pub(super) id: u64,
     /// `replication` in PgBouncer's words.
@@ -26,7 +26,7 @@ impl Facts {
         Facts {
             user: "".into(),
             database: "".into(),
-            method: "none",
+            method: LoginMethod::default(),
             id,
             replication: "no",
             waits_for_server: false,
@@ -52,7 +52,8 @@ impl Facts {
     }
 
     pub(super) fn log_arrival(&self, incoming: &Incoming, pass: &Pass) {
-        let Facts { user, database, method, replication, .. } = self;
+        let Facts { user, database, replication, .. } = self;
+        let method = self.method.as_str();
         if self.manners.log_in_brief {
             return;
         }
@@ -74,7 +75,8 @@ impl Facts {
     }
 
     pub(super) fn log_failure(&self, incoming: &Incoming, fields: &ErrorFields) {
-        let Facts { user, database, method, id, .. } = self;
+        let Facts { user, database, id, .. } = self;
+        let method = self.method.as_str();
         let (peer, tls) = (&incoming.peer, incoming.tls_version());
         let (code, reason) = (&fields.code, &fields.message);
         let words = self.manners.log_words(fields);

@@ -78,6 +78,7 @@ fn servers_differ(old: &Database, new: &Database) -> bool {
         || old.dbname != new.dbname
         || old.user != new.user
         || old.password != new.password
+        || old.tls != new.tls
         || old.startup_parameters != new.startup_parameters
         || old.load_balance != new.load_balance
         || old.connect_query != new.connect_query

@@ -32,7 +32,7 @@ const LONGEST_SECRET: u64 = 64 * 1024;
 /// Makes the configuration of the sections. Where something is wrong, the default stands in.
 pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf>) {
     let files = std::mem::take(&mut raw.files);
-    let mut reader = Reader { report, files, compat: Compat::Off };
+    let mut reader = Reader { report, files, compat: Compat::Off, tls: Arc::default() };
     let start = Place { file: raw.main, line: 1, column: 1 };
     let mut section = |section| raw.sections.remove(&section).unwrap_or(Table::empty(start));
     let mut process_table = section(Section::Process);
@@ -45,6 +45,7 @@ pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf
         Some(mut table) => reader.defaults(&mut table),
         None => PoolSettings::default(),
     };
+    reader.tls = Arc::clone(&tls_server);
     let mut databases = reader.databases(raw.databases, &defaults);
     let secret = |table: &Table| table.has("password") || table.has("password_file");
     let passwords = raw.users.values().any(secret);
@@ -70,6 +71,8 @@ pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf
 struct Reader<'a> {
     report: &'a mut Report,
     files: Vec<PathBuf>,
+    /// `[tls.server]`, for databases without settings of their own.
+    tls: Arc<ServerTlsSettings>,
     /// Whose rules bind between values that are right alone.
     compat: Compat,
 }
@@ -188,6 +191,9 @@ impl Reader<'_> {
         let overrides = self.overrides(table, Section::Database, &header);
         check::database(&keys, table, self.report);
         self.check_pool(&defaults.overridden_by(&overrides), table);
+        let own_tls = keys.own_tls(&self.tls);
+        own_tls.iter().for_each(|own| check_tls::of_database(own, table, self.report));
+        let tls = own_tls.map_or_else(|| Arc::clone(&self.tls), Arc::new);
         let password = self.password(keys.password, keys.password_file.as_deref(), table);
         Database {
             name: name.into(),
@@ -203,6 +209,7 @@ impl Reader<'_> {
             },
             load_balance: keys.load_balance_hosts,
             connect_query: keys.connect_query,
+            tls,
             startup_parameters: keys.startup_parameters,
             max_db_connections: keys.max_db_connections,
             max_db_client_connections: keys.max_db_client_connections,

@@ -278,6 +278,8 @@ pub struct Database {
     pub load_balance: LoadBalance,
     /// Sent to every new server of the database; empty: nothing.
     pub connect_query: String,
+    /// How its servers are reached by TLS; `[tls.server]` unless the database has settings of its own.
+    pub tls: Arc<ServerTlsSettings>,
     /// Parameters for the server connection's start-up packet.
     pub startup_parameters: BTreeMap<String, String>,
     /// Servers of this database over all users; `None`: no limit.

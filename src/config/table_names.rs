@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use super::kinds::{Int, Limit};
 use super::lists::{Hosts, Parameters, Ports};
+use super::resolved_tls::{Roots, ServerTlsSettings, SslMode};
 use super::setting::{RELOAD, section_table};
-use super::words::{OneOf, OptionalName, OptionalPath, OptionalSecret, Text};
+use super::table_tls::RootsFile;
+use super::words::{Inherited, OneOf, OptionalName, OptionalPath, OptionalSecret, Text};
 use crate::secret::Secret;
 use crate::types::{LoadBalance, Name};
 
@@ -24,9 +26,31 @@ pub(super) struct DatabaseKeys {
     pub(super) auth_dbname: Option<Name>,
     pub(super) load_balance_hosts: LoadBalance,
     pub(super) connect_query: String,
+    pub(super) server_tls_sslmode: Option<SslMode>,
+    pub(super) server_tls_ca_file: Option<Roots>,
+    pub(super) server_tls_cert_file: Option<PathBuf>,
+    pub(super) server_tls_key_file: Option<PathBuf>,
     pub(super) startup_parameters: BTreeMap<String, String>,
     pub(super) max_db_connections: Option<usize>,
     pub(super) max_db_client_connections: Option<usize>,
+}
+
+impl DatabaseKeys {
+    /// How the servers are reached by TLS, if not as [tls.server] says.
+    pub(super) fn own_tls(&self, general: &ServerTlsSettings) -> Option<ServerTlsSettings> {
+        let mut own = general.clone();
+        if let Some(sslmode) = self.server_tls_sslmode {
+            own.sslmode = sslmode;
+        }
+        if let Some(roots) = &self.server_tls_ca_file {
+            own.ca_file = roots.clone();
+        }
+        if self.server_tls_cert_file.is_some() || self.server_tls_key_file.is_some() {
+            own.cert_file.clone_from(&self.server_tls_cert_file);
+            own.key_file.clone_from(&self.server_tls_key_file);
+        }
+        (own != *general).then_some(own)
+    }
 }
 
 /// The keys of a user as they are written.
@@ -64,6 +88,14 @@ section_table! {
             "Where new servers are connected when `host` is an array: disable begins with its first, round-robin takes turns.";
         connect_query: Text = "", RELOAD,
             "SQL for every new server of this database, before anybody gets it. Without it nothing is sent.";
+        server_tls_sslmode: Inherited<OneOf<SslMode>> = "", RELOAD,
+            "`sslmode` for the servers of this database. Without it, the one of [tls.server].";
+        server_tls_ca_file: Inherited<RootsFile> = "", RELOAD,
+            "`ca_file` for the servers of this database. Without it, the one of [tls.server].";
+        server_tls_cert_file: OptionalPath = "", RELOAD,
+            "Certificate for the servers of this database. Without it, the one of [tls.server].";
+        server_tls_key_file: OptionalPath = "", RELOAD,
+            "Private key of that certificate.";
         startup_parameters: Parameters = "", RELOAD,
             "Parameters for the servers of this database, set when they are connected.";
         max_db_connections: Limit = "0", RELOAD,

@@ -130,6 +130,28 @@ impl<T: Choice> Kind for OneOf<T> {
     }
 }
 
+/// A value that may be missing, and then is another section's; empty is missing.
+pub(super) struct Inherited<K>(PhantomData<K>);
+
+impl<K: Kind> Kind for Inherited<K> {
+    type Value = Option<K::Value>;
+
+    fn unset() -> Option<Self::Value> {
+        Some(None)
+    }
+
+    fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Self::Value> {
+        match &node.value {
+            Value::Text { text, .. } if text.is_empty() => Some(None),
+            _ => K::read(node, cx).map(Some),
+        }
+    }
+
+    fn show(value: &Self::Value) -> String {
+        value.as_ref().map(K::show).unwrap_or_default()
+    }
+}
+
 /// A name that may be missing; empty is missing.
 pub(super) struct OptionalName;
 

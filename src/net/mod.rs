@@ -21,6 +21,7 @@ mod sends_tests;
 mod stream;
 #[cfg(test)]
 mod stream_tests;
+mod suspended;
 mod tuning;
 mod watchlist;
 
@@ -33,7 +34,8 @@ pub use messages::take_message;
 pub use names::{HostNames, KnownName};
 pub use nudge::Nudges;
 pub use sends::Sends;
-pub use stream::{Stream, Suspended};
+pub use stream::Stream;
+pub use suspended::Suspended;
 pub use tuning::Tuning;
 pub use watchlist::Watchlist;
 

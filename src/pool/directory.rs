@@ -81,7 +81,7 @@ impl PoolsContext {
     pub(super) fn means(&self) -> Means {
         Means {
             param_sets: Arc::clone(&self.param_sets),
-            connector: self.keyring.connector(),
+            keyring: Arc::clone(&self.keyring),
             dialler: Arc::clone(&self.dialler),
         }
     }
@@ -194,7 +194,7 @@ impl Pools {
         let pool = Arc::clone(&entry.or_insert_with(|| {
             self.made.fetch_add(1, Ordering::Relaxed);
             let settings = config.pool_settings(database, &key.user);
-            let blueprint = blueprint(config, database, &key, credential());
+            let blueprint = blueprint(database, &key, credential());
             Pool::new(
                 key.clone(),
                 Arc::clone(&self.context),
@@ -250,7 +250,7 @@ impl Pools {
             self.caps(config, database, &pool.key).shed();
             pool.set_settings(config.pool_settings(database, &pool.key.user));
             pool.set_guests(guests(config, database, &pool.key));
-            let wanted = blueprint(config, database, &pool.key, credential(&pool.key));
+            let wanted = blueprint(database, &pool.key, credential(&pool.key));
             if same_servers(&pool.blueprint(), &wanted) {
                 pool.renew_credential(wanted);
             } else {
@@ -314,12 +314,7 @@ impl Pools {
 /// Unused pools are kept for their statistics up to this many.
 const MANY_POOLS: usize = 1_000;
 
-fn blueprint(
-    config: &Config,
-    database: &Database,
-    key: &PoolKey,
-    credential: ServerCredential,
-) -> Blueprint {
+fn blueprint(database: &Database, key: &PoolKey, credential: ServerCredential) -> Blueprint {
     Blueprint {
         addresses: database.addresses.clone(),
         load_balance: database.load_balance,
@@ -328,7 +323,7 @@ fn blueprint(
         user: Name::clone(&key.user),
         credential,
         startup_parameters: database.startup_parameters.clone(),
-        tls: Arc::clone(&config.tls_server),
+        tls: Arc::clone(&database.tls),
     }
 }
 

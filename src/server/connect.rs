@@ -12,7 +12,7 @@ use crate::config::ServerTlsSettings;
 use crate::net::Dialler;
 use crate::session::params::ParamSets;
 use crate::sqlstate;
-use crate::tls::Connector;
+use crate::tls::{Connector, Keyring};
 use crate::types::{LoadBalance, Name, ServerAddress};
 use crate::wire::{ErrorFields, FrameError, Severity};
 
@@ -100,9 +100,33 @@ pub struct Means {
     /// Where sets of parameters are interned.
     pub param_sets: Arc<ParamSets>,
     /// What TLS is begun with.
-    pub connector: Arc<Connector>,
+    pub keyring: Arc<Keyring>,
     /// How addresses are reached.
     pub dialler: Arc<Dialler>,
+}
+
+/// What one login needs of them.
+#[derive(Clone, Debug)]
+pub(super) struct Tools {
+    pub(super) param_sets: Arc<ParamSets>,
+    /// TLS as the servers' own settings want it.
+    pub(super) connector: Arc<Connector>,
+    pub(super) dialler: Arc<Dialler>,
+}
+
+impl Means {
+    fn tools(&self, settings: &Arc<ServerTlsSettings>) -> Result<Tools, ConnectError> {
+        let connector = self.keyring.connector(settings).map_err(|error| {
+            let text = format!("no TLS with servers: {error}");
+            let error = ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text);
+            ConnectError { stage: Stage::Tls, ..error }
+        })?;
+        Ok(Tools {
+            param_sets: Arc::clone(&self.param_sets),
+            connector,
+            dialler: Arc::clone(&self.dialler),
+        })
+    }
 }
 
 /// Connects and logs in, at each address within `limit`; the `turn` says with which it begins. The socket belongs to the
@@ -117,10 +141,11 @@ pub async fn connect(
     id: ServerId,
     turn: usize,
 ) -> Result<Box<Server>, ConnectError> {
+    let tools = means.tools(&blueprint.tls)?;
     let mut last =
         ConnectError::new(sqlstate::UNABLE_TO_CONNECT, "no server address is configured");
     for address in in_order(blueprint, turn) {
-        let attempt = connect_to(blueprint, address, means, id);
+        let attempt = connect_to(blueprint, address, &tools, id);
         let result = match limit {
             Some(limit) => tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
                 let text = format!(
@@ -154,13 +179,13 @@ fn in_order(blueprint: &Blueprint, turn: usize) -> impl Iterator<Item = &ServerA
 async fn connect_to(
     blueprint: &Blueprint,
     address: &ServerAddress,
-    means: &Means,
+    tools: &Tools,
     id: ServerId,
 ) -> Result<Box<Server>, ConnectError> {
     let mut before = None;
-    let mut attempts = hop::attempts(address, means.connector.settings.sslmode).iter().peekable();
+    let mut attempts = hop::attempts(address, tools.connector.settings.sslmode).iter().peekable();
     while let Some(encryption) = attempts.next() {
-        match attempt(blueprint, address, means, id, *encryption).await {
+        match attempt(blueprint, address, tools, id, *encryption).await {
             Err(Failure { error, by_encryption: true }) if attempts.peek().is_some() => {
                 tracing::debug!(%address, error = %error.fields, "trying again with other encryption");
                 before = Some(error);
@@ -182,16 +207,16 @@ struct Failure {
 async fn attempt(
     blueprint: &Blueprint,
     address: &ServerAddress,
-    means: &Means,
+    tools: &Tools,
     id: ServerId,
     encryption: Encryption,
 ) -> Result<Box<Server>, Failure> {
     let hop =
-        hop::open(address, &address.host(), &means.dialler, &means.connector, encryption).await;
+        hop::open(address, &address.host(), &tools.dialler, &tools.connector, encryption).await;
     let hop = hop.map_err(|error| Failure::of_hop(address, &error))?;
     // Where the server has no TLS, the next attempt would be this one again.
     let has_choice = encryption != Encryption::IfOffered || hop.tls.is_some();
-    Login::run(blueprint, address, means, hop, id).await.map_err(|error| Failure {
+    Login::run(blueprint, address, tools, hop, id).await.map_err(|error| Failure {
         // Such as: no entry in pg_hba.conf for a connection with, or without, encryption.
         by_encryption: has_choice
             && error.by_server

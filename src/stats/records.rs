@@ -12,7 +12,7 @@ use socket2::Socket;
 
 use super::{AuditTable, Names, PinBook, StatementNote};
 use crate::control::Control;
-use crate::types::{Name, ServerAddress, TlsLabel};
+use crate::types::{LoginMethod, Name, ServerAddress, TlsLabel};
 
 /// What a client is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl IdSource {
     }
 }
 
-/// The two ends of a client's connection; `None` on the unix socket.
+/// The two ends of a client's connection; addresses are `None` on the unix socket.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ends {
     /// Where it comes from.
@@ -142,6 +142,8 @@ pub struct ClientRecord {
     pub peer_pid: u32,
     /// Its TLS; `None` without it.
     pub tls: Option<TlsLabel>,
+    /// How it has proved who it is.
+    pub method: LoginMethod,
     /// When it came, on the wall clock.
     pub connected_at: SystemTime,
     /// When it came.
@@ -170,6 +172,7 @@ impl ClientRecord {
         application_name: Name,
         ends: Ends,
         tls: Option<TlsLabel>,
+        method: LoginMethod,
     ) -> Self {
         ClientRecord {
             id,
@@ -180,6 +183,7 @@ impl ClientRecord {
             fd: ends.fd,
             peer_pid: ends.peer_pid,
             tls,
+            method,
             connected_at: SystemTime::now(),
             since: Instant::now(),
             application_name: Mutex::new(application_name),
