@@ -104,12 +104,12 @@ async fn a_reload_is_all_or_nothing() {
     let error = refused.error.as_ref().unwrap();
     assert_eq!(error.code(), "F0000");
     assert!(format!("{error:?}").contains("unknown parameter: no_such_key"), "{error:?}");
-    assert_eq!(setting(&mut console, "query_wait_timeout").await, "7s");
+    assert_eq!(setting(&mut console, "query_wait_timeout").await, "7");
     login(&pgusher, "app", "app").await.query("select 1").await.value();
     let new = ini("", &format!("{}\n{}", database("app"), database("second")));
     pgusher.rewrite_config(&in_folder(folder.path(), &new));
     assert!(console.query("RELOAD").await.error.is_none());
-    assert_eq!(setting(&mut console, "query_wait_timeout").await, "2m", "the default is back");
+    assert_eq!(setting(&mut console, "query_wait_timeout").await, "120", "the default is back");
     assert_eq!(login(&pgusher, "second", "app").await.query("select 1").await.value(), "1");
 }
 

@@ -107,6 +107,7 @@ fn pool_facts(pool: &Pool, (clients, idle_in_transaction): Counts) -> PoolFacts 
         audits: pool.leaks.audits(),
         leaks: pool.leaks.all(),
         closes: CloseReason::ALL.map(|why| (why.as_str(), pool.closes.get(why))).to_vec(),
+        cancels: census.cancels(),
         servers: census.servers,
     }
 }

@@ -16,6 +16,7 @@ use super::kinds::Reading;
 use super::mistake::{Place, Report};
 use super::resolved::Config;
 use super::setting::{Section, Setting};
+use super::settings::canonical;
 use super::show::{self, ShownSetting};
 use super::table_pool::DEFAULTS;
 use super::table_process::PROCESS;
@@ -77,7 +78,7 @@ impl Origin {
         match &mut changed.0 {
             Source::Toml { read, set } => {
                 apply(&mut read.clone(), &key, value)?;
-                set.insert(key, value.to_owned());
+                set.insert(canonical(&key).to_owned(), value.to_owned());
             }
             Source::Ini { sections, .. } => set_parameter(sections, &key, value)?,
         }
@@ -162,7 +163,8 @@ fn home(key: &str) -> Option<(Section, &'static str)> {
         section: Section,
         key: &str,
     ) -> Option<(Section, &'static str)> {
-        let found = table.iter().find(|setting| setting.key == key && setting.reloadable);
+        let is_called = |setting: &&Setting<T>| setting.key == key || setting.alias == Some(key);
+        let found = table.iter().find(is_called).filter(|setting| setting.reloadable);
         found.map(|setting| (section, setting.key))
     }
     let client = TLS_CLIENT.iter().zip(TLS_CLIENT_SHOWN).find(|(_, shown)| *shown == key);

@@ -53,7 +53,7 @@ pub use resolved_auth::{AuthLookup, AuthType};
 pub use resolved_class::{Class, ClassMarks, ClassSettings};
 pub use resolved_tls::*;
 pub use setting::{Section, SettingInfo};
-pub use settings::settings;
+pub use settings::{canonical, settings};
 pub use show::{ShownSetting, show};
 
 #[cfg(test)]

@@ -289,8 +289,9 @@ impl<'a> Login<'a> {
         let (pid, key) = self.key.unwrap_or((0, Box::new([0; 4])));
         let now = Instant::now();
         let label = self.tls.as_ref().map(|tls| tls.label);
-        let record = ServerRecord::new(id, address, self.stream.socket(), label, pid);
+        let mut record = ServerRecord::new(id, address, self.stream.socket(), label, pid);
         let mut backend = Backend::new(resolved(address, &self.stream), pid, &key);
+        record.cancels = Arc::clone(backend.cancels());
         if self.tls.is_some() {
             backend = backend.behind_tls(Arc::clone(&means.connector), address.host());
         }

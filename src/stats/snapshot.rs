@@ -174,6 +174,8 @@ pub struct PoolFacts {
     pub in_state: ServersByState,
     /// The servers, by number.
     pub servers: Vec<Arc<ServerRecord>>,
+    /// Cancel requests on their way to them, each over a connection of its own.
+    pub cancels: usize,
     /// Places taken in the queue.
     pub queue: usize,
     /// How long the first of the queue has waited.
