@@ -113,11 +113,15 @@ impl CancelKeys {
     /// # Errors
     /// The system has no randomness.
     pub fn issue(self: &Arc<Self>, length: usize) -> Result<Issued, getrandom::Error> {
-        let mut key = vec![0; length];
+        // Both at once: each time is a system call.
+        let mut key = vec![0; length + size_of::<u32>()];
         getrandom::fill(&mut key)?;
+        let mut number =
+            key.split_off(length).into_iter().fold(0, |all, byte| all << 8 | u32::from(byte));
         loop {
             // Positive, as real process ids are: some clients print it signed.
-            let pid = getrandom::u32()? >> 1;
+            let pid = number >> 1;
+            number = number.wrapping_add(2);
             if let Entry::Vacant(free) = self.targets.entry(pid.max(1)) {
                 let target =
                     Target { pid: *free.key(), key: key.into(), aim: Mutex::new(Aim::Nothing) };

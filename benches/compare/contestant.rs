@@ -54,6 +54,7 @@ impl std::fmt::Display for Door {
 #[derive(Debug)]
 pub(crate) struct Contestant {
     kind: Kind,
+    door: Door,
     port: u16,
     body: Body,
 }
@@ -85,12 +86,17 @@ impl Contestant {
             Kind::Pgusher2 => start_pgusher(stage, 2, door),
             Kind::Direct => (stage.port(), Body::Nobody),
         };
-        Contestant { kind, port, body }
+        Contestant { kind, door, port, body }
     }
 
     /// Who it is.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What its clients have to show.
+    pub(crate) fn door(&self) -> Door {
+        self.door
     }
 
     /// Where clients connect, on 127.0.0.1.

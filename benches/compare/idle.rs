@@ -1,11 +1,11 @@
 //! Memory of clients that are connected and do nothing.
 
-use crate::contestant::Contestant;
+use crate::contestant::{Contestant, Door};
+use crate::guest::Guest;
 use crate::pure::bars::{Bar, MOST_IDLE_MEMORY};
 use crate::pure::options::{Kind, Options};
 use crate::pure::table::{Table, number, ratio};
-use crate::stage::{DATABASE, Stage, USER};
-use pgusher_testkit::RawClient;
+use crate::stage::Stage;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -42,16 +42,17 @@ impl Past {
 /// A row of the table, apart from who.
 type Case = (usize, Past);
 
-/// Bytes for each idle client, by number of clients and what they have done.
-#[derive(Debug, Default)]
+/// Bytes for each idle client that came by a door, by number of clients and what they have done.
+#[derive(Debug)]
 pub(crate) struct Idle {
+    door: Door,
     bytes: BTreeMap<(Case, Kind), f64>,
 }
 
 impl Idle {
     /// Fills a fresh process of each pooler with clients, for each case, and looks at its memory.
-    pub(crate) fn measure(stage: &Stage, options: &Options, file_limit: u64) -> Self {
-        let mut idle = Idle::default();
+    pub(crate) fn measure(stage: &Stage, options: &Options, file_limit: u64, door: Door) -> Self {
+        let mut idle = Idle { door, bytes: BTreeMap::new() };
         for &count in options.idle_clients() {
             if count as u64 + SPARE_FILES > file_limit {
                 eprintln!(
@@ -69,7 +70,7 @@ impl Idle {
     fn measure_case(&mut self, case: Case, stage: &Stage, options: &Options) {
         let (count, past) = case;
         for &kind in options.contestants().iter().filter(|kind| kind.is_pooler()) {
-            let contestant = Contestant::start(kind, stage);
+            let contestant = Contestant::start_behind(kind, stage, self.door);
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -82,7 +83,8 @@ impl Idle {
 
     /// The numbers as a table.
     pub(crate) fn table(&self) -> Table {
-        let mut table = Table::new(&["idle clients, who", "bytes per client", "to PgBouncer"]);
+        let title = format!("idle clients{}, who", self.over_tls());
+        let mut table = Table::new(&[&title, "bytes per client", "to PgBouncer"]);
         for (&(case, kind), &bytes) in &self.bytes {
             table.row(vec![
                 format!("{}, {}, {kind}", case.0, case.1.as_str()),
@@ -98,10 +100,15 @@ impl Idle {
         let own = self.bytes.keys().filter(|(_, kind)| *kind == Kind::Pgusher);
         own.filter_map(|&(case, kind)| {
             let ratio = self.to_pgbouncer(case, kind)?;
-            let name = format!("memory per client, {} idle, {}", case.0, case.1.as_str());
+            let (count, past) = (case.0, case.1.as_str());
+            let name = format!("memory per client{}, {count} idle, {past}", self.over_tls());
             Some(Bar::new(name, ratio, MOST_IDLE_MEMORY))
         })
         .collect()
+    }
+
+    fn over_tls(&self) -> &'static str {
+        if self.door == Door::TlsScram { " with TLS" } else { "" }
     }
 
     fn to_pgbouncer(&self, case: Case, kind: Kind) -> Option<f64> {
@@ -112,13 +119,14 @@ impl Idle {
 /// Logs clients in, lets them ask if that is what they have done, and gives the memory that each of them took, in bytes.
 async fn fill(contestant: &Contestant, count: usize, past: Past) -> f64 {
     // One has been there before: the pool exists, and what is made once is made.
-    let mut first = login(contestant.port()).await;
-    let _ = first.query("select 1").await;
+    let mut first = Guest::of(contestant).await;
+    first.ask().await;
     let empty = rss(contestant);
     let mut clients = Vec::with_capacity(count);
     while clients.len() < count {
         let more = AT_ONCE.min(count - clients.len());
-        let logins: JoinSet<RawClient> = (0..more).map(|_| login(contestant.port())).collect();
+        let (port, door) = (contestant.port(), contestant.door());
+        let logins: JoinSet<Guest> = (0..more).map(|_| Guest::log_in(port, door)).collect();
         clients.extend(logins.join_all().await);
     }
     if past == Past::Asked {
@@ -131,28 +139,18 @@ async fn fill(contestant: &Contestant, count: usize, past: Past) -> f64 {
 }
 
 /// Has every client run a query.
-async fn ask(mut clients: Vec<RawClient>) -> Vec<RawClient> {
+async fn ask(mut clients: Vec<Guest>) -> Vec<Guest> {
     let mut done = Vec::with_capacity(clients.len());
     while !clients.is_empty() {
         let some = clients.split_off(clients.len().saturating_sub(AT_ONCE));
-        let queries: JoinSet<RawClient> = some.into_iter().map(query).collect();
+        let queries: JoinSet<Guest> = some.into_iter().map(query).collect();
         done.extend(queries.join_all().await);
     }
     done
 }
 
-async fn query(mut client: RawClient) -> RawClient {
-    let _ = client.query("select 1").await;
-    client
-}
-
-/// A client that has logged in.
-async fn login(port: u16) -> RawClient {
-    let mut client = RawClient::connect(port).await;
-    client.set_time_limit(Duration::from_secs(60));
-    client.startup(0, &[("user", USER), ("database", DATABASE)]).await;
-    let admitted = client.authenticate(USER, "").await;
-    admitted.unwrap_or_else(|error| panic!("login: {error:?}"));
+async fn query(mut client: Guest) -> Guest {
+    client.ask().await;
     client
 }
 

@@ -5,12 +5,13 @@
 //! end are ratios to PgBouncer, taken within one round and then as a median over the rounds.
 //!
 //! - `stage`: the server; `contestant`: those who take part;
-//! - `throughput`, `syscalls`, `bulk`, `logins`, `idle`: what is measured, each with its table and its bars;
-//! - `pgbench`, `sponge`: what drives them;
+//! - `throughput`, `syscalls`, `bulk`, `logins`, `storm`, `idle`: what is measured, each with its table and its bars;
+//! - `pgbench`, `sponge`, `guest`: what drives them;
 //! - `pure`: options, what the tools print, tables and bars; tested by `tests/compare.rs`.
 
 mod bulk;
 mod contestant;
+mod guest;
 mod idle;
 mod logins;
 mod pgbench;
@@ -21,16 +22,18 @@ mod pgbench;
 mod pure;
 mod sponge;
 mod stage;
+mod storm;
 mod syscalls;
 mod throughput;
 
 use crate::bulk::Bulk;
-use crate::contestant::Contestant;
+use crate::contestant::{Contestant, Door};
 use crate::idle::Idle;
 use crate::logins::Logins;
 use crate::pure::bars::Bar;
 use crate::pure::options::{Options, Part};
 use crate::stage::Stage;
+use crate::storm::Storm;
 use crate::throughput::Throughput;
 use clap::Parser;
 use std::process::ExitCode;
@@ -63,8 +66,13 @@ fn compare(options: &Options) -> Vec<Bar> {
     let mut bars = Vec::new();
     // First, while nothing has been measured that could leave the server in another state for the second pooler.
     if options.wants(Part::Idle) {
-        let idle = Idle::measure(&stage, options, file_limit);
+        let idle = Idle::measure(&stage, options, file_limit, Door::Trust);
         println!("## Idle clients\n\n{}", idle.table());
+        bars.extend(idle.bars());
+    }
+    if options.wants(Part::IdleTls) {
+        let idle = Idle::measure(&stage, options, file_limit, Door::TlsScram);
+        println!("## Idle clients with TLS\n\n{}", idle.table());
         bars.extend(idle.bars());
     }
     let contestants: Vec<Contestant> =
@@ -86,6 +94,11 @@ fn compare(options: &Options) -> Vec<Bar> {
         let logins = Logins::measure(&stage, options);
         println!("## Logins (pgbench -C)\n\n{}", logins.table());
         bars.extend(logins.bars());
+    }
+    if options.wants(Part::Storm) {
+        let storm = Storm::measure(&stage, options);
+        println!("## Queries in a storm of logins (TLS, scram-sha-256)\n\n{}", storm.table());
+        bars.extend(storm.bars());
     }
     if options.wants(Part::Syscalls)
         && let Some(table) = syscalls::measure(&stage, &contestants, options)

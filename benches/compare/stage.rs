@@ -14,7 +14,7 @@ pub(crate) const DATABASE: &str = "bench";
 pub(crate) const USER: &str = "postgres";
 
 /// The user's password, for poolers that ask; the server itself trusts everybody.
-const PASSWORD: &str = "measured";
+pub(crate) const PASSWORD: &str = "measured";
 
 /// A private PostgreSQL with pgbench's tables.
 #[derive(Debug)]

@@ -10,6 +10,8 @@ use crate::types::Name;
 pub(super) enum Command {
     /// A table.
     Show(Show),
+    /// What a table says of one database.
+    ShowOf(Show, Name),
     /// A parameter that clients of PostgreSQL ask for.
     ShowParameter(Parameter),
     /// SET of something; key and value as they were written.
@@ -59,7 +61,9 @@ impl Command {
     pub(super) fn only_looks(&self) -> bool {
         match self {
             Command::Show(show) => *show != Show::Fds,
-            Command::ShowParameter(_) | Command::Help | Command::SetOther => true,
+            Command::ShowOf(..) | Command::ShowParameter(_) | Command::Help | Command::SetOther => {
+                true
+            }
             _ => false,
         }
     }
@@ -177,14 +181,23 @@ fn unknown(text: &str) -> Mistake {
 }
 
 fn show(text: &str, rest: &[Token]) -> Result<Command, Mistake> {
-    let [Token::Word(what) | Token::Quoted(what)] = rest else { return Err(unknown(text)) };
-    if what.eq_ignore_ascii_case("help") {
+    let (what, database) = match rest {
+        [Token::Word(what) | Token::Quoted(what)] => (what, None),
+        [Token::Word(what), Token::Word(name) | Token::Quoted(name)] => (what, Some(name)),
+        _ => return Err(unknown(text)),
+    };
+    if what.eq_ignore_ascii_case("help") && database.is_none() {
         return Ok(Command::Help);
     }
     if let Some(show) = Show::ALL.into_iter().find(|show| show.name().eq_ignore_ascii_case(what)) {
-        return Ok(Command::Show(show));
+        return match database {
+            None => Ok(Command::Show(show)),
+            Some(name) if show.is_by_database() => Ok(Command::ShowOf(show, name.as_str().into())),
+            Some(_) => Err(unknown(text)),
+        };
     }
-    let parameter = PARAMETERS.into_iter().find(|known| known.name.eq_ignore_ascii_case(what));
+    let is_it = |known: &Parameter| known.name.eq_ignore_ascii_case(what) && database.is_none();
+    let parameter = PARAMETERS.into_iter().find(is_it);
     parameter.map(Command::ShowParameter).ok_or_else(|| unknown(text))
 }
 
@@ -258,6 +271,10 @@ mod tests {
     #[test]
     fn commands_are_read_in_any_case() {
         assert_eq!(parse("show pools"), Ok(Command::Show(Show::Pools)));
+        assert_eq!(parse("show blockers"), Ok(Command::Show(Show::Blockers)));
+        let of_one = Command::ShowOf(Show::Waiters, "other-db".into());
+        assert_eq!(parse("show waiters \"other-db\""), Ok(of_one));
+        assert!(parse("show pools app").is_err() && parse("show waiters a b").is_err());
         assert_eq!(parse("  ShOw  StAtS_totals "), Ok(Command::Show(Show::StatsTotals)));
         assert_eq!(parse("PAUSE"), Ok(Command::Pause(None)));
         assert_eq!(parse("pause MyDb"), Ok(Command::Pause(name("MyDb"))));

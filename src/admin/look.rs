@@ -18,6 +18,8 @@ use crate::types::Name;
 pub(super) struct View<'a> {
     pub(super) snapshot: Snapshot,
     pub(super) host: &'a dyn Host,
+    /// The database that was asked for, where a table is by database.
+    pub(super) database: Option<Name>,
 }
 
 impl<'a> View<'a> {
@@ -27,7 +29,7 @@ impl<'a> View<'a> {
         if host.is_drop_in() {
             own::add(&mut snapshot, host);
         }
-        View { snapshot, host }
+        View { snapshot, host, database: None }
     }
 }
 
@@ -50,6 +52,7 @@ pub fn look(host: &dyn Host) -> Snapshot {
         users: users(host, &config, &all),
         clients,
         exchanges: pools.context.exchanges.all(),
+        auth_servers: pools.auth_queries.servers(),
     }
 }
 

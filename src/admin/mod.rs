@@ -24,6 +24,7 @@ mod show_pools;
 mod show_process;
 mod show_sockets;
 mod show_stats;
+mod show_waiting;
 mod table;
 mod token;
 

@@ -65,7 +65,7 @@ impl Desk<'_> {
         command: &Command,
     ) -> Result<Cow<'static, str>, Failure> {
         let tag = match command {
-            Command::Show(_) | Command::ShowParameter(_) => Ok("SHOW"),
+            Command::Show(_) | Command::ShowOf(..) | Command::ShowParameter(_) => Ok("SHOW"),
             Command::Help => {
                 self.line.notice(&help::text());
                 Ok("SHOW")
@@ -220,9 +220,9 @@ impl Desk<'_> {
         records.resume();
         was |= pools.resume(None);
         if !self.host.is_drop_in() {
-            let named = pools.paused_databases();
-            // Every one of them, not only up to the first.
-            was |= named.iter().filter(|name| pools.resume(Some(name))).count() > 0;
+            for name in pools.paused_databases() {
+                was |= pools.resume(Some(&name));
+            }
         }
         if was { Ok(()) } else { Err(wrong_state("pooler is not paused/suspended").into()) }
     }

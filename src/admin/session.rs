@@ -18,7 +18,7 @@ use crate::cancel::SHORT_KEY;
 use crate::control::Order;
 use crate::net::{Buffer, Stream};
 use crate::sqlstate;
-use crate::stats::ClientRecord;
+use crate::stats::{ClientRecord, Ends};
 use crate::types::Name;
 use crate::wire::tag::frontend as tag;
 use crate::wire::{Column, ColumnKind, ErrorFields, Severity, backend, frontend};
@@ -71,7 +71,7 @@ pub async fn serve(arrival: Arrival, host: Arc<dyn Host>) {
         super::own::NAME.into(),
         Name::clone(&user),
         application_name,
-        stream.socket(),
+        Ends::of(stream.socket()),
         stream.tls().map(crate::tls::label),
     ));
     let line = Line::new(stream, buffer, key);
@@ -120,9 +120,9 @@ impl Session {
     fn welcome(&mut self) {
         let version = if self.host.is_drop_in() { PGBOUNCERS_VERSION } else { VERSION };
         let out = &mut self.line.out;
-        backend::put_auth_ok(out);
+        out.extend_from_slice(&backend::AUTH_OK);
         for (name, value) in std::iter::once(("server_version", version)).chain(STATUS) {
-            backend::put_parameter_status(out, name, value);
+            backend::put_parameter_status(out, name.as_bytes(), value.as_bytes());
         }
         let target = &self.line.key.target;
         backend::put_key_data(out, target.pid, &target.key);
@@ -279,6 +279,10 @@ impl Session {
     pub(super) fn rows(&self, command: &Command) -> Vec<Vec<Cell>> {
         match command {
             Command::Show(show) => (show.sheet().rows)(View::now(self.host.as_ref())),
+            Command::ShowOf(show, database) => {
+                let database = Some(Name::clone(database));
+                (show.sheet().rows)(View { database, ..View::now(self.host.as_ref()) })
+            }
             Command::ShowParameter(parameter) => vec![vec![parameter.value.into()]],
             _ => Vec::new(),
         }
@@ -288,7 +292,7 @@ impl Session {
 /// The columns of a command that has rows.
 pub(super) fn columns(command: &Command) -> Option<Vec<Column>> {
     match command {
-        Command::Show(show) => Some((show.sheet().columns)()),
+        Command::Show(show) | Command::ShowOf(show, _) => Some((show.sheet().columns)()),
         Command::ShowParameter(parameter) => {
             Some(vec![Column { name: parameter.name, kind: ColumnKind::Text }])
         }

@@ -9,6 +9,7 @@ use super::show_process::{
 };
 use super::show_sockets::{ActiveSocketRow, ClientRow, ServerRow, SocketRow};
 use super::show_stats::{AveragesRow, StatsRow, SumRow, TotalsRow};
+use super::show_waiting::{BlockerRow, WaiterRow};
 use super::table::Sheet;
 
 /// A table of SHOW.
@@ -17,6 +18,7 @@ use super::table::Sheet;
 pub(super) enum Show {
     ActiveSockets,
     Audit,
+    Blockers,
     Clients,
     Config,
     Databases,
@@ -38,13 +40,15 @@ pub(super) enum Show {
     Totals,
     Users,
     Version,
+    Waiters,
 }
 
 impl Show {
     /// All tables, by name.
-    pub(super) const ALL: [Show; 23] = [
+    pub(super) const ALL: [Show; 25] = [
         Show::ActiveSockets,
         Show::Audit,
+        Show::Blockers,
         Show::Clients,
         Show::Config,
         Show::Databases,
@@ -66,6 +70,7 @@ impl Show {
         Show::Totals,
         Show::Users,
         Show::Version,
+        Show::Waiters,
     ];
 
     /// The word after SHOW.
@@ -73,6 +78,7 @@ impl Show {
         match self {
             Show::ActiveSockets => "ACTIVE_SOCKETS",
             Show::Audit => "AUDIT",
+            Show::Blockers => "BLOCKERS",
             Show::Clients => "CLIENTS",
             Show::Config => "CONFIG",
             Show::Databases => "DATABASES",
@@ -94,7 +100,13 @@ impl Show {
             Show::Totals => "TOTALS",
             Show::Users => "USERS",
             Show::Version => "VERSION",
+            Show::Waiters => "WAITERS",
         }
+    }
+
+    /// True when the name of a database may follow.
+    pub(super) fn is_by_database(self) -> bool {
+        matches!(self, Show::Blockers | Show::Waiters)
     }
 
     /// Its columns and rows.
@@ -102,6 +114,7 @@ impl Show {
         match self {
             Show::ActiveSockets => Sheet::of::<ActiveSocketRow>(),
             Show::Audit => Sheet::of::<AuditRow>(),
+            Show::Blockers => Sheet::of::<BlockerRow>(),
             Show::Clients => Sheet::of::<ClientRow>(),
             Show::Config => Sheet::of::<ConfigRow>(),
             Show::Databases => Sheet::of::<DatabaseRow>(),
@@ -123,6 +136,7 @@ impl Show {
             Show::Totals => Sheet::of::<SumRow>(),
             Show::Users => Sheet::of::<UserRow>(),
             Show::Version => Sheet::of::<VersionRow>(),
+            Show::Waiters => Sheet::of::<WaiterRow>(),
         }
     }
 }
@@ -167,6 +181,13 @@ mod tests {
                 "peer_id# cl_active_cancel_req# cl_waiting_cancel_req# sv_active_cancel# sv_login#"
             }
             Show::Audit => "database application_name statement cause count##",
+            Show::Blockers => {
+                "database pool_user server## remote_pid## state pinned_by held_seconds client## user \
+                 application_name addr statement waiting#"
+            }
+            Show::Waiters => {
+                "database pool_user class place# waited_seconds expected_seconds client## user application_name addr"
+            }
             Show::Pins => {
                 "client## server## database user application_name cause statement since seconds##"
             }

@@ -9,7 +9,10 @@ use super::look::{View, is_outdated};
 use super::table::{Cell, Field, Row};
 use crate::control::Order;
 use crate::date;
-use crate::stats::{ClientRecord, ClientState, PoolFacts, ServerRecord, ServerState};
+use crate::pool::AUTH_QUERY;
+use crate::stats::{
+    AuthServerFacts, ClientRecord, ClientState, PoolFacts, ServerRecord, ServerState,
+};
 use crate::types::{Name, TlsLabel};
 
 /// A connection as the tables show it.
@@ -149,19 +152,24 @@ fn of_client(client: &Arc<ClientRecord>, port: u16) -> Socket {
 fn servers(view: &View<'_>) -> Vec<Socket> {
     let pools = view.snapshot.pools.iter();
     let of_pool = |pool: &PoolFacts| -> Vec<Socket> {
-        pool.servers.iter().map(|server| of_server(view, pool, server)).collect()
+        let owner = (&pool.database, &pool.user);
+        pool.servers.iter().map(|server| of_server(view, owner, server)).collect()
     };
-    pools.flat_map(of_pool).collect()
+    let asking = |asking: &AuthServerFacts| Socket {
+        application_name: AUTH_QUERY.into(),
+        ..of_server(view, (&asking.database, &asking.user), &asking.server)
+    };
+    pools.flat_map(of_pool).chain(view.snapshot.auth_servers.iter().map(asking)).collect()
 }
 
-fn of_server(view: &View<'_>, pool: &PoolFacts, server: &ServerRecord) -> Socket {
+fn of_server(view: &View<'_>, owner: (&Name, &Name), server: &ServerRecord) -> Socket {
     let holder = view.host.pools().context.records.client(server.link());
     let asked = server.requested_at().saturating_duration_since(server.since);
     let port = server.address.port();
     Socket {
         kind: "S",
-        user: Name::clone(&pool.user),
-        database: Name::clone(&pool.database),
+        user: Name::clone(owner.1),
+        database: Name::clone(owner.0),
         state: server.state().as_str(),
         peer: server.peer,
         peer_port: port,

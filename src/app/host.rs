@@ -141,9 +141,15 @@ impl Pages for Hosted {
     }
 }
 
-/// Serves somebody at the console.
-pub(super) async fn serve_console(process: Arc<Process>, console: Console) {
-    let Console { stream, buffer, user, application_name, rights, peer: _ } = console;
+/// Serves somebody at the console, who does not stay where clients log in.
+pub(super) fn receive_console(process: Arc<Process>, console: Console) {
+    let control = process.gate.pools.context.control.clone();
+    control.spawn(serve_console(process, console));
+}
+
+async fn serve_console(process: Arc<Process>, console: Console) {
+    let Console { socket, buffer, user, application_name, rights, peer: _ } = console;
+    let Ok(stream) = socket.resume(None) else { return };
     let is_admin = rights == ConsoleRights::Admin;
     let _present = process.presence();
     let arrival = admin::Arrival { stream, buffer, user, application_name, is_admin };

@@ -28,7 +28,7 @@ use process::Process;
 pub use launch::Launch;
 pub use trials::{try_login, try_servers};
 
-/// Threads for logins, dials and the console.
+/// Threads for dials and the console.
 const CONTROL_THREADS: usize = 2;
 
 /// Checks a configuration file, and the files about users, certificates and keys that it names.

@@ -11,7 +11,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::admin::{Averages, Consoles};
-use crate::client::{Gate, GateParts, Identities, Kept, LogClients, WorkerHandle, spawn_worker};
+use crate::client::{
+    Desks, Gate, GateParts, Identities, Kept, LogClients, WorkerHandle, spawn_worker,
+};
 use crate::config::{Config, Loaded, Origin, SendEngine};
 use crate::net::Sends;
 use crate::pool::{Connects, Exchanges, Pools, PoolsContext, Siblings};
@@ -77,6 +79,8 @@ impl Process {
         let keys = Keys::load(&config).map_err(|error| error.to_string())?;
         let keyring = Arc::new(Keyring::new(keys));
         let workers = spawn_workers(&config, &control, &log_clients)?;
+        let desks = Desks::open(config.process.login_threads.unwrap_or_else(auto_desks));
+        let desks = desks.map_err(|error| format!("cannot start login threads: {error}"))?;
         let buckets = buckets(&config);
         let pools = Pools::new(PoolsContext {
             control,
@@ -96,6 +100,7 @@ impl Process {
             gate: Gate::new(GateParts {
                 pools,
                 workers,
+                desks,
                 config: Arc::clone(&config),
                 identities: Arc::new(identities),
                 buckets,
@@ -193,6 +198,12 @@ fn sends(asked: SendEngine) -> Result<Sends, String> {
 fn auto_workers() -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u16::try_from((cores / 2).clamp(1, 8)).unwrap_or(1)
+}
+
+/// A quarter of the cores, at most 8: each makes some thousand TLS handshakes a second.
+fn auto_desks() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u16::try_from((cores / 4).clamp(1, 8)).unwrap_or(1)
 }
 
 fn buckets(config: &Config) -> Buckets {

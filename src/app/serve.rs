@@ -4,25 +4,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use socket2::Socket;
 use tokio::task::JoinSet;
 
 use super::process::{Ending, Process};
 use super::{certificates, drain, host, reload, signals};
 use crate::authority;
-use crate::client::{Entry, Incoming, Visitor, log_in, receive};
-use crate::net::{Listener, Peer, Stream, bind_all};
+use crate::client::{CancelRequest, Entry, Incoming, Seat, Visitor, log_in, receive};
+use crate::net::{Arrival, Listener, bind_all};
 use crate::pool;
 
 /// Visitors that have not said what they want. More are turned away unheard.
 const MAX_UNHEARD: usize = 8_192;
+
+/// So many are let in before those who are in have their turn: however many come at once, a query waits for few of them.
+const AT_ONCE: usize = 8;
 
 /// Serves until the process is to end, then sees clients off.
 pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     let config = process.gate.config();
     let group = config.process.unix_socket_group.as_deref().map(authority::group_id).transpose();
     let group = group.map_err(|error| format!("unix_socket_group: {error}"))?;
-    let listeners = bind_all(&config.process, group).await?;
+    let doors = Arc::clone(&config);
+    let gate = Arc::clone(&process.gate);
+    let reception = gate.reception().ok_or("there are no workers")?;
+    // They belong to the runtime they are made in.
+    let listeners = reception.spawn(async move { bind_all(&doors.process, group).await }).await;
+    let listeners = listeners.map_err(|error| error.to_string())??;
     *process.listeners.lock() = listeners.iter().map(Listener::facts).collect();
     signals::listen(&process)?;
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
@@ -33,7 +40,8 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     let mut doors = JoinSet::new();
     for listener in listeners {
         tracing::info!(address = %listener, "listening");
-        doors.spawn(accept(Arc::clone(&process), listener, Arc::clone(&unheard)));
+        let door = Door { listener, unheard: Arc::clone(&unheard) };
+        doors.spawn_on(door.stand_open(Arc::clone(&process)), reception);
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "pgusher is ready");
     process.ended(Ending::Drain).await;
@@ -44,22 +52,45 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     Ok(())
 }
 
-/// Accepts until the process is to end; then the door closes.
-async fn accept(process: Arc<Process>, listener: Listener, unheard: Arc<AtomicUsize>) {
-    loop {
-        let (socket, peer) = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = process.ended(Ending::Drain) => return,
-        };
-        if unheard.load(Ordering::Relaxed) < MAX_UNHEARD {
-            unheard.fetch_add(1, Ordering::Relaxed);
-            tokio::spawn(visit(Arc::clone(&process), socket, peer, Unheard(Arc::clone(&unheard))));
+/// Where visitors come in.
+struct Door {
+    listener: Listener,
+    unheard: Arc<AtomicUsize>,
+}
+
+impl Door {
+    /// Accepts until the process is to end; then the door closes.
+    async fn stand_open(self, process: Arc<Process>) {
+        let mut ended = std::pin::pin!(process.ended(Ending::Drain));
+        for accepted in 1_usize.. {
+            let arrival = tokio::select! {
+                arrival = self.listener.accept() => arrival,
+                () = &mut ended => return,
+            };
+            if self.unheard.load(Ordering::Relaxed) < MAX_UNHEARD
+                && let Some(seat) = process.gate.seat()
+            {
+                let unheard = Unheard::count(&self.unheard);
+                let runtime = seat.worker.runtime().clone();
+                // Boxed: it is large, and would be moved about.
+                runtime.spawn(Box::pin(visit(Arc::clone(&process), arrival, unheard, seat)));
+            }
+            if accepted.is_multiple_of(AT_ONCE) {
+                tokio::task::yield_now().await;
+            }
         }
     }
 }
 
 /// A visitor that has not said what it wants.
 struct Unheard(Arc<AtomicUsize>);
+
+impl Unheard {
+    fn count(all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Unheard(Arc::clone(all))
+    }
+}
 
 impl Drop for Unheard {
     fn drop(&mut self) {
@@ -68,37 +99,41 @@ impl Drop for Unheard {
 }
 
 /// Serves a single visitor.
-pub(super) async fn serve_one(process: Arc<Process>, socket: Socket, peer: Peer) {
-    let unheard = Unheard(Arc::new(AtomicUsize::new(1)));
-    visit(process, socket, peer, unheard).await;
+pub(super) async fn serve_one(process: Arc<Process>, arrival: Arrival) {
+    if let Some(seat) = process.gate.seat() {
+        visit(process, arrival, Unheard::count(&Arc::default()), seat).await;
+    }
 }
 
-async fn visit(process: Arc<Process>, socket: Socket, peer: Peer, unheard: Unheard) {
+async fn visit(process: Arc<Process>, arrival: Arrival, unheard: Unheard, seat: Seat) {
     let since = Instant::now();
-    let Ok(stream) = Stream::new(socket) else { return };
     let limit = process.gate.config().process.client_login_timeout.unwrap_or(Duration::MAX);
-    let heard =
-        tokio::time::timeout(limit, receive(Incoming::new(stream, peer), &process.keyring)).await;
+    let incoming = Incoming::new(arrival);
+    let hearing = receive(&process.gate, incoming, &process.keyring);
+    let heard = tokio::time::timeout(limit, hearing).await;
     drop(unheard);
     match heard {
         Ok(Some(Visitor::Client(incoming, startup))) => {
             match log_in(&process.gate, incoming, startup, since).await {
-                Some(Entry::Client(client)) => process.gate.hand_over(client),
-                Some(Entry::Console(console)) => host::serve_console(process, console).await,
+                Some(Entry::Client(client)) => seat.take(client),
+                Some(Entry::Console(console)) => host::receive_console(process, console),
                 None => {}
             }
         }
-        Ok(Some(Visitor::Cancel { peer, pid, key, mut stream })) => {
-            let from = match &peer {
-                Peer::Tcp(address) => Some(address.ip()),
-                Peer::Unix => None,
-            };
-            let limit = process.gate.pools.context.cancel_wait();
-            let outcome = process.gate.cancel_keys.cancel(pid, &key, from, limit).await;
-            tracing::debug!(%peer, pid, outcome = outcome.as_str(), "cancel request");
-            stream.end_sending();
+        Ok(Some(Visitor::Cancel(request))) => {
+            let control = process.gate.pools.context.control.clone();
+            control.spawn(cancel(process, request));
         }
         // Gone, sent away, or silent for too long.
         Ok(None) | Err(_) => {}
     }
+}
+
+/// Has a query cancelled; it may take a connection to its server, with TLS.
+async fn cancel(process: Arc<Process>, request: CancelRequest) {
+    let CancelRequest { peer, pid, key, line } = request;
+    let limit = process.gate.pools.context.cancel_wait();
+    let outcome = process.gate.cancel_keys.cancel(pid, &key, peer.ip(), limit).await;
+    tracing::debug!(%peer, pid, outcome = outcome.as_str(), "cancel request");
+    line.close();
 }

@@ -13,7 +13,7 @@ use super::serve;
 use crate::auth::{ServerCredential, StoredSecret};
 use crate::client::{Identities, Kept};
 use crate::config::{self, Config, Database, Loaded, ServerTlsSettings, SslMode};
-use crate::net::Peer;
+use crate::net::{Arrival, Peer};
 use crate::secret::Secret;
 use crate::server::{self, Blueprint, Means, Server};
 use crate::telemetry::LogStart;
@@ -168,8 +168,8 @@ async fn admit_one(process: Arc<Process>) -> std::io::Result<u16> {
     tokio::spawn(crate::pool::keep(Arc::clone(&process.gate.pools)));
     tokio::spawn(async move {
         let (stream, address) = listener.accept().await?;
-        let socket = Socket::from(stream.into_std()?);
-        serve::serve_one(process, socket, Peer::Tcp(address)).await;
+        let (socket, local) = (Socket::from(stream.into_std()?), None);
+        serve::serve_one(process, Arrival { socket, peer: Peer::Tcp(address), local }).await;
         std::io::Result::Ok(())
     });
     Ok(port)

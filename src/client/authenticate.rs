@@ -187,7 +187,7 @@ impl Proof<'_> {
         let (user, secret, usual) = (user.clone(), found.secret.clone(), self.claim.usual());
         let mock = std::sync::Arc::new(identities.kept.verifiers.mock(&user));
         let password = password.clone();
-        let judged = gate.turns.hash(move || {
+        let judged = gate.desks.run(async move {
             judge_plain(&user, secret.as_ref(), usual, &mock, password.expose().as_bytes())
         });
         Ok(judged.await.ok_or(Rejected::Because("the process is ending"))??)
@@ -223,7 +223,7 @@ impl Proof<'_> {
         let subject = match &found.secret {
             // A password's verifier may have to be made first.
             Some(StoredSecret::Plain(_)) => {
-                let made = gate.turns.hash(move || verifiers.subject(&name, secret.as_ref()));
+                let made = gate.desks.run(async move { verifiers.subject(&name, secret.as_ref()) });
                 made.await.ok_or(Rejected::Because("the process is ending"))?
             }
             _ => verifiers.subject(&name, secret.as_ref()),
@@ -261,21 +261,25 @@ impl Proof<'_> {
         let password = self.ask_password().await?;
         self.turn.pause();
         let _leave = self.claim.gate.turns.go_outside().await;
-        let user = self.claim.user;
-        let verdict = match method {
-            Method::Ldap(options) => authority::check_ldap(options, user, &password).await,
+        let (user, asked) = (self.claim.user.clone(), password.clone());
+        let from = self.incoming.peer.ip();
+        let verdict = match method.clone() {
+            // It may have to be asked over TLS.
+            Method::Ldap(options) => {
+                let ask = async move { authority::check_ldap(&options, &user, &asked).await };
+                self.claim.gate.desks.run(ask).await
+            }
             Method::Pam(service) => {
-                let (service, user, password) = (service.clone(), user.clone(), password.clone());
-                let from = self.incoming.peer.ip();
-                let ask = move || authority::check_pam(&service, &user, &password, from);
-                let asked = tokio::task::spawn_blocking(ask).await;
-                asked.map_err(|_| Rejected::Because("the process is ending"))?
+                let ask = move || authority::check_pam(&service, &user, &asked, from);
+                tokio::task::spawn_blocking(ask).await.ok()
             }
             _ => return Err(Rejected::Because("nobody to ask")),
         };
+        let verdict = verdict.ok_or(Rejected::Because("the process is ending"))?;
         match verdict.map_err(Rejected::Unavailable)? {
             Verdict::Accepted => {
-                let in_files = self.claim.identities.secret(self.claim.config, user);
+                let Claim { config, identities, user, .. } = *self.claim;
+                let in_files = identities.secret(config, user);
                 let shown = ServerCredential::Stored(StoredSecret::Plain(password));
                 self.keep(in_files, shown);
                 Ok(())
@@ -330,7 +334,7 @@ impl Proof<'_> {
                 self.incoming.buffer.reserve(header.size);
             }
             self.turn.pause();
-            if self.incoming.stream.recv(&mut self.incoming.buffer).await? == 0 {
+            if self.incoming.line.recv(&mut self.incoming.buffer).await? == 0 {
                 let text = "the client closed the connection during authentication";
                 return Err(Refusal::new(LoginResult::Protocol, replies::bad_login(text)));
             }

@@ -55,7 +55,9 @@ impl Client {
     /// Says goodbye, if there is something to say and somebody to hear it.
     pub(super) async fn part(mut self, goodbye: Goodbye) {
         match goodbye {
-            Goodbye::Terminated | Goodbye::Closed | Goodbye::Failed(_) => return,
+            Goodbye::Terminated | Goodbye::Closed | Goodbye::Failed(_) => {
+                return self.relay.discard(&self.worker.buffers);
+            }
             Goodbye::Told(fields) => {
                 self.pool.errors.from_pgusher(&fields.code);
                 if self.relay.can_speak() {

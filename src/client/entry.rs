@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::handshake::Incoming;
 use super::limits::Counted;
 use crate::cancel::Issued;
-use crate::net::{Buffer, Stream, Suspended};
+use crate::net::{Buffer, Line, Suspended};
 use crate::pool::Pool;
 use crate::session::VirtualSession;
 use crate::stats::Entered;
@@ -23,7 +23,7 @@ pub enum Entry {
 /// An admitted client on its way to a worker.
 #[derive(Debug)]
 pub struct Admitted {
-    pub(super) socket: Suspended,
+    pub(super) line: Line,
     pub(super) buffer: Buffer,
     pub(super) session: VirtualSession,
     pub(super) pool: Arc<Pool>,
@@ -36,7 +36,7 @@ pub struct Admitted {
 #[derive(Debug)]
 pub struct Console {
     /// The socket.
-    pub stream: Stream,
+    pub socket: Suspended,
     /// Bytes that came early.
     pub buffer: Buffer,
     /// Who it is.
@@ -75,13 +75,13 @@ pub(super) enum Pass {
 }
 
 impl Pass {
-    /// Puts the socket to it.
+    /// Puts the socket to it; `None` when that is closed.
     pub(super) fn admit(self, incoming: Incoming) -> Option<Entry> {
-        let Incoming { stream, buffer, peer, .. } = incoming;
+        let Incoming { line, buffer, peer, .. } = incoming;
         Some(match self {
             Pass::Client { session, pool, record, key, counted } => {
                 Entry::Client(Box::new(Admitted {
-                    socket: stream.suspend(),
+                    line,
                     buffer,
                     session,
                     pool,
@@ -91,8 +91,8 @@ impl Pass {
                 }))
             }
             Pass::Console { user, application_name, rights } => {
-                let peer = peer.to_string();
-                Entry::Console(Console { stream, buffer, user, application_name, rights, peer })
+                let (socket, peer) = (line.suspend().ok()?, peer.to_string());
+                Entry::Console(Console { socket, buffer, user, application_name, rights, peer })
             }
         })
     }

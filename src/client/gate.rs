@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
 
 use super::login_counts::LoginCounts;
 use super::throttle::Throttle;
 use super::turn::Turns;
-use super::{Admitted, ClientCounts, Identities, WorkerHandle};
+use super::{ClientCounts, Desks, Identities, Seat, WorkerHandle};
 use crate::cancel::CancelKeys;
 use crate::config::Config;
 use crate::pool::Pools;
@@ -34,6 +35,8 @@ pub struct Gate {
     pub(super) throttle: Throttle,
     /// How many logins are worked on at a time.
     pub(super) turns: Turns,
+    /// Where logins are worked on that keep a processor busy.
+    pub(super) desks: Desks,
     workers: Vec<WorkerHandle>,
     current: RwLock<Current>,
     closed: AtomicBool,
@@ -51,8 +54,10 @@ struct Current {
 pub struct GateParts {
     /// All pools.
     pub pools: Arc<Pools>,
-    /// Where admitted clients go.
+    /// Where clients come in and are served.
     pub workers: Vec<WorkerHandle>,
+    /// Where their logins are worked on if that keeps a processor busy.
+    pub desks: Desks,
     /// The configuration in force.
     pub config: Arc<Config>,
     /// The users.
@@ -73,6 +78,7 @@ impl Gate {
             logins: LoginCounts::new(&parts.buckets),
             throttle: Throttle::default(),
             turns: Turns::new(parts.config.process.max_concurrent_logins),
+            desks: parts.desks,
             workers: parts.workers,
             current: RwLock::new(Current { config: parts.config, identities: parts.identities }),
             closed: AtomicBool::new(false),
@@ -122,10 +128,13 @@ impl Gate {
         self.disabled.lock().contains(database)
     }
 
-    /// Hands an admitted client to the worker with the fewest.
-    pub fn hand_over(&self, client: Box<Admitted>) {
-        if let Some(calmest) = self.workers.iter().min_by_key(|worker| worker.clients()) {
-            calmest.hand_over(client);
-        }
+    /// A place with the worker that has the fewest clients, those included that are about to log in.
+    pub fn seat(&self) -> Option<Seat> {
+        self.workers.iter().min_by_key(|worker| worker.clients()).map(WorkerHandle::seat)
+    }
+
+    /// Where clients arrive.
+    pub fn reception(&self) -> Option<&Handle> {
+        self.workers.first().map(WorkerHandle::runtime)
     }
 }

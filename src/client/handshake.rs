@@ -1,10 +1,13 @@
 //! The first packets of a connection: what does the visitor want?
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::gate::Gate;
 use super::replies;
-use crate::net::{Buffer, Peer, Stream, TlsFacts};
+use super::turn::Turn;
+use crate::net::{Arrival, Buffer, Line, Peer, Suspended, TlsFacts};
 use crate::tls::{Acceptor, Keyring, speaks_postgresql};
 use crate::wire::ErrorFields;
 use crate::wire::startup::{self, Packet, Startup, StartupError};
@@ -13,9 +16,11 @@ use crate::wire::startup::{self, Packet, Startup, StartupError};
 #[derive(Debug)]
 pub struct Incoming {
     /// The socket.
-    pub stream: Stream,
+    pub line: Line,
     /// Where it comes from.
     pub peer: Peer,
+    /// Where it came in; `None` on the unix socket.
+    pub local: Option<SocketAddr>,
     /// Bytes that have arrived and were not looked at.
     pub buffer: Buffer,
     /// What its TLS handshake settled; `None` without encryption.
@@ -28,16 +33,20 @@ pub enum Visitor {
     /// A session.
     Client(Incoming, Startup),
     /// Somebody's query cancelled. No answer is due.
-    Cancel {
-        /// Where the request comes from.
-        peer: Peer,
-        /// Process id as told to the client.
-        pid: u32,
-        /// Secret key as told to the client.
-        key: Vec<u8>,
-        /// Kept open until the request is over, as PostgreSQL does.
-        stream: Stream,
-    },
+    Cancel(CancelRequest),
+}
+
+/// A request to cancel a query.
+#[derive(Debug)]
+pub struct CancelRequest {
+    /// Where it comes from.
+    pub peer: Peer,
+    /// Process id as told to the client.
+    pub pid: u32,
+    /// Secret key as told to the client.
+    pub key: Vec<u8>,
+    /// Kept open until the request is over, as PostgreSQL does.
+    pub line: Line,
 }
 
 /// Encryption requests one connection may make: TLS, then GSSAPI, each refused once.
@@ -47,8 +56,10 @@ const TLS_HANDSHAKE: u8 = 0x16;
 
 impl Incoming {
     /// A connection just accepted.
-    pub fn new(stream: Stream, peer: Peer) -> Self {
-        Incoming { stream, peer, buffer: Buffer::new(), tls: None }
+    pub fn new(arrival: Arrival) -> Self {
+        let local = arrival.came_in_by();
+        let Arrival { socket, peer, .. } = arrival;
+        Incoming { line: Line::new(socket), peer, local, buffer: Buffer::new(), tls: None }
     }
 
     /// The next packet of the start-up phase.
@@ -61,7 +72,7 @@ impl Incoming {
                 self.buffer.consume(size);
                 return Ok(Some(packet));
             }
-            match self.stream.recv(&mut self.buffer).await {
+            match self.line.recv(&mut self.buffer).await {
                 Ok(0) | Err(_) => return Ok(None),
                 Ok(_) => {}
             }
@@ -71,24 +82,23 @@ impl Incoming {
     /// The first byte, left where it is.
     async fn first_byte(&mut self) -> Option<u8> {
         while self.buffer.is_empty() {
-            if self.stream.recv(&mut self.buffer).await.ok()? == 0 {
+            if self.line.recv(&mut self.buffer).await.ok()? == 0 {
                 return None;
             }
         }
         self.buffer.filled().first().copied()
     }
 
-    /// Puts TLS over the connection; what has arrived belongs to it.
-    async fn secure(self, acceptor: &Acceptor) -> Option<Self> {
-        let Incoming { stream, peer, buffer, .. } = self;
-        let handshake = async {
-            let ssl = acceptor.begin().map_err(|error| error.to_string())?;
-            stream.secure(ssl, buffer).await
-        };
-        match handshake.await {
+    /// Puts TLS over the connection; what has arrived belongs to it. The handshake is made at a desk.
+    async fn secure(self, gate: &Gate, acceptor: &Arc<Acceptor>) -> Option<Self> {
+        let Incoming { line, peer, local, buffer, .. } = self;
+        let handshake = shake_hands(line, buffer, Arc::clone(acceptor), gate.turns.line_up());
+        let made = gate.desks.run(handshake).await;
+        let made = made.unwrap_or_else(|| Err("the process is ending".to_owned()));
+        match made.and_then(|socket| socket.resume_quiet(None).map_err(|error| error.to_string())) {
             Ok(stream) => {
                 let tls = stream.tls().map(|ssl| Arc::new(acceptor.facts(ssl)));
-                Some(Incoming { stream, peer, buffer: Buffer::new(), tls })
+                Some(Incoming { line: stream.into(), peer, local, buffer: Buffer::new(), tls })
             }
             Err(error) => {
                 tracing::info!(%peer, %error, "TLS handshake failed");
@@ -99,13 +109,13 @@ impl Incoming {
 
     /// TLS without asking first, as since PostgreSQL 17. ALPN is required: it keeps what was meant for another
     /// protocol from being taken for PostgreSQL's.
-    async fn secure_directly(self, acceptor: Option<&Acceptor>) -> Option<Self> {
+    async fn secure_directly(self, gate: &Gate, acceptor: Option<&Arc<Acceptor>>) -> Option<Self> {
         let Some(acceptor) = acceptor else {
             tracing::info!(peer = %self.peer, "direct TLS, but there is no TLS here");
             return None;
         };
-        let secured = self.secure(acceptor).await?;
-        if secured.stream.tls().is_some_and(speaks_postgresql) {
+        let secured = self.secure(gate, acceptor).await?;
+        if secured.line.tls().is_some_and(speaks_postgresql) {
             return Some(secured);
         }
         tracing::info!(peer = %secured.peer, "direct TLS without ALPN");
@@ -113,7 +123,11 @@ impl Incoming {
     }
 
     /// Answers a request for TLS.
-    async fn answer_request(mut self, acceptor: Option<&Acceptor>) -> Option<Self> {
+    async fn answer_request(
+        mut self,
+        gate: &Gate,
+        acceptor: Option<&Arc<Acceptor>>,
+    ) -> Option<Self> {
         let Some(acceptor) = acceptor else {
             self.send(b"N").await.ok()?;
             return Some(self);
@@ -124,7 +138,7 @@ impl Incoming {
             return None;
         }
         self.send(b"S").await.ok()?;
-        self.secure(acceptor).await
+        self.secure(gate, acceptor).await
     }
 
     /// The TLS version for the log; `off` without encryption.
@@ -137,29 +151,51 @@ impl Incoming {
     /// # Errors
     /// The socket's.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.send_all(bytes).await
+        self.line.send_all(bytes).await
     }
 
     /// Says why the visitor cannot stay.
     pub async fn refuse(mut self, reason: &ErrorFields) {
         let mut bytes = Vec::new();
         reason.put_error(&mut bytes);
-        if self.stream.send_all(&bytes).await.is_ok() {
-            super::disconnect::linger(self.stream).await;
+        if self.line.send_all(&bytes).await.is_ok()
+            && let Ok(stream) = self.line.into_stream(None)
+        {
+            super::disconnect::linger(stream).await;
         }
     }
 }
 
+/// Makes a handshake, each of whose steps has its turn.
+async fn shake_hands(
+    line: Line,
+    received: Buffer,
+    acceptor: Arc<Acceptor>,
+    mut turn: Turn,
+) -> Result<Suspended, String> {
+    let ssl = acceptor.begin().map_err(|error| error.to_string())?;
+    let mut stream = line.begin_tls(ssl, received).map_err(|error| error.to_string())?;
+    loop {
+        turn.begin().await;
+        let is_done = stream.shake_hands().await?;
+        turn.pause();
+        if is_done {
+            return Ok(stream.suspend());
+        }
+        stream.hear_handshake().await?;
+    }
+}
+
 /// Listens to a visitor until it says what it wants. `None`: it went away, or was sent away.
-pub async fn receive(mut incoming: Incoming, keyring: &Keyring) -> Option<Visitor> {
+pub async fn receive(gate: &Gate, mut incoming: Incoming, keyring: &Keyring) -> Option<Visitor> {
     let acceptor = match incoming.peer {
         Peer::Tcp(_) => keyring.acceptor(),
         // Nobody is between the ends of a unix socket.
         Peer::Unix => None,
     };
-    let acceptor = acceptor.as_deref();
+    let acceptor = acceptor.as_ref();
     if incoming.first_byte().await? == TLS_HANDSHAKE {
-        incoming = Box::pin(incoming.secure_directly(acceptor)).await?;
+        incoming = Box::pin(incoming.secure_directly(gate, acceptor)).await?;
     }
     for _ in 0..MAX_REQUESTS {
         match incoming.packet().await {
@@ -169,16 +205,12 @@ pub async fn receive(mut incoming: Incoming, keyring: &Keyring) -> Option<Visito
                 return None;
             }
             Ok(Some(Packet::SslRequest)) => {
-                incoming = Box::pin(incoming.answer_request(acceptor)).await?;
+                incoming = Box::pin(incoming.answer_request(gate, acceptor)).await?;
             }
             Ok(Some(Packet::GssEncRequest)) => incoming.send(b"N").await.ok()?,
             Ok(Some(Packet::Cancel { pid, key })) => {
-                return Some(Visitor::Cancel {
-                    peer: incoming.peer,
-                    pid,
-                    key,
-                    stream: incoming.stream,
-                });
+                let Incoming { peer, line, .. } = incoming;
+                return Some(Visitor::Cancel(CancelRequest { peer, pid, key, line }));
             }
             Ok(Some(Packet::Startup(startup))) => return Some(Visitor::Client(incoming, startup)),
             Ok(None) => return None,

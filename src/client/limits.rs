@@ -74,8 +74,9 @@ impl Drop for Counted {
 pub(super) struct Present(Arc<AtomicUsize>);
 
 impl Present {
-    /// For a client that has been counted.
-    pub(super) fn counted(count: &Arc<AtomicUsize>) -> Self {
+    /// One more.
+    pub(super) fn enter(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
         Present(Arc::clone(count))
     }
 }

@@ -24,8 +24,7 @@ use crate::hba::{Method, Visit};
 use crate::net::Peer;
 use crate::pool::{Pool, Welcome, WelcomeError};
 use crate::session::VirtualSession;
-use crate::session::params::ParamSet;
-use crate::stats::{Cause, ClientRecord};
+use crate::stats::{Cause, ClientRecord, Ends};
 use crate::types::Name;
 use crate::wire::backend;
 use crate::wire::startup::{NEWEST_MINOR, Startup};
@@ -276,18 +275,10 @@ impl Login<'_> {
             )
         })?;
         let context = Arc::clone(&self.gate.pools.context);
-        let params = name_application(&context.param_sets, welcome, &request.application_name);
-        let mut bytes = Vec::new();
-        backend::put_auth_ok(&mut bytes);
-        for (name, value) in &welcome.status {
-            let value = if name.as_ref() == "application_name" {
-                request.application_name.to_string()
-            } else {
-                String::from_utf8_lossy(value).into_owned()
-            };
-            backend::put_parameter_status(&mut bytes, name, &value);
-        }
-        welcome.notices.iter().for_each(|notice| bytes.extend_from_slice(notice));
+        let params = welcome.params_of(&context.param_sets, &request.application_name);
+        let mut bytes = Vec::with_capacity(1024);
+        bytes.extend_from_slice(&backend::AUTH_OK);
+        welcome.put(&mut bytes, &request.application_name);
         backend::put_key_data(&mut bytes, key.target.pid, &key.target.key);
         bytes.extend_from_slice(&backend::READY_IDLE);
         self.incoming.send(&bytes).await?;
@@ -295,14 +286,15 @@ impl Login<'_> {
         let user =
             if request.user == pool.key.user { Name::clone(&pool.key.user) } else { request.user };
         let id = context.records.ids.next();
-        let socket = self.incoming.stream.socket();
+        let Incoming { line, peer, local, .. } = &*self.incoming;
+        let ends = Ends::new(line.socket()?, peer.address(), *local);
         let record = ClientRecord::new(
             id,
             Name::clone(&pool.key.database),
             user,
             context.records.names.intern(&request.application_name),
-            socket,
-            self.incoming.stream.tls().map(crate::tls::label),
+            ends,
+            self.incoming.line.tls().map(crate::tls::label),
         );
         let record = context.records.enter(record);
         let mut session = VirtualSession::new(
@@ -321,21 +313,4 @@ impl Login<'_> {
 fn console(request: Request, rights: ConsoleRights) -> Pass {
     let Request { user, application_name, .. } = request;
     Pass::Console { user, application_name, rights }
-}
-
-/// The welcome's parameters and the client's own name, which differs from client to client and is not worth asking
-/// the server about.
-fn name_application(
-    sets: &crate::session::params::ParamSets,
-    welcome: &Welcome,
-    application_name: &str,
-) -> Arc<ParamSet> {
-    let default = welcome.status.iter().find(|(name, _)| name.as_ref() == "application_name");
-    let is_default = default.map_or(application_name.is_empty(), |(_, value)| {
-        value.as_ref() == application_name.as_bytes()
-    });
-    if is_default {
-        return Arc::clone(&welcome.params);
-    }
-    sets.with(&welcome.params, "application_name", Some(application_name.as_bytes()))
 }

@@ -2,6 +2,7 @@
 
 mod authenticate;
 mod checkout;
+mod desks;
 mod disconnect;
 mod entry;
 mod gate;
@@ -13,6 +14,7 @@ mod log;
 mod login;
 mod login_counts;
 mod login_facts;
+mod newcomers;
 mod parking;
 mod proof;
 mod refusal;
@@ -25,12 +27,13 @@ mod turn;
 mod vouch;
 mod worker;
 
+pub use desks::Desks;
 pub use disconnect::Goodbye;
 pub use entry::{Admitted, Console, ConsoleRights, Entry};
 pub use gate::{Gate, GateParts};
-pub use handshake::{Incoming, Visitor, receive};
+pub use handshake::{CancelRequest, Incoming, Visitor, receive};
 pub use identity::{Identities, Kept};
 pub use limits::ClientCounts;
 pub use login::log_in;
 pub use login_counts::{LoginCounts, LoginResult};
-pub use worker::{LogClients, Worker, WorkerHandle, spawn_worker};
+pub use worker::{LogClients, Seat, Worker, WorkerHandle, spawn_worker};

@@ -5,8 +5,8 @@
 //! what makes it a client stays behind as [`Parked`]. Bytes, the end of the connection, an order or a timeout give it a
 //! task again ([`serve`](super::serve::serve)).
 //!
-//! Clients are parked when they arrive, and when they have rested for as long as their [patience](Parked::patience)
-//! lasts. A busy client never gets here, so nothing of this costs its transactions anything.
+//! Clients are parked when they arrive with [many others](Newcomers), and when they have rested for as long as their
+//! [patience](Who::patience) lasts. A busy client never gets here, so nothing of this costs its transactions anything.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -29,10 +29,16 @@ use crate::stats::Entered;
 /// system calls, more than a transaction: nothing if it happens once a second, too much if it happens ten times.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A client without a task: what it is, and nothing that it only needs while it asks for something.
+/// A client without a task.
 #[derive(Debug)]
 pub(super) struct Parked {
     pub(super) socket: Suspended,
+    pub(super) who: Who,
+}
+
+/// What a client is, and nothing that it only needs while it asks for something.
+#[derive(Debug)]
+pub(super) struct Who {
     pub(super) session: VirtualSession,
     pub(super) pool: Guest,
     pub(super) record: Entered,
@@ -45,7 +51,7 @@ pub(super) struct Parked {
     pub(super) had_task: Option<Duration>,
 }
 
-impl Parked {
+impl Who {
     /// How long it may rest with the task that it is given `now`. One request alone does not make a client busy: it
     /// is parked again right behind the reply, so that thousands that ask once in a while do not all have tasks.
     /// Who is back before a second has passed keeps its task for that long.
@@ -99,12 +105,12 @@ impl Lot {
         if self.sockets.add(&client.socket, place).is_err() {
             return Err(Box::new(client));
         }
-        let control = &client.record.client.control;
+        let control = &client.who.record.client.control;
         control.park(&self.bell, place);
         if control.order() != Order::None {
             self.bell.ring(place);
         }
-        if let Some(due) = client.due() {
+        if let Some(due) = client.who.due() {
             self.next_due.set(self.next_due.get().min(due));
         }
         places.insert(client);
@@ -125,7 +131,7 @@ impl Lot {
         }
         let mut next = Duration::MAX;
         for (place, client) in self.places.borrow().iter() {
-            match client.due() {
+            match client.who.due() {
                 Some(due) if due <= now => self.bell.ring(u32::try_from(place).unwrap_or(u32::MAX)),
                 Some(due) => next = next.min(due),
                 None => {}
@@ -151,7 +157,7 @@ pub(super) async fn attend(worker: Rc<Worker>) {
     while std::future::poll_fn(|cx| worker.lot.poll_calls(cx, &mut places)).await.is_ok() {
         for place in places.drain(..) {
             if let Some(client) = worker.lot.fetch(place) {
-                serve(&worker, client, &[]);
+                serve(&worker, client);
             }
         }
         // Those who were busy already go first.

@@ -1,16 +1,12 @@
 //! How many logins are worked on at a time.
 //!
 //! A login holds its place while there is work for it, and gives it up while it waits for its client: clients that say
-//! nothing cannot take the places of those who do. Work that keeps a processor busy has places of its own, as few as
-//! leave the workers their share.
+//! nothing cannot take the places of those who do. What keeps a processor busy is done at the [desks](super::Desks).
 
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-/// Hashing at a time: a password's hash takes about a millisecond of a processor.
-const HASHING: usize = 2;
 
 /// Questions to LDAP and PAM at a time; a directory that hangs holds up nobody who does not need it.
 const OUTSIDE: usize = 32;
@@ -19,7 +15,6 @@ const OUTSIDE: usize = 32;
 #[derive(Debug)]
 pub(super) struct Turns {
     places: RwLock<(usize, Arc<Semaphore>)>,
-    hashing: Arc<Semaphore>,
     outside: Arc<Semaphore>,
 }
 
@@ -28,7 +23,6 @@ impl Turns {
     pub(super) fn new(limit: usize) -> Self {
         Turns {
             places: RwLock::new((limit, Arc::new(Semaphore::new(limit)))),
-            hashing: Arc::new(Semaphore::new(HASHING)),
             outside: Arc::new(Semaphore::new(OUTSIDE)),
         }
     }
@@ -49,16 +43,6 @@ impl Turns {
     /// Waits for leave to ask somebody outside.
     pub(super) async fn go_outside(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.outside).acquire_owned().await.ok()
-    }
-
-    /// Runs work that keeps a processor busy, away from the threads that serve sockets. `None` when it panicked or the
-    /// process is ending.
-    pub(super) async fn hash<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
-        let _place = Arc::clone(&self.hashing).acquire_owned().await.ok()?;
-        tokio::task::spawn_blocking(work).await.ok()
     }
 }
 
@@ -108,12 +92,5 @@ mod tests {
 
     fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
         future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
-    }
-
-    #[tokio::test]
-    async fn work_is_done_elsewhere() {
-        let here = std::thread::current().id();
-        let there = Turns::new(1).hash(|| std::thread::current().id()).await.unwrap();
-        assert_ne!(here, there);
     }
 }

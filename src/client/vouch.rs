@@ -46,7 +46,7 @@ impl Proof<'_> {
         if self.incoming.peer != Peer::Unix {
             return Err(Rejected::Because("peer is only for the unix socket"));
         }
-        let uid = authority::peer_uid(self.incoming.stream.socket());
+        let uid = self.incoming.line.socket().and_then(authority::peer_uid);
         let uid =
             uid.map_err(|_| Rejected::Because("the operating system does not tell who it is"))?;
         // The user database may be on the network.
@@ -71,7 +71,7 @@ impl Proof<'_> {
 /// Whether the client runs as the user that pgusher runs as, on this machine.
 pub(super) fn is_our_own(incoming: &Incoming) -> bool {
     incoming.peer == Peer::Unix
-        && authority::peer_uid(incoming.stream.socket()).is_ok_and(authority::is_own_uid)
+        && incoming.line.socket().and_then(authority::peer_uid).is_ok_and(authority::is_own_uid)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::entry::Admitted;
 use super::limits::Present;
+use super::newcomers::Newcomers;
 use super::parking::{self, Lot};
 use super::serve;
 use crate::net::{BufferPool, Deadlines, Nudges, Sends, Stream, TICK};
@@ -33,6 +34,8 @@ pub struct Worker {
     pub deadlines: Rc<Deadlines>,
     /// Clients without a task.
     pub(super) lot: Lot,
+    /// Clients that have just come in.
+    pub(super) newcomers: Newcomers,
     /// Where work goes that is not for this thread.
     pub control: Handle,
     /// Whether a line is logged for clients that go.
@@ -59,23 +62,41 @@ pub struct LogClients {
 /// The way to a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerHandle {
-    sender: mpsc::UnboundedSender<Box<Admitted>>,
+    sender: mpsc::UnboundedSender<(Box<Admitted>, Present)>,
     clients: Arc<AtomicUsize>,
+    runtime: Handle,
 }
 
 impl WorkerHandle {
-    /// How many clients it has.
+    /// How many clients it has, those who log in included.
     pub fn clients(&self) -> usize {
         self.clients.load(Ordering::Relaxed)
     }
 
-    /// Hands a client over.
-    pub(super) fn hand_over(&self, client: Box<Admitted>) {
-        self.clients.fetch_add(1, Ordering::Relaxed);
-        if self.sender.send(client).is_err() {
-            // The thread has ended: so is the process about to.
-            self.clients.fetch_sub(1, Ordering::Relaxed);
-        }
+    /// Its runtime, on which nothing may run that keeps a processor busy.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// A place for one more client.
+    pub(super) fn seat(&self) -> Seat {
+        Seat { worker: self.clone(), present: Present::enter(&self.clients) }
+    }
+}
+
+/// A client's place with a worker, from its arrival on. Dropping it gives the place back.
+#[derive(Debug)]
+pub struct Seat {
+    /// Whose.
+    pub worker: WorkerHandle,
+    present: Present,
+}
+
+impl Seat {
+    /// The client is admitted, and is the worker's from now on.
+    pub fn take(self, client: Box<Admitted>) {
+        // A thread that has ended leaves the client unserved: so is the process about to.
+        let _ = self.worker.sender.send((client, self.present));
     }
 }
 
@@ -91,7 +112,7 @@ pub fn spawn_worker(
 ) -> std::io::Result<WorkerHandle> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let clients = Arc::new(AtomicUsize::new(0));
-    let handle = WorkerHandle { sender, clients: Arc::clone(&clients) };
+    let counted = Arc::clone(&clients);
     let runtime_made = std::sync::mpsc::channel();
     std::thread::Builder::new().name(format!("worker-{}", id.0)).spawn(move || {
         let runtime =
@@ -102,7 +123,7 @@ pub fn spawn_worker(
         });
         match made {
             Ok((runtime, lot)) => {
-                let _ = runtime_made.0.send(Ok(()));
+                let _ = runtime_made.0.send(Ok(runtime.handle().clone()));
                 let worker = Rc::new(Worker {
                     id,
                     buffers: BufferPool::default(),
@@ -110,6 +131,7 @@ pub fn spawn_worker(
                     sends: Arc::new(sends),
                     deadlines: Rc::default(),
                     lot,
+                    newcomers: Newcomers::default(),
                     control,
                     log,
                     clients,
@@ -119,19 +141,19 @@ pub fn spawn_worker(
             Err(error) => drop(runtime_made.0.send(Err(error))),
         }
     })?;
-    runtime_made.1.recv().unwrap_or_else(|_| Err(std::io::Error::other("worker thread died")))?;
-    Ok(handle)
+    let made = runtime_made.1.recv();
+    let runtime = made.unwrap_or_else(|_| Err(std::io::Error::other("worker thread died")))?;
+    Ok(WorkerHandle { sender, clients: counted, runtime })
 }
 
-async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Box<Admitted>>) {
+async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<(Box<Admitted>, Present)>) {
     let ticking = tokio::task::spawn_local(keep_time(Rc::clone(&worker)));
     let attending = tokio::task::spawn_local(parking::attend(Rc::clone(&worker)));
     let sends = Arc::clone(&worker.sends);
     let nudging = Rc::clone(&worker);
     let nudging = tokio::task::spawn_local(async move { nudging.nudges.run().await });
     let sending = tokio::task::spawn_local(async move { sends.run().await });
-    while let Some(client) = arrivals.recv().await {
-        let present = Present::counted(&worker.clients);
+    while let Some((client, present)) = arrivals.recv().await {
         serve::arrive(&worker, *client, present);
     }
     // Clients that are still there keep the thread until they leave.

@@ -163,8 +163,8 @@ fn home(key: &str) -> Option<(Section, &'static str)> {
         section: Section,
         key: &str,
     ) -> Option<(Section, &'static str)> {
-        let is_called = |setting: &&Setting<T>| setting.key == key || setting.alias == Some(key);
-        let found = table.iter().find(is_called).filter(|setting| setting.reloadable);
+        let is_it = |it: &&Setting<T>| it.key == key || it.alias == Some(key);
+        let found = table.iter().filter(is_it).find(|setting| setting.reloadable);
         found.map(|setting| (section, setting.key))
     }
     let client = TLS_CLIENT.iter().zip(TLS_CLIENT_SHOWN).find(|(_, shown)| *shown == key);

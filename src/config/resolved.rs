@@ -96,6 +96,8 @@ pub struct Process {
     pub suspend_timeout: Timeout,
     /// How long a cancel request may take to be delivered to the server.
     pub cancel_wait_timeout: Timeout,
+    /// Threads for what keeps a processor busy at logins; `None` is `auto`.
+    pub login_threads: Option<u16>,
     /// Threads that relay traffic; `None` is `auto`.
     pub worker_threads: Option<u16>,
     /// How the small sends of a thread reach the kernel.

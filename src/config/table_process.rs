@@ -68,6 +68,8 @@ section_table! {
             "How long SUSPEND waits for clients to take what was sent to them; then they are disconnected.";
         cancel_wait_timeout: Limited = "10s", RELOAD,
             "How long a cancel request may take to be delivered to its server.";
+        login_threads: Auto<Int<u16, 1, 64>> = "auto", RESTART,
+            "Threads for what keeps a processor busy at logins, such as TLS handshakes: no more processors are busy with logins; \"auto\" is one for four processors, at most 8.";
         worker_threads: Auto<Int<u16, 1, 256>> = "auto", RESTART,
             "Threads that relay traffic; \"auto\" is one for two processors, at most 8.";
         send_engine: OneOf<SendEngine> = "auto", RESTART,

@@ -10,27 +10,63 @@ use super::channel::{Channel, TlsChannel};
 use super::outgoing::Outgoing;
 use super::sends::Rest;
 use super::stream::register;
-use super::{Buffer, BufferPool, Stream};
+use super::{Buffer, BufferPool, Stream, Suspended};
+
+impl Suspended {
+    /// The connection with TLS to be over it, watched by the current runtime. `received` was read from the socket
+    /// already and belongs to the handshake.
+    ///
+    /// # Errors
+    /// The runtime's or the library's; there is TLS already.
+    pub(super) fn begin_tls(self, ssl: Ssl, received: Buffer) -> io::Result<Stream> {
+        let Channel::Plain(socket) = self.channel else {
+            return Err(io::Error::other("there is TLS already"));
+        };
+        let out = Outgoing::alone(socket.as_raw_fd());
+        let tls = TlsChannel::new(ssl, socket, received)?;
+        Ok(Stream { out, io: register(Channel::Tls(Box::new(tls)))?, primed: false })
+    }
+}
 
 impl Stream {
-    /// Puts TLS over the connection. `received` was read from the socket already and belongs to the handshake.
+    /// Puts TLS over the connection.
     ///
     /// # Errors
     /// Why the handshake failed; the connection is closed then.
-    pub async fn secure(self, ssl: Ssl, received: Buffer) -> Result<Self, String> {
-        let Stream { out, io, .. } = self;
-        drop(out);
-        let Channel::Plain(socket) = io.into_inner() else {
-            return Err("there is TLS already".to_owned());
-        };
-        let begin = || -> io::Result<Self> {
-            let out = Outgoing::alone(socket.as_raw_fd());
-            let tls = TlsChannel::new(ssl, socket, received)?;
-            Ok(Stream { out, io: register(Channel::Tls(Box::new(tls)))?, primed: true })
-        };
-        let mut stream = begin().map_err(|error| error.to_string())?;
-        std::future::poll_fn(|cx| stream.poll_handshake(cx)).await?;
+    pub async fn secure(self, ssl: Ssl) -> Result<Self, String> {
+        let begun = self.suspend().begin_tls(ssl, Buffer::new());
+        let mut stream = begun.map_err(|error| error.to_string())?;
+        while !stream.shake_hands().await? {
+            stream.hear_handshake().await?;
+        }
         Ok(stream)
+    }
+
+    /// Takes a handshake as far as it goes, and sends what it has to say; false when it needs bytes of the peer.
+    ///
+    /// # Errors
+    /// Why the handshake failed.
+    pub async fn shake_hands(&mut self) -> Result<bool, String> {
+        let Channel::Tls(tls) = self.io.get_mut() else { return Ok(true) };
+        let step = tls.handshake();
+        let sealed = tls.take_sealed();
+        self.put_out(sealed);
+        std::future::poll_fn(|cx| {
+            let sent = self.poll_sent(cx);
+            // The last word of one that failed, an alert, is heard if the kernel takes it.
+            let done = step.clone()?;
+            sent.map(|sent| sent.map(|()| done).map_err(|error| error.to_string()))
+        })
+        .await
+    }
+
+    /// Waits for bytes that a handshake needs.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub async fn hear_handshake(&mut self) -> Result<(), String> {
+        let heard = std::future::poll_fn(|cx| self.poll_sealed(cx, &BufferPool::default())).await;
+        heard.map_err(|error| error.to_string())
     }
 
     /// What TLS has settled; `None` without it.
@@ -38,28 +74,6 @@ impl Stream {
         match self.io.get_ref() {
             Channel::Plain(_) => None,
             Channel::Tls(tls) => Some(tls.ssl()),
-        }
-    }
-
-    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
-        let lost = |error: io::Error| error.to_string();
-        loop {
-            let Channel::Tls(tls) = self.io.get_mut() else { return Poll::Ready(Ok(())) };
-            let step = tls.handshake();
-            let sealed = tls.take_sealed();
-            self.put_out(sealed);
-            let sent = self.poll_sent(cx).map_err(lost);
-            match step {
-                // Its last word, an alert, has been said if the kernel took it.
-                Err(why) => return Poll::Ready(Err(why)),
-                Ok(done) => {
-                    ready!(sent)?;
-                    if done {
-                        return Poll::Ready(Ok(()));
-                    }
-                }
-            }
-            ready!(self.poll_sealed(cx, &BufferPool::default())).map_err(lost)?;
         }
     }
 

@@ -37,10 +37,7 @@ async fn pair() -> (Stream, Stream) {
         Ssl::new(&SslContext::builder(SslMethod::tls()).expect("context").build()).expect("ssl");
     ssl.set_connect_state();
     let stream = |socket| Stream::new(socket).expect("stream");
-    let (one, other) = tokio::join!(
-        stream(one).secure(acceptor(), Buffer::new()),
-        stream(other).secure(ssl, Buffer::new())
-    );
+    let (one, other) = tokio::join!(stream(one).secure(acceptor()), stream(other).secure(ssl));
     (one.expect("handshake"), other.expect("handshake"))
 }
 

@@ -9,6 +9,7 @@ use socket2::{Domain, Socket};
 use tokio::io::unix::AsyncFd;
 
 use super::channel::Channel;
+use super::option::set_option;
 use super::outgoing::Outgoing;
 use super::sends::Rest;
 use super::{Buffer, BufferPool, Sends};
@@ -50,6 +51,17 @@ impl Stream {
         let channel = io.into_inner();
         let out = Outgoing::with(sends, channel.as_raw_fd(), rest);
         Ok(Stream { out, io: register(channel)?, primed: false })
+    }
+
+    /// The same connection, with its sends among those of the current thread. Nothing may be waiting to be sent.
+    pub(super) fn sending_with(mut self, sends: Option<&Arc<Sends>>) -> Self {
+        self.out = Outgoing::with(sends, self.io.get_ref().as_raw_fd(), None);
+        self
+    }
+
+    /// True when something was received that nobody has seen.
+    pub(super) fn holds_bytes(&self) -> bool {
+        self.io.get_ref().holds_bytes()
     }
 
     /// True when the end of the turn has come for all that was planned to be sent.
@@ -217,7 +229,7 @@ impl Stream {
     pub fn fill_first(&mut self, least: i32) -> bool {
         let socket = self.socket();
         let is_tcp = matches!(socket.domain(), Ok(Domain::IPV4 | Domain::IPV6));
-        let done = is_tcp && set_low_water(socket, least).is_ok();
+        let done = is_tcp && set_option(socket, libc::SOL_SOCKET, libc::SO_RCVLOWAT, least).is_ok();
         // Fewer may be there, of which no edge will tell.
         self.look();
         done
@@ -296,10 +308,20 @@ impl Stream {
 /// A connection that no runtime watches.
 #[derive(Debug)]
 pub struct Suspended {
-    channel: Channel,
+    pub(super) channel: Channel,
 }
 
 impl Suspended {
+    /// Over a non-blocking socket.
+    pub(super) fn bare(socket: Socket) -> Self {
+        Suspended { channel: Channel::Plain(socket) }
+    }
+
+    /// The socket, to ask it for addresses.
+    pub fn socket(&self) -> &Socket {
+        self.channel.socket()
+    }
+
     /// True when there are bytes that the socket would not tell of: they were received, and are inside of TLS.
     pub fn holds_bytes(&self) -> bool {
         self.channel.holds_bytes()
@@ -314,6 +336,17 @@ impl Suspended {
         let out = Outgoing::with(sends, self.channel.as_raw_fd(), None);
         Ok(Stream { out, io: register(self.channel)?, primed: true })
     }
+
+    /// [`Suspended::resume`] for a connection on which nothing is likely to have arrived: the first receive waits for
+    /// the runtime's word, which comes all the same if something has.
+    ///
+    /// # Errors
+    /// As [`Suspended::resume`].
+    pub fn resume_quiet(self, sends: Option<&Arc<Sends>>) -> io::Result<Stream> {
+        let mut stream = self.resume(sends)?;
+        stream.primed = false;
+        Ok(stream)
+    }
 }
 
 impl AsFd for Suspended {
@@ -327,6 +360,7 @@ pub(super) trait Owner: AsRawFd {}
 
 // Neither a bare socket nor the one under TLS is taken out or replaced.
 impl Owner for Channel {}
+impl Owner for Socket {}
 impl Owner for OwnedFd {}
 
 #[allow(unsafe_code, reason = "tokio cannot check that a descriptor stays open; see below")]
@@ -334,20 +368,4 @@ pub(super) fn register<T: Owner>(owner: T) -> io::Result<AsyncFd<T>> {
     // SAFETY: `AsyncFd` keeps the owner until `into_inner`, and an `Owner`'s descriptor is valid and open, and the
     // same, for as long as the owner is there.
     Ok(unsafe { AsyncFd::register(owner) }?)
-}
-
-#[allow(unsafe_code, reason = "SO_RCVLOWAT has no safe wrapper; see below")]
-fn set_low_water(socket: &Socket, least: libc::c_int) -> io::Result<()> {
-    let size = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the option's value is one integer, which is alive during the call, and its size is given.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_RCVLOWAT,
-            std::ptr::from_ref(&least).cast(),
-            size,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

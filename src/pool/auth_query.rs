@@ -1,8 +1,10 @@
 //! Users that no file knows are looked up on a server, over connections that serve nothing else.
 //!
 //! No client's session ever touches these connections: their start-up packet holds nothing but the user, the
-//! database and a `search_path` that nobody can put a function or an operator into. They are few, they do not count
-//! as servers of any pool, and a server that hangs holds up nobody who does not ask it.
+//! database and a `search_path` that nobody can put a function or an operator into. They have a limit of their own,
+//! which is [small](super::auth_desk::CONNECTIONS), and do not count as servers of any pool or database: a pool that is full of busy
+//! servers must not keep those out who would have to be looked up to get in. A server that hangs holds up nobody who
+//! does not ask it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,21 +13,19 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::PoolsContext;
+use super::auth_desk::Desk;
 use crate::auth::{SecretKind, ServerCredential, StoredSecret};
 use crate::config::ServerTlsSettings;
 use crate::server::{self, Blueprint, LookupError, Row, Server};
 use crate::sqlstate;
+use crate::stats::{AuthServerFacts, ServerState};
 use crate::types::{Name, ServerAddress, Timeout};
 
-/// Connections to one place. One is enough but for a storm.
-const CONNECTIONS: usize = 2;
-/// A connection that nobody needs for longer is closed.
-const IDLE: Duration = Duration::from_secs(60);
-/// Answers kept for one place.
-const ANSWERS: usize = 10_000;
+/// The application_name of connections over which users are looked up.
+pub const AUTH_QUERY: &str = "pgusher auth_query";
 
 /// Where users are looked up, and by what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -85,7 +85,7 @@ impl AuthQueryError {
     }
 }
 
-type Outcome = Result<Option<StoredSecret>, AuthQueryError>;
+pub(super) type Outcome = Result<Option<StoredSecret>, AuthQueryError>;
 
 /// All lookups.
 #[derive(Debug)]
@@ -139,6 +139,19 @@ impl AuthQueries {
         Arc::clone(desks.entry(place.clone()).or_insert_with(|| Arc::new(Desk::new())))
     }
 
+    /// The connections there are.
+    pub fn servers(&self) -> Vec<AuthServerFacts> {
+        let mut all = Vec::new();
+        for (place, desk) in self.desks.lock().iter() {
+            all.extend(desk.servers().into_iter().map(|server| AuthServerFacts {
+                database: Name::clone(&place.database),
+                user: Name::clone(&place.user),
+                server,
+            }));
+        }
+        all
+    }
+
     /// Closes connections and forgets answers: the configuration is another.
     pub(super) fn forget(&self) {
         self.desks.lock().clear();
@@ -150,83 +163,6 @@ impl AuthQueries {
             desk.tidy();
             desk.is_used() || Arc::strong_count(desk) > 1
         });
-    }
-}
-
-/// Everything about one place.
-struct Desk {
-    permits: Semaphore,
-    #[allow(clippy::vec_box, reason = "servers are boxed when they are made, and large to move")]
-    idle: Mutex<Vec<Box<Server>>>,
-    answers: Mutex<HashMap<Name, Known>>,
-    /// Users being looked up, each with the logins that came too late for the round under way.
-    queues: Mutex<HashMap<Name, Vec<oneshot::Sender<Outcome>>>>,
-}
-
-/// An answer that may be used again.
-struct Known {
-    asked: Instant,
-    until: Instant,
-    secret: Option<StoredSecret>,
-}
-
-impl fmt::Debug for Desk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Desk").field("idle", &self.idle.lock().len()).finish_non_exhaustive()
-    }
-}
-
-impl Desk {
-    fn new() -> Self {
-        Desk {
-            permits: Semaphore::new(CONNECTIONS),
-            idle: Mutex::default(),
-            answers: Mutex::default(),
-            queues: Mutex::default(),
-        }
-    }
-
-    fn cached(&self, name: &Name, ttl: Duration) -> Option<Option<StoredSecret>> {
-        let answers = self.answers.lock();
-        let known = answers.get(name)?;
-        (known.asked.elapsed() < ttl).then(|| known.secret.clone())
-    }
-
-    fn tidy(&self) {
-        self.idle.lock().retain(|server| server.last_used.elapsed() < IDLE);
-        let now = Instant::now();
-        self.answers.lock().retain(|_, known| known.until > now);
-    }
-
-    fn is_used(&self) -> bool {
-        !self.idle.lock().is_empty() || !self.answers.lock().is_empty()
-    }
-
-    fn keep(&self, name: &Name, asked: Instant, ttl: Duration, secret: Option<StoredSecret>) {
-        let mut answers = self.answers.lock();
-        // Names that nobody has cannot push out the others.
-        if answers.len() < ANSWERS || answers.contains_key(name) {
-            answers.insert(Name::clone(name), Known { asked, until: asked + ttl, secret });
-        }
-    }
-
-    /// Waits for the next round; true when somebody has to begin it.
-    fn enqueue(&self, name: &Name, sender: oneshot::Sender<Outcome>) -> bool {
-        let mut queues = self.queues.lock();
-        let begins = !queues.contains_key(name);
-        queues.entry(Name::clone(name)).or_default().push(sender);
-        begins
-    }
-
-    /// Those whom the round that begins now answers; `None` when nobody is left, and then the queue is gone.
-    fn next_round(&self, name: &Name) -> Option<Vec<oneshot::Sender<Outcome>>> {
-        let mut queues = self.queues.lock();
-        let waiting = std::mem::take(queues.get_mut(name)?);
-        if waiting.is_empty() {
-            queues.remove(name);
-            return None;
-        }
-        Some(waiting)
     }
 }
 
@@ -273,14 +209,18 @@ impl Rounds {
             }
         }
         let server = self.connect().await?;
+        self.desk.enter(&server.record);
         let rows = self.ask(server).await.map_err(AuthQueryError::new)?;
         self.read(&rows)
     }
 
     async fn ask(&self, mut server: Box<Server>) -> Result<Vec<Row>, LookupError> {
         let AuthQuestion { place, name, .. } = &self.question;
+        server.record.request_at(Instant::now());
+        server.record.enter(ServerState::Active, 0);
         let rows = server::lookup(&mut server, &place.query, name).await;
         if !matches!(rows, Err(LookupError::Lost(_))) {
+            server.record.enter(ServerState::Idle, 0);
             server.last_used = Instant::now();
             self.desk.idle.lock().push(server);
         }
@@ -289,8 +229,7 @@ impl Rounds {
 
     async fn connect(&self) -> Result<Box<Server>, AuthQueryError> {
         let AuthQuestion { place, credential, tls, timeout, .. } = &self.question;
-        let parameters =
-            [("application_name", "pgusher auth_query"), ("search_path", "pg_catalog")];
+        let parameters = [("application_name", AUTH_QUERY), ("search_path", "pg_catalog")];
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let blueprint = Blueprint {
             addresses: place.addresses.clone(),

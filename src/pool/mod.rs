@@ -4,6 +4,7 @@
 //! [`Ticket`] are what a client holds, and dropping them is how it lets go.
 
 mod audit;
+mod auth_desk;
 mod auth_query;
 mod blockers;
 mod caps;
@@ -30,7 +31,9 @@ mod welcome;
 /// Events about servers that come and go, so that they can be logged without the rest of the room.
 pub(crate) const SERVERS: &str = "pgusher::servers";
 
-pub use auth_query::{AuthAnswer, AuthPlace, AuthQueries, AuthQueryError, AuthQuestion};
+pub use auth_query::{
+    AUTH_QUERY, AuthAnswer, AuthPlace, AuthQueries, AuthQueryError, AuthQuestion,
+};
 pub use blockers::{Holder, Holding, Waiter};
 pub use caps::{Cap, CapTable, Caps};
 pub use census::{CloseReason, PoolCensus};

@@ -6,10 +6,12 @@ use ahash::AHashMap;
 
 use super::{Checkout, CloseReason, Lease, Pool, PoolError, Standing, Waiting};
 use crate::server::{CleanError, Server, run_sql};
-use crate::session::params::{ParamSet, Reported};
+use crate::session::params::{ParamSet, ParamSets, Reported};
 use crate::session::replay::replay_sql;
 use crate::types::WorkerId;
-use crate::wire::ErrorFields;
+use crate::wire::{ErrorFields, backend};
+
+const APPLICATION_NAME: &str = "application_name";
 
 /// Distinct sets of start-up parameters that are remembered per pool.
 const REMEMBERED: usize = 1024;
@@ -17,12 +19,53 @@ const REMEMBERED: usize = 1024;
 /// The answer to one set of start-up parameters.
 #[derive(Debug)]
 pub struct Welcome {
-    /// ParameterStatus messages: name and value.
-    pub status: Vec<(Box<str>, Box<[u8]>)>,
-    /// NoticeResponse messages of the server's login.
-    pub notices: Vec<Box<[u8]>>,
+    /// ParameterStatus messages, without that of application_name, and NoticeResponse messages of the server's login.
+    messages: Box<[u8]>,
+    /// Every client has an application_name of its own: where its message belongs, and what servers start with.
+    /// `None`: servers do not report it.
+    name: Option<(usize, Box<[u8]>)>,
     /// The session's parameters, values as PostgreSQL writes them, defaults left out.
     pub params: Arc<ParamSet>,
+}
+
+impl Welcome {
+    fn new<'a>(
+        status: impl Iterator<Item = (&'a str, &'a [u8])>,
+        notices: &[Box<[u8]>],
+        params: Arc<ParamSet>,
+    ) -> Self {
+        let (mut messages, mut place) = (Vec::new(), None);
+        for (name, value) in status {
+            if name == APPLICATION_NAME {
+                place = Some((messages.len(), value.into()));
+            } else {
+                backend::put_parameter_status(&mut messages, name.as_bytes(), value);
+            }
+        }
+        notices.iter().for_each(|notice| messages.extend_from_slice(notice));
+        Welcome { messages: messages.into(), name: place, params }
+    }
+
+    /// Appends the messages for a client with this name.
+    pub fn put(&self, out: &mut Vec<u8>, application_name: &str) {
+        let at = self.name.as_ref().map_or(0, |(at, _)| *at);
+        let (before, behind) = self.messages.split_at_checked(at).unwrap_or_default();
+        out.extend_from_slice(before);
+        if self.name.is_some() {
+            let name = APPLICATION_NAME.as_bytes();
+            backend::put_parameter_status(out, name, application_name.as_bytes());
+        }
+        out.extend_from_slice(behind);
+    }
+
+    /// The parameters of a client with this name, which is not worth asking the server about.
+    pub fn params_of(&self, sets: &ParamSets, application_name: &str) -> Arc<ParamSet> {
+        let default = self.name.as_ref().map_or(&b""[..], |(_, value)| value);
+        if default == application_name.as_bytes() {
+            return Arc::clone(&self.params);
+        }
+        sets.with(&self.params, APPLICATION_NAME, Some(application_name.as_bytes()))
+    }
 }
 
 /// Welcomes known so far, by the very set of parameters asked for.
@@ -43,16 +86,15 @@ impl Welcomes {
         self.base = Some(Arc::clone(reported));
     }
 
-    fn get(&self, asked: &Arc<ParamSet>) -> Option<Arc<Welcome>> {
+    fn get(&mut self, asked: &Arc<ParamSet>) -> Option<Arc<Welcome>> {
         if let Some((_, known)) = self.known.get(&Arc::as_ptr(asked).addr()) {
             return Some(Arc::clone(known));
         }
         let base = self.base.as_ref().filter(|_| asked.values().is_empty())?;
-        Some(Arc::new(Welcome {
-            status: base.values.clone(),
-            notices: base.notices.clone(),
-            params: Arc::clone(asked),
-        }))
+        let status = base.values.iter().map(|(name, value)| (&**name, &**value));
+        let welcome = Arc::new(Welcome::new(status, &base.notices, Arc::clone(asked)));
+        self.learn(asked, &welcome);
+        Some(welcome)
     }
 
     fn learn(&mut self, asked: &Arc<ParamSet>, welcome: &Arc<Welcome>) {
@@ -158,13 +200,43 @@ fn confirm(server: &mut Server, asked: &ParamSet) -> Welcome {
     }
     let params = server.intern(values);
     server.applied = Arc::clone(&params);
-    let status = reported
-        .values
-        .iter()
-        .map(|(name, default)| {
-            let value = params.get(&name.to_ascii_lowercase());
-            (name.clone(), value.map_or_else(|| default.clone(), Into::into))
-        })
-        .collect();
-    Welcome { status, notices: reported.notices.clone(), params }
+    let status = reported.values.iter().map(|(name, default)| {
+        (&**name, params.get(&name.to_ascii_lowercase()).unwrap_or(default))
+    });
+    Welcome::new(status, &reported.notices, Arc::clone(&params))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_client_reads_its_own_name_in_its_place() {
+        let sets = ParamSets::default();
+        let none = sets.intern(Default::default());
+        let status = [("a", &b"1"[..]), ("application_name", b"psql"), ("b", b"\xff")];
+        let welcome = Welcome::new(status.into_iter(), &[b"N".as_slice().into()], none.clone());
+        let (mut said, mut expected) = (Vec::new(), Vec::new());
+        welcome.put(&mut said, "mine");
+        for (name, value) in [("a", &b"1"[..]), ("application_name", b"mine"), ("b", b"\xff")] {
+            backend::put_parameter_status(&mut expected, name.as_bytes(), value);
+        }
+        expected.push(b'N');
+        assert_eq!(said, expected);
+        assert!(Arc::ptr_eq(&welcome.params_of(&sets, "psql"), &none));
+        let named = welcome.params_of(&sets, "mine");
+        assert_eq!(named.get("application_name"), Some(&b"mine"[..]));
+    }
+
+    #[test]
+    fn a_server_that_tells_no_name_is_not_spoken_for() {
+        let sets = ParamSets::default();
+        let none = sets.intern(Default::default());
+        let welcome = Welcome::new([("a", &b"1"[..])].into_iter(), &[], none.clone());
+        let (mut said, mut expected) = (Vec::new(), Vec::new());
+        welcome.put(&mut said, "mine");
+        backend::put_parameter_status(&mut expected, b"a", b"1");
+        assert_eq!(said, expected);
+        assert!(Arc::ptr_eq(&welcome.params_of(&sets, ""), &none));
+    }
 }

@@ -120,7 +120,7 @@ pub(super) fn reports(
 /// Appends reports.
 pub(super) fn put_reports(out: &mut Vec<u8>, reports: &[Report]) {
     for (name, value) in reports {
-        backend::put_raw_parameter_status(out, name.as_bytes(), value);
+        backend::put_parameter_status(out, name.as_bytes(), value);
     }
 }
 

@@ -351,6 +351,12 @@ impl Relay {
         self.replies.release(pool);
     }
 
+    /// Gives all memory back: the conversation is over.
+    pub fn discard(&mut self, pool: &BufferPool) {
+        self.requests.discard(pool);
+        self.replies.discard(pool);
+    }
+
     /// True when nothing is under way: a relay made anew would go on in the same way.
     pub fn is_blank(&self) -> bool {
         !self.refusing && self.requests.is_blank() && self.replies.is_blank()

@@ -79,6 +79,12 @@ impl Replies {
         self.buffer.release(pool);
     }
 
+    /// Gives all memory back, with what is in it.
+    pub(super) fn discard(&mut self, pool: &BufferPool) {
+        self.buffer.consume(self.buffer.len());
+        self.buffer.release(pool);
+    }
+
     /// Says something to the client in pgusher's own name. Only at a boundary.
     pub(super) fn say(&mut self, bytes: &[u8]) {
         self.buffer.replace(self.ready..self.ready, bytes);

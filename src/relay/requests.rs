@@ -151,6 +151,12 @@ impl Requests {
         self.buffer.release(pool);
     }
 
+    /// Gives all memory back, with what is in it.
+    pub(super) fn discard(&mut self, pool: &BufferPool) {
+        self.buffer.consume(self.buffer.len());
+        self.buffer.release(pool);
+    }
+
     /// Looks at what has arrived and makes it ready to be sent.
     pub(super) fn scan(&mut self, talk: &mut Conversation<'_>) -> Result<(), RequestError> {
         self.postponed = false;

@@ -102,7 +102,7 @@ async fn shake_hands(
     connector: &Connector,
 ) -> Result<(Stream, ServerFacts), String> {
     let ssl = connector.begin(host).map_err(|error| error.to_string())?;
-    let stream = stream.secure(ssl, Buffer::new()).await?;
+    let stream = stream.secure(ssl).await?;
     let ssl = stream.tls().ok_or("there is no TLS")?;
     let facts = connector.check(ssl, host)?;
     Ok((stream, facts))

@@ -24,10 +24,10 @@ pub use histogram::{Buckets, Histogram, HistogramTotal};
 pub use names::Names;
 pub use note::StatementNote;
 pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
-pub use records::{ClientRecord, ClientState, ServerRecord, ServerState};
+pub use records::{ClientRecord, ClientState, Ends, ServerRecord, ServerState};
 pub use registry::{Entered, IdSource, Records};
 pub use snapshot::{
-    ClientsByState, DatabaseFacts, ExchangeFacts, PinsByCause, PoolFacts, ProcessFacts,
-    ReloadFacts, ServersByState, Snapshot, UserFacts,
+    AuthServerFacts, ClientsByState, DatabaseFacts, ExchangeFacts, PinsByCause, PoolFacts,
+    ProcessFacts, ReloadFacts, ServersByState, Snapshot, UserFacts,
 };
 pub use totals::{Total, Totals};

@@ -81,6 +81,36 @@ impl ServerState {
     }
 }
 
+/// The two ends of a client's connection; `None` on the unix socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ends {
+    /// Where it comes from.
+    pub peer: Option<SocketAddr>,
+    /// Where it came in.
+    pub local: Option<SocketAddr>,
+    /// Its descriptor.
+    pub fd: i32,
+    /// The client's process id, if it came by the unix socket and the system tells; else 0.
+    pub peer_pid: u32,
+}
+
+impl Ends {
+    /// Those of a socket whose addresses are known.
+    pub fn new(socket: &Socket, peer: Option<SocketAddr>, local: Option<SocketAddr>) -> Self {
+        let of_process = || rustix::net::sockopt::socket_peercred(socket).ok();
+        let process = peer.is_none().then(of_process).flatten();
+        let peer_pid = process.and_then(|who| u32::try_from(who.pid.as_raw_nonzero().get()).ok());
+        Ends { peer, local, fd: socket.as_raw_fd(), peer_pid: peer_pid.unwrap_or_default() }
+    }
+
+    /// Those of a socket, which is asked for everything.
+    pub fn of(socket: &Socket) -> Self {
+        let peer = socket.peer_addr().ok().and_then(|address| address.as_socket());
+        let local = socket.local_addr().ok().and_then(|address| address.as_socket());
+        Ends::new(socket, peer, local)
+    }
+}
+
 /// A client, as the console shows it.
 #[derive(Debug)]
 pub struct ClientRecord {
@@ -126,17 +156,17 @@ impl ClientRecord {
         database: Name,
         user: Name,
         application_name: Name,
-        socket: &Socket,
+        ends: Ends,
         tls: Option<TlsLabel>,
     ) -> Self {
         ClientRecord {
             id,
             database,
             user,
-            peer: socket.peer_addr().ok().and_then(|address| address.as_socket()),
-            local: socket.local_addr().ok().and_then(|address| address.as_socket()),
-            fd: socket.as_raw_fd(),
-            peer_pid: peer_pid(socket),
+            peer: ends.peer,
+            local: ends.local,
+            fd: ends.fd,
+            peer_pid: ends.peer_pid,
             tls,
             connected_at: SystemTime::now(),
             since: Instant::now(),
@@ -187,15 +217,6 @@ impl ClientRecord {
     pub fn requested_at(&self) -> Instant {
         self.since + std::time::Duration::from_micros(self.requested.load(Ordering::Relaxed))
     }
-}
-
-/// Who is at the other end of a unix socket.
-fn peer_pid(socket: &Socket) -> u32 {
-    let is_unix = socket.local_addr().is_ok_and(|address| address.is_unix());
-    let credentials = is_unix.then(|| rustix::net::sockopt::socket_peercred(socket).ok()).flatten();
-    credentials
-        .and_then(|who| u32::try_from(who.pid.as_raw_nonzero().get()).ok())
-        .unwrap_or_default()
 }
 
 /// A server, as the console shows it.

@@ -23,6 +23,19 @@ pub struct Snapshot {
     pub clients: Vec<Arc<ClientRecord>>,
     /// Where notifications are handed on, by database.
     pub exchanges: Vec<ExchangeFacts>,
+    /// Connections over which users are looked up.
+    pub auth_servers: Vec<AuthServerFacts>,
+}
+
+/// A connection over which users are looked up (`auth_query`); it belongs to no pool.
+#[derive(Clone, Debug)]
+pub struct AuthServerFacts {
+    /// The database on the server.
+    pub database: Name,
+    /// Who asks.
+    pub user: Name,
+    /// The connection.
+    pub server: Arc<ServerRecord>,
 }
 
 /// Clients that kept their servers for one cause.

@@ -5,9 +5,7 @@ use pgwire::messages::data::{
     DataRow, FieldDescription, NoData, ParameterDescription, RowDescription,
 };
 use pgwire::messages::response::CommandComplete;
-use pgwire::messages::startup::{
-    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
-};
+use pgwire::messages::startup::{Authentication, NegotiateProtocolVersion};
 
 use super::column::Column;
 use super::frame::{self, FrameError, HEADER};
@@ -19,6 +17,8 @@ use crate::types::TransactionStatus;
 /// Type OID of `void`.
 const VOID: u32 = 2278;
 
+/// AuthenticationOk.
+pub const AUTH_OK: [u8; 9] = [tag::AUTHENTICATION, 0, 0, 0, 8, 0, 0, 0, 0];
 /// ParseComplete.
 pub const PARSE_COMPLETE: [u8; 5] = [tag::PARSE_COMPLETE, 0, 0, 0, 4];
 /// BindComplete.
@@ -125,11 +125,6 @@ pub fn command_tag(message: &[u8]) -> &[u8] {
     Reader(message.get(HEADER..).unwrap_or_default()).cstr().unwrap_or_default()
 }
 
-/// AuthenticationOk.
-pub fn put_auth_ok(out: &mut Vec<u8>) {
-    put_message(out, Authentication::Ok);
-}
-
 /// AuthenticationCleartextPassword.
 pub fn put_auth_cleartext(out: &mut Vec<u8>) {
     put_message(out, Authentication::CleartextPassword);
@@ -163,19 +158,16 @@ pub fn put_negotiate(out: &mut Vec<u8>, newest_minor: u16, unknown: Vec<String>)
     put_message(out, NegotiateProtocolVersion::new(version, unknown));
 }
 
-/// ParameterStatus.
-pub fn put_parameter_status(out: &mut Vec<u8>, name: &str, value: &str) {
-    put_message(out, ParameterStatus::new(name.to_owned(), value.to_owned()));
-}
-
 /// BackendKeyData.
 pub fn put_key_data(out: &mut Vec<u8>, pid: u32, key: &[u8]) {
-    let key = SecretKey::Bytes(Bytes::copy_from_slice(key));
-    put_message(out, BackendKeyData::new(pid.cast_signed(), key));
+    frame::put(out, tag::BACKEND_KEY_DATA, |body| {
+        body.extend_from_slice(&pid.to_be_bytes());
+        body.extend_from_slice(key);
+    });
 }
 
-/// ParameterStatus with a value of any bytes.
-pub fn put_raw_parameter_status(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+/// ParameterStatus.
+pub fn put_parameter_status(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     frame::put(out, tag::PARAMETER_STATUS, |body| {
         frame::put_cstr(body, name);
         frame::put_cstr(body, value);

@@ -181,3 +181,60 @@ async fn classes_change_with_a_reload_and_nobody_loses_a_place() {
     assert_eq!(waiter.read_result().await.value(), "served");
     holder.query("commit").await;
 }
+
+/// One column of a table's only row, or of its row `at`.
+fn cell<'a>(table: &'a QueryResult, at: usize, column: &str) -> &'a str {
+    let found = table.columns.iter().position(|name| name == column);
+    table.rows[at][found.unwrap_or_else(|| panic!("no {column}"))].as_deref().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn one_command_shows_who_holds_the_servers_and_one_who_waits() {
+    let process = "admin_users = [\"postgres\"]";
+    let settings = format!("{QUIET}pool_size = 2");
+    let stage = Stage::with("class_show", process, &settings, "[databases.other]\n");
+    let mut idle = named(&stage, "nightly").await;
+    let mut pinned = named(&stage, "migrations").await;
+    let mut waiters = [named(&stage, "web").await, named(&stage, "web").await];
+    let mut console = crate::stage::login(&stage.pgusher, "pgusher").await;
+    idle.query("begin").await;
+    idle.query("select * from pg_class where relname = 'secret' limit 7").await;
+    pinned.query("create temp table t (a int)").await;
+    for (before, waiter) in waiters.iter_mut().enumerate() {
+        waiter.send(&frontend::query("select 'served'")).await;
+        let waits =
+            async || console.query("show waiters class_show").await.rows.len() == before + 1;
+        happens("it waits", waits).await;
+    }
+    let table = console.query("show blockers class_show").await;
+    assert_eq!(table.rows.len(), 2, "{table:?}");
+    let row = |name: &str| {
+        let is_it = |at: &usize| cell(&table, *at, "application_name") == name;
+        (0..2).find(is_it).unwrap_or_else(|| panic!("no {name}: {table:?}"))
+    };
+    let (nightly, migrations) = (row("nightly"), row("migrations"));
+    assert_eq!(cell(&table, nightly, "state"), "idle_in_transaction");
+    let statement = "select * from pg_class where relname = ? limit ?";
+    assert_eq!(cell(&table, nightly, "statement"), statement);
+    assert_eq!(cell(&table, migrations, "state"), "pinned");
+    assert_eq!(cell(&table, migrations, "pinned_by"), "temp_object");
+    assert_eq!(cell(&table, migrations, "waiting"), "2");
+    let table = console.query("show waiters").await;
+    let places: Vec<_> = (0..2).map(|at| cell(&table, at, "place")).collect();
+    assert_eq!(places, ["1", "2"]);
+    assert_eq!(cell(&table, 0, "class"), "default");
+    assert!(console.query("show blockers other").await.rows.is_empty());
+    idle.query("commit").await;
+    for waiter in &mut waiters {
+        assert_eq!(waiter.read_result().await.value(), "served");
+    }
+}
+
+/// Waits until it does.
+async fn happens(what: &str, mut does: impl AsyncFnMut() -> bool) {
+    let deadline = std::time::Instant::now() + LIMIT;
+    while !does().await {
+        assert!(std::time::Instant::now() < deadline, "did not happen: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}

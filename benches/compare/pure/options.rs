@@ -59,8 +59,12 @@ pub(crate) enum Part {
     Bulk,
     /// Memory of idle clients
     Idle,
+    /// Memory of idle clients with TLS
+    IdleTls,
     /// Logins a second, and what each costs
     Logins,
+    /// Latency of queries while hundreds log in
+    Storm,
 }
 
 /// Who takes part.
@@ -191,10 +195,12 @@ mod tests {
     #[test]
     fn takes_lists() {
         let options = Options::try_parse_from(
-            "compare --only idle,bulk --contestants direct,pgusher2 --clients 7".split(' '),
+            "compare --only idle,bulk,idle-tls --contestants direct,pgusher2 --clients 7"
+                .split(' '),
         )
         .unwrap();
         assert!(options.wants(Part::Bulk) && !options.wants(Part::Syscalls));
+        assert!(options.wants(Part::IdleTls) && !options.wants(Part::Storm));
         assert_eq!(options.contestants(), [Kind::Direct, Kind::Pgusher2]);
         assert_eq!(options.clients(), [7]);
     }
