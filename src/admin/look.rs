@@ -121,6 +121,7 @@ fn servers_by_state(census: &PoolCensus, idle_in_transaction: usize) -> ServersB
     let idle_in_transaction = idle_in_transaction.min(active);
     ServersByState {
         idle: census.servers_in(ServerState::Idle),
+        used: census.servers_in(ServerState::Used),
         active: active - idle_in_transaction,
         idle_in_transaction,
         tested: census.servers_in(ServerState::Tested),

@@ -27,8 +27,7 @@ impl Row for PoolRow {
         Field::int("sv_active_cancel", |row| row.pool.cancels.into()),
         Field::int("sv_being_canceled", |row| row.pool.in_state.being_canceled.into()),
         Field::int("sv_idle", |row| row.pool.in_state.idle.into()),
-        // There is no separate list of servers that have to be checked first.
-        Field::int("sv_used", |_| 0_usize.into()),
+        Field::int("sv_used", |row| row.pool.in_state.used.into()),
         Field::int("sv_tested", |row| row.pool.in_state.tested.into()),
         Field::int("sv_login", |row| row.pool.in_state.login.into()),
         Field::int("maxwait", |row| row.pool.oldest_wait.as_secs().into()),

@@ -127,7 +127,9 @@ const POOLS: [OfPool; 11] = [
         of.in_state.being_canceled
     }),
     ("pgbouncer_pools_server_idle_connections", "Free servers.", |of| of.in_state.idle),
-    ("pgbouncer_pools_server_used_connections", "Servers that need a check.", |_| 0),
+    ("pgbouncer_pools_server_used_connections", "Servers that need a check.", |of| {
+        of.in_state.used
+    }),
     ("pgbouncer_pools_server_testing_connections", "Servers being checked.", |of| {
         of.in_state.tested
     }),

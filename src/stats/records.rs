@@ -57,17 +57,25 @@ pub enum ServerState {
     Tested,
     /// Waiting for a cancel request to be over.
     BeingCanceled,
+    /// Free for so long that it is to be checked before it is used (`server_check_delay`).
+    Used,
 }
 
 impl ServerState {
     /// All states.
-    pub const ALL: [ServerState; 5] = [
+    pub const ALL: [ServerState; 6] = [
         ServerState::New,
         ServerState::Idle,
         ServerState::Active,
         ServerState::Tested,
         ServerState::BeingCanceled,
+        ServerState::Used,
     ];
+
+    /// True when nobody has it and nothing is done with it.
+    pub fn is_free(self) -> bool {
+        matches!(self, ServerState::Idle | ServerState::Used)
+    }
 
     /// PgBouncer's word.
     pub const fn as_str(self) -> &'static str {
@@ -77,6 +85,7 @@ impl ServerState {
             ServerState::Active => "active",
             ServerState::Tested => "tested",
             ServerState::BeingCanceled => "being_canceled",
+            ServerState::Used => "used",
         }
     }
 }

@@ -145,6 +145,8 @@ pub struct ClientsByState {
 pub struct ServersByState {
     /// Free.
     pub idle: usize,
+    /// Free for so long that they are to be checked before they are used.
+    pub used: usize,
     /// Working for a client.
     pub active: usize,
     /// With a client that is in a transaction and asks nothing.
@@ -160,9 +162,16 @@ pub struct ServersByState {
 impl ServersByState {
     /// All servers.
     pub fn total(&self) -> usize {
-        let ServersByState { idle, active, idle_in_transaction, tested, being_canceled, login } =
-            self;
-        idle + active + idle_in_transaction + tested + being_canceled + login
+        let ServersByState {
+            idle,
+            used,
+            active,
+            idle_in_transaction,
+            tested,
+            being_canceled,
+            login,
+        } = self;
+        idle + used + active + idle_in_transaction + tested + being_canceled + login
     }
 }
 

@@ -57,6 +57,22 @@ async fn a_transaction_links_its_client_and_its_server() {
 }
 
 #[tokio::test]
+async fn servers_that_need_a_check_are_used() {
+    let (pgusher, _) = start("console_used");
+    let mut boss = admin(&pgusher).await;
+    let mut client = client(&pgusher).await;
+    assert_eq!(client.query("select 1").await.value(), "1");
+    assert_eq!(column(&boss.query("SHOW SERVERS").await, "state"), ["idle"]);
+    assert_eq!(boss.query("SET server_check_delay = '10ms'").await.error, None);
+    until(&mut boss, "SHOW POOLS", |all| cell(all, "database", "app", "sv_used") == "1").await;
+    let pools = boss.query("SHOW POOLS").await;
+    assert_eq!(cell(&pools, "database", "app", "sv_idle"), "0");
+    assert_eq!(column(&boss.query("SHOW SERVERS").await, "state"), ["used"]);
+    assert_eq!(client.query("begin").await.error, None);
+    assert_eq!(column(&boss.query("SHOW SERVERS").await, "state"), ["active"]);
+}
+
+#[tokio::test]
 async fn descriptors_are_those_of_the_process() {
     let (pgusher, _) = start("console_fds");
     let mut boss = admin(&pgusher).await;
