@@ -198,6 +198,7 @@ fn outline(sql: &[u8]) -> String {
     let end = doubtful.and_then(|at| sql.get(..at)?.iter().rposition(|byte| *byte == b'\''));
     let mut text =
         fingerprint(sql.get(..end.unwrap_or(sql.len())).unwrap_or(sql), Quoting::default());
+    text.truncate(text.trim_end_matches([';', ' ']).len());
     if (cut || doubtful.is_some()) && !text.ends_with('…') {
         text.push('…');
     }
