@@ -47,6 +47,8 @@ pub fn look(host: &dyn Host) -> Snapshot {
     Snapshot {
         process: process_facts(host, &config),
         bounds: pools.context.buckets.bounds().to_vec(),
+        peers: config.peers.len(),
+        names: pools.context.dialler.names.all().len(),
         pools: facts.collect(),
         databases: databases(host, &config, &all),
         users: users(host, &config, &all),
@@ -191,6 +193,7 @@ fn configured(config: &Config, name: &Name) -> DatabaseFacts {
     let hosts: Vec<_> = addresses.iter().map(crate::types::ServerAddress::host).collect();
     DatabaseFacts {
         is_default_host: is_default(config, addresses),
+        load_balance: database.load_balance,
         host: hosts.join(","),
         port: addresses.first().map_or(0, crate::types::ServerAddress::port),
         dbname: Name::clone(dbname.as_ref().unwrap_or(name)),

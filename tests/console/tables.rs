@@ -154,3 +154,17 @@ async fn kill_a_console(pgusher: &Pgusher, boss: &mut RawClient) {
     assert_eq!(boss.query(&format!("KILL_CLIENT {id}")).await.tags, ["KILL_CLIENT"]);
     victim.expect_closed().await;
 }
+
+#[tokio::test]
+async fn peers_are_listed() {
+    let peers = "[peers]\n1 = host=127.0.0.1 port=7777 pool_size=3\n2 = host=127.0.0.1 port=7778";
+    let pgusher = drop_in("console_peers", peers);
+    let mut boss = admin(&pgusher).await;
+    let listed = boss.query("SHOW PEERS").await;
+    assert_eq!(row(&listed, "1"), ["1", "127.0.0.1", "7777", "3"]);
+    assert_eq!(row(&listed, "2"), ["2", "127.0.0.1", "7778", "20"]);
+    let pools = boss.query("SHOW PEER_POOLS").await;
+    assert_eq!(row(&pools, "1"), ["1", "0", "0", "0", "0"]);
+    let lists = boss.query("SHOW LISTS").await;
+    assert_eq!(cell(&lists, "list", "peers", "items"), "2");
+}
