@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use pgusher_testkit::{RawClient, frontend};
+use pgusher_testkit::frontend;
 
 use crate::stage::{admin, client, start};
 
