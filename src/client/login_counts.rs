@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::stats::{Buckets, Histogram, HistogramTotal};
+use crate::types::LoginMethod;
 
 /// How a login ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,14 +64,10 @@ impl LoginResult {
     }
 }
 
-/// Ways to prove who somebody is, as the metrics name them; the first one is for logins that did not come that far.
-const METHODS: [&str; 9] =
-    ["none", "trust", "password", "md5", "scram-sha-256", "cert", "peer", "ldap", "pam"];
-
 /// Logins by result and method, and how long they took.
 #[derive(Debug)]
 pub struct LoginCounts {
-    counts: [[AtomicU64; METHODS.len()]; LoginResult::ALL.len()],
+    counts: [[AtomicU64; LoginMethod::NAMES.len()]; LoginResult::ALL.len()],
     took: Mutex<Histogram>,
 }
 
@@ -80,9 +77,13 @@ impl LoginCounts {
     }
 
     /// A login ended.
-    pub(super) fn count(&self, result: LoginResult, method: &str, took: std::time::Duration) {
-        let method = METHODS.iter().position(|&known| known == method).unwrap_or(0);
-        let count = self.counts.get(result as usize).and_then(|counts| counts.get(method));
+    pub(super) fn count(
+        &self,
+        result: LoginResult,
+        method: LoginMethod,
+        took: std::time::Duration,
+    ) {
+        let count = self.counts.get(result as usize).and_then(|counts| counts.get(method.index()));
         if let Some(count) = count {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -95,7 +96,7 @@ impl LoginCounts {
     pub fn all(&self) -> Vec<(&'static str, &'static str, u64)> {
         let mut all = Vec::new();
         for (result, counts) in LoginResult::ALL.iter().zip(&self.counts) {
-            for (at, (method, count)) in METHODS.iter().zip(counts).enumerate() {
+            for (at, (method, count)) in LoginMethod::NAMES.iter().zip(counts).enumerate() {
                 let count = count.load(Ordering::Relaxed);
                 if count > 0 || at == 0 {
                     all.push((result.as_str(), *method, count));
