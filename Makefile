@@ -3,6 +3,8 @@
 CARGO ?= cargo
 # Options after the dashes, as in: make bench ARGS="--quick --only pgusher,pgbouncer"
 ARGS ?=
+# Which benchmark: compare (with PgBouncer), waiting (overload, shares), cores (the parts).
+BENCH ?= compare
 
 .PHONY: help demo test bench lint fuzz setup
 
@@ -18,7 +20,7 @@ test: setup ## Runs all tests, against a real PostgreSQL of their own
 
 bench: ## Compares with PgBouncer, haproxy and no pooler at all
 	.ci/setup bench
-	$(CARGO) bench --locked --bench compare -- $(ARGS)
+	$(CARGO) bench --locked --bench $(BENCH) -- $(ARGS)
 
 fuzz: setup ## Throws random bytes at everything that reads bytes from outside
 	tests/fuzz/run $(ARGS)

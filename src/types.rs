@@ -52,6 +52,26 @@ pub enum Unsharable {
     Warn,
 }
 
+/// Which of a database's servers a new connection goes to first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LoadBalance {
+    /// The first of the list; the others when it cannot be reached.
+    #[default]
+    Disable,
+    /// The one after that of the connection before.
+    RoundRobin,
+}
+
+impl LoadBalance {
+    /// PgBouncer's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LoadBalance::Disable => "disable",
+            LoadBalance::RoundRobin => "round-robin",
+        }
+    }
+}
+
 /// So many of a pool's servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {

@@ -240,7 +240,7 @@ impl Desk<'_> {
         }
         for client in pools.context.records.clients() {
             if names.contains(&client.database) {
-                client.control.give(Order::CloseNow);
+                client.control.give(Order::CloseRemoved);
             }
         }
         Ok(())

@@ -62,7 +62,7 @@ pub struct Arrival {
 /// Serves the console, from AuthenticationOk to the end.
 pub async fn serve(arrival: Arrival, host: Arc<dyn Host>) {
     let Arrival { stream, buffer, user, application_name, is_admin } = arrival;
-    let key = match host.cancel_keys().issue(SHORT_KEY) {
+    let key = match host.cancel_keys().issue(SHORT_KEY, host.config().process.peer_id) {
         Ok(key) => key,
         Err(error) => return tracing::error!(%error, "no randomness for a cancel key"),
     };

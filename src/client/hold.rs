@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -195,6 +196,10 @@ impl Client {
         if let Some(goodbye) = self.ordered(idle) {
             return Poll::Ready(End::Ordered(goodbye));
         }
+        let fast = idle && self.settings.server_fast_close;
+        if fast && held.record.close_needed.load(Ordering::Relaxed) {
+            return Poll::Ready(End::Ordered(Goodbye::Told(replies::reconfigured())));
+        }
         if watch.phase != Some(phase) {
             self.enter_phase(phase, watch);
         }
@@ -209,7 +214,7 @@ impl Client {
             self.arm_phase(phase, watch);
             return Poll::Pending;
         }
-        if phase != Phase::Running {
+        if phase != Phase::Running || self.worker.manners.like_pgbouncer {
             return Poll::Ready(End::TimedOut(phase));
         }
         self.ask_to_cancel(held, watch);

@@ -5,15 +5,19 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{Compat, Config, PoolSettings};
+use super::resolved::{Compat, Config};
 use super::resolved_auth::AuthType;
 use super::resolved_class::ClassSettings;
+use super::resolved_pool::PoolSettings;
 use super::resolved_tls::ClientSslMode;
 use super::table_names::DatabaseKeys;
 use super::tree::Table;
 
 /// Databases of the console.
 const CONSOLE: [&str; 2] = ["pgusher", "pgbouncer"];
+
+/// The largest number of a peer: cancel keys have room for no more.
+const LAST_PEER: u16 = 16_383;
 
 /// Rules of `[pgusher]`; `passwords`: some user has one in the configuration.
 pub(super) fn process(config: &Config, passwords: bool, table: &Table, report: &mut Report) {
@@ -228,6 +232,16 @@ pub(super) fn user_name(name: &str, table: &Table, report: &mut Report) {
         report.add(table.at, "there is no section for all users", Some(help));
     }
     plausible(name, table.at, report);
+}
+
+/// The number of a peer.
+pub(super) fn peer_id(name: &str, table: &Table, report: &mut Report) -> Option<u16> {
+    let id = name.parse().ok().filter(|id| (1..=LAST_PEER).contains(id));
+    if id.is_none() {
+        let message = format!("`{name}` is not the id of a peer: it must be from 1 to {LAST_PEER}");
+        report.add(table.at, message, None);
+    }
+    id
 }
 
 fn plausible(name: &str, at: Place, report: &mut Report) {

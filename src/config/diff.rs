@@ -52,6 +52,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
     }
     let added = after.keys().filter(|name| !before.contains_key(*name));
     changes.databases_added = added.cloned().collect();
+    changes.process_changed |= old.peers != new.peers;
     process(old, new, &mut changes);
     changes
 }
@@ -79,6 +80,8 @@ fn servers_differ(old: &Database, new: &Database) -> bool {
         || old.password != new.password
         || old.tls != new.tls
         || old.startup_parameters != new.startup_parameters
+        || old.load_balance != new.load_balance
+        || old.connect_query != new.connect_query
 }
 
 /// Compares what the pools of a database get: for a user nobody mentions, and for every user that changed.

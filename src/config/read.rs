@@ -9,15 +9,16 @@ use super::check_tls;
 use super::files::Raw;
 use super::kinds::Reading;
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{Compat, Config, Database, Http, PoolOverrides, PoolSettings, Process, User};
+use super::resolved::{Compat, Config, Database, Http, Peer, Process, User};
 use super::resolved_auth::AuthLookup;
 use super::resolved_class::{Class, ClassSettings};
+use super::resolved_pool::{PoolOverrides, PoolSettings};
 use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use super::setting::{Section, Setting};
 use super::settings::{homes, settings};
 use super::suggest::closest;
 use super::table_class::CLASS;
-use super::table_names::{DATABASE, DatabaseKeys, USER, UserKeys};
+use super::table_names::{DATABASE, DatabaseKeys, PEER, PeerKeys, USER, UserKeys};
 use super::table_pool::{DEFAULTS, POOL};
 use super::table_process::{HTTP, PROCESS};
 use super::table_tls::{TLS_CLIENT, TLS_SERVER};
@@ -49,6 +50,7 @@ pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf
     let secret = |table: &Table| table.has("password") || table.has("password_file");
     let passwords = raw.users.values().any(secret);
     let users = reader.users(raw.users, &defaults);
+    let peers = reader.peers(raw.peers);
     let classes = reader.classes(raw.classes);
     let config = Config {
         process,
@@ -58,6 +60,7 @@ pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf
         fallback: databases.remove("*"),
         databases,
         users,
+        peers,
         classes,
         defaults: Arc::new(defaults),
     };
@@ -202,6 +205,8 @@ impl Reader<'_> {
                 dbname: keys.auth_dbname,
             },
             tls,
+            load_balance: keys.load_balance_hosts,
+            connect_query: keys.connect_query,
             startup_parameters: keys.startup_parameters,
             max_db_connections: keys.max_db_connections,
             max_db_client_connections: keys.max_db_client_connections,
@@ -236,6 +241,24 @@ impl Reader<'_> {
             max_user_client_connections: keys.max_user_client_connections,
             overrides,
         }
+    }
+
+    fn peers(&mut self, tables: BTreeMap<String, Table>) -> BTreeMap<u16, Peer> {
+        let mut out = BTreeMap::new();
+        for (name, mut table) in tables {
+            let id = check::peer_id(&name, &table, self.report);
+            let mut keys = PeerKeys::default();
+            self.take(&mut table, PEER, &mut keys);
+            self.leftovers(&mut table, Section::Peer, &format!("[peers.{}]", quoted(&name)));
+            let Some(host) = keys.host else {
+                let message = format!("peer {name} has no `host`");
+                self.report.add(table.at, message, None);
+                continue;
+            };
+            let address = ServerAddress::new(&host, keys.port);
+            out.extend(id.map(|id| (id, Peer { address, pool_size: keys.pool_size })));
+        }
+        out
     }
 
     /// The classes, in the order of the files: the first that includes a client is the client's.

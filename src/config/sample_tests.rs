@@ -64,6 +64,7 @@ fn section_of(header: &str) -> Section {
         ("defaults]", Section::Defaults),
         ("databases.", Section::Database),
         ("users.", Section::User),
+        ("peers.", Section::Peer),
         ("classes.", Section::Class),
     ];
     let found = known.iter().find(|(start, _)| header.starts_with(start));

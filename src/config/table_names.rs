@@ -1,16 +1,16 @@
-//! The settings of `[databases.NAME]` and `[users.NAME]` that pools do not inherit.
+//! The settings of `[databases.NAME]`, `[users.NAME]` and `[peers.ID]` that pools do not inherit.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::kinds::Limit;
+use super::kinds::{Int, Limit};
 use super::lists::{Hosts, Parameters, Ports};
 use super::resolved_tls::{Roots, ServerTlsSettings, SslMode};
 use super::setting::{RELOAD, section_table};
 use super::table_tls::RootsFile;
-use super::words::{Inherited, OneOf, OptionalName, OptionalPath, OptionalSecret};
+use super::words::{Inherited, OneOf, OptionalName, OptionalPath, OptionalSecret, Text};
 use crate::secret::Secret;
-use crate::types::Name;
+use crate::types::{LoadBalance, Name};
 
 /// The keys of a database as they are written; checked together they make a `Database`.
 pub(super) struct DatabaseKeys {
@@ -27,6 +27,8 @@ pub(super) struct DatabaseKeys {
     pub(super) server_tls_ca_file: Option<Roots>,
     pub(super) server_tls_cert_file: Option<PathBuf>,
     pub(super) server_tls_key_file: Option<PathBuf>,
+    pub(super) load_balance_hosts: LoadBalance,
+    pub(super) connect_query: String,
     pub(super) startup_parameters: BTreeMap<String, String>,
     pub(super) max_db_connections: Option<usize>,
     pub(super) max_db_client_connections: Option<usize>,
@@ -62,7 +64,7 @@ section_table! {
     /// `[databases.NAME]`, before the pool's settings.
     DATABASE for DatabaseKeys {
         host: Hosts = "/var/run/postgresql", RELOAD,
-            "Host name or address of the server, or the folder of its unix socket; an array is tried in order.";
+            "Host name or address of the server, or the folder of its unix socket; an array holds several.";
         port: Ports = "5432", RELOAD,
             "Port of the server, or an array with one for each host.";
         dbname: OptionalName = "", RELOAD,
@@ -87,6 +89,10 @@ section_table! {
             "Certificate for the servers of this database. Without it, the one of [tls.server].";
         server_tls_key_file: OptionalPath = "", RELOAD,
             "Private key of that certificate.";
+        load_balance_hosts: OneOf<LoadBalance> = "disable", RELOAD,
+            "Where new servers are connected when `host` is an array: disable begins with its first, round-robin takes turns.";
+        connect_query: Text = "", RELOAD,
+            "SQL for every new server of this database, before anybody gets it. Without it nothing is sent.";
         startup_parameters: Parameters = "", RELOAD,
             "Parameters for the servers of this database, set when they are connected.";
         max_db_connections: Limit = "0", RELOAD,
@@ -107,5 +113,24 @@ section_table! {
             "Servers of this user over all databases; 0 is no limit.";
         max_user_client_connections: Limit = "0", RELOAD,
             "Clients of this user; 0 is no limit.";
+    }
+}
+
+/// The keys of a peer as they are written.
+pub(super) struct PeerKeys {
+    pub(super) host: Option<Name>,
+    pub(super) port: u16,
+    pub(super) pool_size: Option<usize>,
+}
+
+section_table! {
+    /// `[peers.ID]`.
+    PEER for PeerKeys {
+        host: OptionalName = "", RELOAD,
+            "Host name or address at which this peer alone listens, or the folder of its unix socket.";
+        port: Int<u16, 1, 65535> = "6432", RELOAD,
+            "Port at which the peer listens.";
+        pool_size: Limit = "0", RELOAD,
+            "Cancel requests on their way to the peer at the same time; 0 is the size of a pool.";
     }
 }

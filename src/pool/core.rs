@@ -20,6 +20,8 @@ pub struct Limits {
     pub reserve_after: Option<Duration>,
     /// `min_pool_size`.
     pub min: usize,
+    /// `server_round_robin`: the coldest server is used next.
+    pub oldest_first: bool,
 }
 
 /// What became of a server that was offered.
@@ -109,6 +111,11 @@ impl<S, W> Core<S, W> {
         self.idle.len() + self.busy + self.incoming
     }
 
+    /// How many servers there are beyond the pool's size.
+    pub fn beyond_size(&self) -> usize {
+        self.total().saturating_sub(self.limits.size)
+    }
+
     /// How many are waiting.
     pub fn waiting(&self) -> usize {
         self.queues.waiting()
@@ -158,6 +165,7 @@ impl<S, W> Core<S, W> {
         let warm = self.idle.len().saturating_sub(OVERTAKE_PLACES);
         let own = (warm..self.idle.len()).rev().find(|&at| self.idle[at].home == worker);
         let at = own.or(self.idle.len().checked_sub(1))?;
+        let at = if self.limits.oldest_first { 0 } else { at };
         self.account(now);
         let taken = self.idle.remove(at);
         self.busy += 1;
@@ -243,6 +251,14 @@ impl<S, W> Core<S, W> {
         self.account(now);
         self.incoming -= 1;
         self.busy += 1;
+    }
+
+    /// Enters a server that nobody in the queue asked for as on its way, if there is a place for one more.
+    pub fn claim_place(&mut self, now: Instant) -> bool {
+        let has_place = !self.paused && self.total() < self.limits.size;
+        self.account(now);
+        self.incoming += usize::from(has_place);
+        has_place
     }
 
     /// A server that was being dialled will not come.

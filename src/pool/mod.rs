@@ -24,6 +24,7 @@ mod pauses;
 #[allow(clippy::module_inception, reason = "the room's main noun")]
 mod pool;
 mod queues;
+mod replica;
 mod standing;
 mod waiting;
 mod welcome;
@@ -37,7 +38,7 @@ pub use auth_query::{
 pub use blockers::{Holder, Holding, Waiter};
 pub use caps::{Cap, CapTable, Caps};
 pub use census::{CloseReason, PoolCensus};
-pub use directory::{Connects, PoolKey, Pools, PoolsContext};
+pub use directory::{Connects, Patience, PoolKey, Pools, PoolsContext};
 pub use error::{Facts, Outlook, PoolError};
 pub use keeper::keep;
 pub use lease::Lease;

@@ -144,6 +144,7 @@ impl<'a> Login<'a> {
                     fields: Box::new(ErrorFields::read(message)),
                     stage: Stage::Login,
                     by_server: true,
+                    id: 0,
                 });
             }
             // The clients will be told.
@@ -290,7 +291,8 @@ impl<'a> Login<'a> {
         let now = Instant::now();
         let label = self.tls.as_ref().map(|tls| tls.label);
         let record = ServerRecord::new(id, address, self.stream.socket(), label, pid);
-        let mut backend = Backend::new(resolved(address, &self.stream), pid, &key);
+        let mut backend =
+            Backend::new(resolved(address, &self.stream), pid, &key, Arc::clone(&tools.dialler));
         if self.tls.is_some() {
             backend = backend.behind_tls(Arc::clone(&tools.connector), address.host());
         }
@@ -306,6 +308,8 @@ impl<'a> Login<'a> {
             altered: false,
             needs_reset: false,
             is_spent: false,
+            is_reset: true,
+            is_greeted: !self.blueprint.connect_query.is_empty(),
             listens: false,
             audit: super::Audit::default(),
             home: WorkerId::CONTROL,
