@@ -6,7 +6,7 @@ ARGS ?=
 # Which benchmark: compare (with PgBouncer), waiting (overload, shares), cores (the parts).
 BENCH ?= compare
 
-.PHONY: help demo test bench lint fuzz setup
+.PHONY: help demo test regress bench lint fuzz setup
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -17,6 +17,10 @@ demo: setup ## Shows 5,000 clients on 20 servers, and stays up to be looked at
 
 test: setup ## Runs all tests, against a real PostgreSQL of their own
 	$(CARGO) test --workspace --locked
+
+regress: setup ## Runs PostgreSQL's own regression suite through two servers, beside a direct run
+	$(CARGO) build --locked --bin pgusher
+	tests/regress/run $(ARGS)
 
 bench: ## Compares with PgBouncer, haproxy and no pooler at all
 	.ci/setup bench

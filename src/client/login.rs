@@ -105,7 +105,11 @@ impl Login<'_> {
     async fn run(mut self, startup: Startup) -> Result<Pass, Refusal> {
         self.facts.note_names(&startup);
         let asker = Asker { process: &self.config.process, peer: &self.incoming.peer };
-        let request = Request::read(&startup, asker, &self.gate.pools.context.param_sets)?;
+        let mut request = Request::read(&startup, asker, &self.gate.pools.context.param_sets)?;
+        if let Some(database) = self.config.session_alias(&request.database) {
+            (request.database, request.wants_session) = (Name::clone(&database.name), true);
+            self.facts.database = Name::clone(&request.database);
+        }
         self.facts.replication = request.replication.as_str();
         if self.facts.manners.log_in_brief && self.config.process.log_connections {
             self.facts.log_attempt(self.incoming);

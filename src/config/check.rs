@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{Compat, Config};
+use super::resolved::{Compat, Config, Database};
 use super::resolved_auth::AuthType;
 use super::resolved_class::ClassSettings;
 use super::resolved_pool::PoolSettings;
@@ -223,6 +223,23 @@ pub(super) fn database_name(name: &str, table: &Table, report: &mut Report) {
         report.add(table.at, message, None);
     }
     plausible(name, table.at, report);
+}
+
+/// Which other name a database may have: one that means nothing yet; `names` are those that do.
+pub(super) fn session_alias(
+    database: &Database,
+    names: &mut BTreeSet<String>,
+    table: &Table,
+    report: &mut Report,
+) {
+    let Some(alias) = database.session_alias.as_deref() else { return };
+    let place = table.place("session_alias");
+    if &*database.name == "*" {
+        report.add(place, "`session_alias`: the section for every name has no other name", None);
+    } else if CONSOLE.contains(&alias) || !names.insert(alias.to_owned()) {
+        let message = format!("`session_alias`: the name \"{alias}\" is taken");
+        report.add(place, message, Some("choose a name that no database has".into()));
+    }
 }
 
 /// Which names a user may have.

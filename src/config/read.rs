@@ -1,6 +1,6 @@
 //! Sections with known keys: each value goes to its setting, what is left over is a mistake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -174,8 +174,10 @@ impl Reader<'_> {
         defaults: &PoolSettings,
     ) -> BTreeMap<Name, Arc<Database>> {
         let mut out = BTreeMap::new();
+        let mut names: BTreeSet<String> = tables.keys().cloned().collect();
         for (name, mut table) in tables {
             let database = self.database(&name, &mut table, defaults);
+            check::session_alias(&database, &mut names, &table, self.report);
             out.insert(database.name.clone(), Arc::new(database));
         }
         out
@@ -197,6 +199,7 @@ impl Reader<'_> {
             name: name.into(),
             addresses: addresses(&keys.host, &keys.port),
             dbname: keys.dbname,
+            session_alias: keys.session_alias,
             user: keys.user,
             password,
             auth_lookup: AuthLookup {

@@ -266,6 +266,8 @@ pub struct Database {
     pub addresses: Vec<ServerAddress>,
     /// The database's name on the server; `None`: as the client calls it.
     pub dbname: Option<Name>,
+    /// Another name, for clients that want a server of their own out of the same pool.
+    pub session_alias: Option<Name>,
     /// Server user for all clients (one shared pool); `None`: each client's own.
     pub user: Option<Name>,
     /// Password of the server user.
@@ -307,6 +309,12 @@ impl Config {
     /// The database a client means by `name`: listed, or served by the fallback.
     pub fn database(&self, name: &str) -> Option<&Arc<Database>> {
         self.databases.get(name).or(self.fallback.as_ref())
+    }
+
+    /// The database of which this is the `session_alias`.
+    pub fn session_alias(&self, name: &str) -> Option<&Arc<Database>> {
+        let mut databases = self.databases.values();
+        databases.find(|database| database.session_alias.as_deref() == Some(name))
     }
 
     /// `max_user_connections` of a user, listed or not.

@@ -17,6 +17,7 @@ pub(super) struct DatabaseKeys {
     pub(super) host: Vec<String>,
     pub(super) port: Vec<u16>,
     pub(super) dbname: Option<Name>,
+    pub(super) session_alias: Option<Name>,
     pub(super) user: Option<Name>,
     pub(super) password: Option<Secret>,
     pub(super) password_file: Option<PathBuf>,
@@ -69,6 +70,8 @@ section_table! {
             "Port of the server, or an array with one for each host.";
         dbname: OptionalName = "", RELOAD,
             "Name of the database on the server. Without it, the name the client asks for.";
+        session_alias: OptionalName = "", RELOAD,
+            "Another name: clients that ask for it get a server of this pool for as long as they stay.";
         user: OptionalName = "", RELOAD,
             "Server user for all clients, who then share one pool. Without it, each client's own.";
         password: OptionalSecret = "", RELOAD,
