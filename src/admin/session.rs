@@ -11,7 +11,7 @@ use super::extended::Extended;
 use super::grammar::{self, Command};
 use super::line::{Failure, Line};
 use super::look::View;
-use super::orders::{Desk, check_rights};
+use super::orders::{Desk, check_rights, is_setting};
 use super::refusals::{as_pgbouncer, error, syntax_error};
 use super::table::Cell;
 use crate::cancel::SHORT_KEY;
@@ -222,11 +222,15 @@ impl Session {
         commands.into_iter().map(|command| grammar::parse(command).map_err(refusal)).collect()
     }
 
-    /// The command of a statement; `None` is the empty one.
+    /// The command of a statement; `None` is the empty one. PgBouncer has none of these, so there is nothing to be
+    /// like: what drivers SET for themselves is let pass.
     pub(super) fn read_one(&self, text: &str) -> Result<Option<Command>, Failure> {
         let mut commands = self.read(text);
         match (commands.pop(), commands.is_empty()) {
             (None, _) => Ok(None),
+            (Some(Ok(Command::Set(key, _))), true) if !is_setting(&key, self.host.as_ref()) => {
+                Ok(Some(Command::SetOther))
+            }
             (Some(command), true) => command.map(Some),
             (Some(_), false) => {
                 let message = "cannot insert multiple commands into a prepared statement";

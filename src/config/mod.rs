@@ -57,7 +57,7 @@ pub use resolved_class::{Class, ClassMarks, ClassSettings};
 pub use resolved_pool::{PoolOverrides, PoolSettings};
 pub use resolved_tls::*;
 pub use setting::{Section, SettingInfo};
-pub use settings::settings;
+pub use settings::{canonical, settings};
 pub use show::{ShownSetting, show};
 
 #[cfg(test)]

@@ -274,12 +274,12 @@ pub struct Database {
     pub password: Option<Secret>,
     /// How its users are looked up that no file knows; what is missing is inherited.
     pub auth_lookup: AuthLookup,
-    /// How its servers are reached by TLS; `[tls.server]` unless the database has settings of its own.
-    pub tls: Arc<ServerTlsSettings>,
     /// Which of several addresses comes first.
     pub load_balance: LoadBalance,
     /// Sent to every new server of the database; empty: nothing.
     pub connect_query: String,
+    /// How its servers are reached by TLS; `[tls.server]` unless the database has settings of its own.
+    pub tls: Arc<ServerTlsSettings>,
     /// Parameters for the server connection's start-up packet.
     pub startup_parameters: BTreeMap<String, String>,
     /// Servers of this database over all users; `None`: no limit.

@@ -34,6 +34,12 @@ pub fn settings() -> Vec<SettingInfo> {
         .collect()
 }
 
+/// The name of a setting of `[defaults]` that has two, and of every other one as it is.
+pub fn canonical(key: &str) -> &str {
+    let alias = DEFAULTS.iter().find(|setting| setting.alias.is_some_and(|alias| alias == key));
+    alias.map_or(key, |setting| setting.key)
+}
+
 /// Where a setting stands that is unknown here.
 pub(super) fn homes(key: &str) -> Option<String> {
     let homes: Vec<_> = settings()

@@ -24,12 +24,12 @@ pub(super) struct DatabaseKeys {
     pub(super) auth_user: Option<Name>,
     pub(super) auth_query: Option<Name>,
     pub(super) auth_dbname: Option<Name>,
+    pub(super) load_balance_hosts: LoadBalance,
+    pub(super) connect_query: String,
     pub(super) server_tls_sslmode: Option<SslMode>,
     pub(super) server_tls_ca_file: Option<Roots>,
     pub(super) server_tls_cert_file: Option<PathBuf>,
     pub(super) server_tls_key_file: Option<PathBuf>,
-    pub(super) load_balance_hosts: LoadBalance,
-    pub(super) connect_query: String,
     pub(super) startup_parameters: BTreeMap<String, String>,
     pub(super) max_db_connections: Option<usize>,
     pub(super) max_db_client_connections: Option<usize>,
@@ -84,6 +84,10 @@ section_table! {
             "The query of auth_user for this database. Without it, the one of [pgusher].";
         auth_dbname: OptionalName = "", RELOAD,
             "The database in which auth_user asks. Without it, the one of [pgusher].";
+        load_balance_hosts: OneOf<LoadBalance> = "disable", RELOAD,
+            "Where new servers are connected when `host` is an array: disable begins with its first, round-robin takes turns.";
+        connect_query: Text = "", RELOAD,
+            "SQL for every new server of this database, before anybody gets it. Without it nothing is sent.";
         server_tls_sslmode: Inherited<OneOf<SslMode>> = "", RELOAD,
             "`sslmode` for the servers of this database. Without it, the one of [tls.server].";
         server_tls_ca_file: Inherited<RootsFile> = "", RELOAD,
@@ -92,10 +96,6 @@ section_table! {
             "Certificate for the servers of this database. Without it, the one of [tls.server].";
         server_tls_key_file: OptionalPath = "", RELOAD,
             "Private key of that certificate.";
-        load_balance_hosts: OneOf<LoadBalance> = "disable", RELOAD,
-            "Where new servers are connected when `host` is an array: disable begins with its first, round-robin takes turns.";
-        connect_query: Text = "", RELOAD,
-            "SQL for every new server of this database, before anybody gets it. Without it nothing is sent.";
         startup_parameters: Parameters = "", RELOAD,
             "Parameters for the servers of this database, set when they are connected.";
         max_db_connections: Limit = "0", RELOAD,

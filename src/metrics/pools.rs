@@ -34,7 +34,7 @@ fn servers(page: &mut Page, snapshot: &Snapshot) {
     for pool in &snapshot.pools {
         let in_state = &pool.in_state;
         let states = [
-            ("idle", in_state.idle),
+            ("idle", in_state.idle + in_state.used),
             ("active", in_state.active),
             ("idle_in_transaction", in_state.idle_in_transaction),
             ("login", in_state.login),

@@ -104,6 +104,11 @@ impl PoolCensus {
         self.servers.iter().filter(|server| server.state() == state).count()
     }
 
+    /// Cancel requests on their way to its servers.
+    pub fn cancels(&self) -> usize {
+        self.servers.iter().map(|server| server.cancels.load(Ordering::Relaxed)).sum()
+    }
+
     /// Servers being connected: on their way, and not yet counted among [`servers`](PoolCensus::servers).
     pub fn logging_in(&self) -> usize {
         let known = self.servers.len();

@@ -341,6 +341,11 @@ impl<S, W> Core<S, W> {
         removed
     }
 
+    /// The idle servers, the coldest first.
+    pub fn idle_servers(&self) -> impl Iterator<Item = &S> {
+        self.idle.iter().map(|idle| &idle.server)
+    }
+
     /// Takes out idle servers beyond the pool's size, the coldest first.
     pub fn remove_surplus(&mut self, now: Instant) -> Vec<S> {
         self.account(now);

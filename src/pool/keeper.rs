@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{CloseReason, Pool, Pools};
 use crate::server::{Server, drain_news};
-use crate::stats::ServerRecord;
+use crate::stats::{ServerRecord, ServerState};
 use crate::types::ServerAddress;
 
 /// How often it makes its round.
@@ -49,7 +49,21 @@ impl Pool {
             spare -= usize::from(over);
             over
         });
+        self.note_unchecked(now);
         self.pump();
+    }
+
+    /// Notes which idle servers have become such that they are to be checked first. Under the lock: whoever takes one
+    /// enters what it is then.
+    fn note_unchecked(&self, now: Instant) {
+        let Some(delay) = self.settings().server_check_delay else { return };
+        let core = self.core.lock();
+        let unchecked = core.idle_servers().filter(|pooled| idle_for(&pooled.server, now) > delay);
+        for record in unchecked.map(|pooled| &pooled.server.record) {
+            if record.state() == ServerState::Idle {
+                record.enter(ServerState::Used, 0);
+            }
+        }
     }
 
     /// Servers at addresses that their names do not stand for any more are replaced.

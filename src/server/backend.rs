@@ -24,7 +24,7 @@ pub struct Backend {
     tls: Option<(Arc<Connector>, String)>,
     dialler: Arc<Dialler>,
     /// Cancel requests on their way. The server is not handed on before they are over.
-    in_flight: AtomicUsize,
+    in_flight: Arc<AtomicUsize>,
     /// A cancel request ended without an answer: it may still strike.
     doubtful: AtomicBool,
     over: Notify,
@@ -39,7 +39,7 @@ impl Backend {
             pid,
             key: key.into(),
             tls: None,
-            in_flight: AtomicUsize::new(0),
+            in_flight: Arc::default(),
             doubtful: AtomicBool::new(false),
             over: Notify::new(),
         }
@@ -49,6 +49,11 @@ impl Backend {
     #[must_use]
     pub fn behind_tls(self, connector: Arc<Connector>, host: String) -> Self {
         Backend { tls: Some((connector, host)), ..self }
+    }
+
+    /// Cancel requests on their way, for those who look.
+    pub(super) fn cancels(&self) -> &Arc<AtomicUsize> {
+        &self.in_flight
     }
 
     /// Announces a cancel request.

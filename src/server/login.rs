@@ -290,9 +290,10 @@ impl<'a> Login<'a> {
         let (pid, key) = self.key.unwrap_or((0, Box::new([0; 4])));
         let now = Instant::now();
         let label = self.tls.as_ref().map(|tls| tls.label);
-        let record = ServerRecord::new(id, address, self.stream.socket(), label, pid);
+        let mut record = ServerRecord::new(id, address, self.stream.socket(), label, pid);
         let mut backend =
             Backend::new(resolved(address, &self.stream), pid, &key, Arc::clone(&tools.dialler));
+        record.cancels = Arc::clone(backend.cancels());
         if self.tls.is_some() {
             backend = backend.behind_tls(Arc::clone(&tools.connector), address.host());
         }

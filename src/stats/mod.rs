@@ -12,6 +12,7 @@ mod names;
 mod note;
 mod pins;
 mod records;
+mod registry;
 mod snapshot;
 mod totals;
 
@@ -23,9 +24,8 @@ pub use histogram::{Buckets, Histogram, HistogramTotal};
 pub use names::Names;
 pub use note::StatementNote;
 pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
-pub use records::{
-    ClientRecord, ClientState, Ends, Entered, IdSource, Records, ServerRecord, ServerState,
-};
+pub use records::{ClientRecord, ClientState, Ends, ServerRecord, ServerState};
+pub use registry::{Entered, IdSource, Records};
 pub use snapshot::{
     AuthServerFacts, ClientsByState, DatabaseFacts, ExchangeFacts, PinsByCause, PoolFacts,
     ProcessFacts, ReloadFacts, ServersByState, Snapshot, UserFacts,
