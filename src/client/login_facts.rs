@@ -2,6 +2,7 @@
 
 use super::entry::Pass;
 use super::handshake::Incoming;
+use crate::config::Config;
 use crate::types::Name;
 use crate::wire::ErrorFields;
 
@@ -19,6 +20,12 @@ impl Default for Facts {
 }
 
 impl Facts {
+    /// The database's name for the metrics: empty unless it is in the configuration, since strangers choose names.
+    pub(super) fn counted_as(&self, config: &Config) -> Name {
+        let known = config.databases.get_key_value(&self.database);
+        known.map_or_else(|| "".into(), |(name, _)| Name::clone(name))
+    }
+
     pub(super) fn log_arrival(&self, incoming: &Incoming, pass: &Pass) {
         let Facts { user, database, method } = self;
         let (peer, tls) = (&incoming.peer, incoming.tls_version());

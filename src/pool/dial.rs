@@ -104,11 +104,12 @@ impl Slot {
         let started = Instant::now();
         match server::connect(&blueprint, limit, &pool.context.means(), id).await {
             Ok(server) => {
-                pool.context.connects.succeeded(&pool.key.database, started.elapsed());
+                let (database, address) = (&pool.key.database, &server.record.address);
+                pool.context.connects.succeeded(database, address, started.elapsed());
                 self.arrived(Pooled { server, permit, generation, since: started, used: None });
             }
             Err(error) => {
-                pool.context.connects.failed(&pool.key.database);
+                pool.context.connects.failed(&pool.key.database, error.address.as_ref());
                 drop(self);
                 drop(permit);
                 pool.dial_failed(error, started);
