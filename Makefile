@@ -3,8 +3,10 @@
 CARGO ?= cargo
 # Options after the dashes, as in: make bench ARGS="--quick --only pgusher,pgbouncer"
 ARGS ?=
+# Which benchmark: compare (with PgBouncer), waiting (overload, shares), cores (the parts).
+BENCH ?= compare
 
-.PHONY: help demo test bench lint fuzz setup
+.PHONY: help demo test regress bench lint fuzz setup
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -16,9 +18,13 @@ demo: setup ## Shows 5,000 clients on 20 servers, and stays up to be looked at
 test: setup ## Runs all tests, against a real PostgreSQL of their own
 	$(CARGO) test --workspace --locked
 
+regress: setup ## Runs PostgreSQL's own regression suite through two servers, beside a direct run
+	$(CARGO) build --locked --bin pgusher
+	tests/regress/run $(ARGS)
+
 bench: ## Compares with PgBouncer, haproxy and no pooler at all
 	.ci/setup bench
-	$(CARGO) bench --locked --bench compare -- $(ARGS)
+	$(CARGO) bench --locked --bench $(BENCH) -- $(ARGS)
 
 fuzz: setup ## Throws random bytes at everything that reads bytes from outside
 	tests/fuzz/run $(ARGS)

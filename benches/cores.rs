@@ -66,7 +66,7 @@ fn conversation(c: &mut Criterion) {
 
 fn schedule(c: &mut Criterion) {
     const WORKER: WorkerId = WorkerId(0);
-    let limits = Limits { size: 20, reserve: 0, reserve_after: None, min: 0 };
+    let limits = Limits { size: 20, reserve: 0, reserve_after: None, min: 0, oldest_first: false };
     let now = Instant::now();
     let filled = || {
         let mut core: Core<u32, u32> = Core::new(limits);

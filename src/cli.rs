@@ -55,6 +55,8 @@ pub enum Command {
         #[arg(value_name = "PGBOUNCER_INI")]
         config: PathBuf,
     },
+    /// Print every setting with its default, unit and meaning, as Markdown
+    Parameters,
     /// Check a configuration file and report every mistake with its place
     ///
     /// Exits with 0 if the file is valid and with 1 if it is not.

@@ -17,6 +17,8 @@ pub enum Order {
     CloseWhenIdle,
     /// Say goodbye now: an administrator asked for it.
     CloseNow,
+    /// Say goodbye now: the database is not served any more.
+    CloseRemoved,
     /// Say goodbye now: the process ends.
     CloseForShutdown,
 }
@@ -133,6 +135,7 @@ impl Control {
             0 => Order::None,
             1 => Order::CloseWhenIdle,
             2 => Order::CloseNow,
+            3 => Order::CloseRemoved,
             _ => Order::CloseForShutdown,
         }
     }

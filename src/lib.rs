@@ -2,9 +2,9 @@
 //!
 //! # Bird's eye
 //!
-//! A client logs in on the control runtime and is handed to a worker, a thread with a runtime of its own. While it
-//! rests it is parked there: it has no task and no buffers, and one descriptor watches the sockets of all who rest. When
-//! it sends a request it is given a task, which takes a server from the pool, or waits for one in a queue, relays both
+//! A client comes in at a worker, a thread with a runtime of its own, and logs in there; what would keep a processor busy,
+//! a TLS handshake above all, is done at desks of their own that let workers go first. While it rests it is parked: it
+//! has no task and no buffers, and one descriptor watches the sockets of all who rest. When it sends a request it is given a task, which takes a server from the pool, or waits for one in a queue, relays both
 //! ways until the transaction is over, and gives the server back before the last reply is even sent. A busy client keeps
 //! its task. Clients and servers of one conversation live on one thread; what threads share is the pool's small
 //! schedule, behind a lock.

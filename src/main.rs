@@ -15,6 +15,10 @@ fn main() -> ExitCode {
     };
     match (cli.command, &cli.run.config) {
         (Some(Command::Import { config }), _) => exit(import(&config)),
+        (Some(Command::Parameters), _) => {
+            print!("{}", config::parameters_page());
+            ExitCode::SUCCESS
+        }
         (Some(Command::Check { config, connect, login }), _) => {
             exit(check(&config, connect, login.as_ref()))
         }

@@ -52,6 +52,26 @@ pub enum Unsharable {
     Warn,
 }
 
+/// Which of a database's servers a new connection goes to first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LoadBalance {
+    /// The first of the list; the others when it cannot be reached.
+    #[default]
+    Disable,
+    /// The one after that of the connection before.
+    RoundRobin,
+}
+
+impl LoadBalance {
+    /// PgBouncer's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LoadBalance::Disable => "disable",
+            LoadBalance::RoundRobin => "round-robin",
+        }
+    }
+}
+
 /// So many of a pool's servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
@@ -174,5 +194,31 @@ impl TransactionStatus {
             b'E' => Some(TransactionStatus::Failed),
             _ => None,
         }
+    }
+}
+
+/// How a client has proved who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LoginMethod(u8);
+
+impl LoginMethod {
+    /// All methods as logs and metrics name them; the first one is for logins that did not come that far.
+    pub const NAMES: [&'static str; 9] =
+        ["none", "trust", "password", "md5", "scram-sha-256", "cert", "peer", "ldap", "pam"];
+
+    /// The method of this name.
+    pub fn named(name: &str) -> Self {
+        let at = Self::NAMES.iter().position(|&known| known == name);
+        LoginMethod(at.and_then(|at| u8::try_from(at).ok()).unwrap_or_default())
+    }
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.get(self.index()).copied().unwrap_or(Self::NAMES[0])
+    }
+
+    /// Its place among the names.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
     }
 }

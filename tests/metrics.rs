@@ -20,6 +20,7 @@ admin_users = ["boss"]
 
 [http]
 listen = "127.0.0.1:{{http_port}}"
+metrics_compat = ["pgbouncer_exporter"]
 
 [databases.app]
 host = "{host}"
@@ -94,6 +95,27 @@ async fn counts_are_exact_and_waits_have_their_outcomes() {
     assert_eq!(all[&of_host("pgusher_server_connects_total", ",result=\"failed\"")], 0.0);
     assert_eq!(all[&of_host("pgusher_server_up", "")], 1.0);
     assert!(all["process_open_fds"] > 5.0);
+}
+
+#[tokio::test]
+async fn the_exporters_names_are_served_on_request() {
+    let pgusher = start("metrics_exporter");
+    let mut client = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    for _ in 0..3 {
+        assert_eq!(client.query("select pg_sleep(0.01)").await.error, None);
+    }
+    let all = scrape(&pgusher);
+    for prefix in ["pgbouncer_stats_totals_", "pgbouncer_stats_"] {
+        let of = |name: &str| all[&format!("{prefix}{name}{{database=\"app\"}}")];
+        assert_eq!((of("queries_pooled_total"), of("sql_transactions_pooled_total")), (3.0, 3.0));
+        assert!(of("queries_duration_seconds_total") >= 0.03);
+    }
+    assert_eq!(all[&of_pool("pgbouncer_pools_server_idle_connections", "")], 1.0);
+    assert_eq!(
+        (all["pgbouncer_up"], all["pgbouncer_pools"], all["pgbouncer_used_servers"]),
+        (1.0, 1.0, 1.0)
+    );
+    assert_eq!(all["pgbouncer_config_max_client_connections"], 6000.0);
 }
 
 #[tokio::test]

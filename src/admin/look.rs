@@ -48,6 +48,8 @@ pub fn look(host: &dyn Host) -> Snapshot {
     Snapshot {
         process: process_facts(host, &config),
         bounds: pools.context.buckets.bounds().to_vec(),
+        peers: config.peers.len(),
+        names: pools.context.dialler.names.all().len(),
         pools: facts.collect(),
         databases: databases(host, &config, &all),
         users: users(host, &config, &all),
@@ -126,6 +128,7 @@ fn pool_facts(pool: &Pool, clients: Clients) -> PoolFacts {
         leaks: pool.leaks.all(),
         closes: CloseReason::ALL.map(|why| (why.as_str(), pool.closes.get(why))).to_vec(),
         departures: pool.departures.all().to_vec(),
+        cancels: census.cancels(),
         servers: census.servers,
         classes: census.classes,
     }
@@ -137,6 +140,7 @@ fn servers_by_state(census: &PoolCensus, idle_in_transaction: usize) -> ServersB
     let idle_in_transaction = idle_in_transaction.min(active);
     ServersByState {
         idle: census.servers_in(ServerState::Idle),
+        used: census.servers_in(ServerState::Used),
         active: active - idle_in_transaction,
         idle_in_transaction,
         tested: census.servers_in(ServerState::Tested),
@@ -210,6 +214,7 @@ fn configured(config: &Config, name: &Name) -> DatabaseFacts {
     let hosts: Vec<_> = addresses.iter().map(crate::types::ServerAddress::host).collect();
     DatabaseFacts {
         is_default_host: is_default(config, addresses),
+        load_balance: database.load_balance,
         host: hosts.join(","),
         port: addresses.first().map_or(0, crate::types::ServerAddress::port),
         dbname: Name::clone(dbname.as_ref().unwrap_or(name)),

@@ -19,6 +19,7 @@ mod session;
 mod show;
 mod show_databases;
 mod show_fds;
+mod show_network;
 mod show_pins;
 mod show_pools;
 mod show_process;

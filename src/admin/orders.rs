@@ -10,6 +10,7 @@ use super::line::{Failure, Line};
 use super::look::is_outdated;
 use super::refusals::{error, wrong_state};
 use super::{Host, ShutdownMode, help};
+use crate::config;
 use crate::control::Order;
 use crate::pool::Pool;
 use crate::sqlstate;
@@ -42,7 +43,13 @@ fn is_chatter(key: &str, host: &dyn Host) -> bool {
     if host.is_drop_in() {
         return PARAMETERS.iter().any(|known| known.name.eq_ignore_ascii_case(key));
     }
-    !host.settings().iter().any(|setting| setting.key.eq_ignore_ascii_case(key))
+    !is_setting(key, host)
+}
+
+/// True for what SHOW CONFIG lists, by any of its names.
+pub(super) fn is_setting(key: &str, host: &dyn Host) -> bool {
+    let key = config::canonical(key);
+    host.settings().iter().any(|setting| setting.key.eq_ignore_ascii_case(key))
 }
 
 /// Somebody who gives orders, and whom they are given to.
@@ -240,7 +247,7 @@ impl Desk<'_> {
         }
         for client in pools.context.records.clients() {
             if names.contains(&client.database) {
-                client.control.give(Order::CloseNow);
+                client.control.give(Order::CloseRemoved);
             }
         }
         Ok(())

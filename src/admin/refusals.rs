@@ -30,8 +30,8 @@ pub(super) fn syntax_error(mistake: Mistake) -> ErrorFields {
 /// there keeps its own code, and the mistakes of a file are worth their DETAIL.
 pub(super) fn as_pgbouncer(mut fields: ErrorFields) -> ErrorFields {
     let keeps_code = [sqlstate::CONFIG_FILE_ERROR, sqlstate::QUERY_CANCELED];
-    if !keeps_code.iter().any(|code| code.0 == fields.code) {
-        sqlstate::PROTOCOL_VIOLATION.0.clone_into(&mut fields.code);
+    if !keeps_code.iter().any(|code| code.0 == &*fields.code) {
+        fields.code = sqlstate::PROTOCOL_VIOLATION.0.into();
         fields.detail = None;
     }
     fields.hint = None;
@@ -45,11 +45,11 @@ mod tests {
     #[test]
     fn pgbouncers_dialect_has_one_code() {
         let said = as_pgbouncer(syntax_error(Mistake::Unknown("x".into())));
-        assert_eq!((said.code.as_str(), said.hint), ("08P01", None));
+        assert_eq!((&*said.code, said.hint), ("08P01", None));
         assert_eq!(said.message, "invalid command 'x', use SHOW HELP;");
         let reload = error(sqlstate::CONFIG_FILE_ERROR, "RELOAD failed").detail("line 1");
         assert_eq!(as_pgbouncer(reload.clone()), reload);
         let cancelled = as_pgbouncer(error(sqlstate::QUERY_CANCELED, "x"));
-        assert_eq!(cancelled.code, "57014");
+        assert_eq!(&*cancelled.code, "57014");
     }
 }

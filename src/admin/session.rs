@@ -11,7 +11,7 @@ use super::extended::Extended;
 use super::grammar::{self, Command};
 use super::line::{Failure, Line};
 use super::look::View;
-use super::orders::{Desk, check_rights};
+use super::orders::{Desk, check_rights, is_setting};
 use super::refusals::{as_pgbouncer, error, syntax_error};
 use super::table::Cell;
 use crate::cancel::SHORT_KEY;
@@ -19,7 +19,7 @@ use crate::control::Order;
 use crate::net::{Buffer, Stream};
 use crate::sqlstate;
 use crate::stats::{ClientRecord, Ends};
-use crate::types::Name;
+use crate::types::{LoginMethod, Name};
 use crate::wire::tag::frontend as tag;
 use crate::wire::{Column, ColumnKind, ErrorFields, Severity, backend, frontend};
 
@@ -62,7 +62,7 @@ pub struct Arrival {
 /// Serves the console, from AuthenticationOk to the end.
 pub async fn serve(arrival: Arrival, host: Arc<dyn Host>) {
     let Arrival { stream, buffer, user, application_name, is_admin } = arrival;
-    let key = match host.cancel_keys().issue(SHORT_KEY) {
+    let key = match host.cancel_keys().issue(SHORT_KEY, host.config().process.peer_id) {
         Ok(key) => key,
         Err(error) => return tracing::error!(%error, "no randomness for a cancel key"),
     };
@@ -73,6 +73,7 @@ pub async fn serve(arrival: Arrival, host: Arc<dyn Host>) {
         application_name,
         Ends::of(stream.socket()),
         stream.tls().map(crate::tls::label),
+        LoginMethod::default(),
     ));
     let line = Line::new(stream, buffer, key);
     let mut session = Session { line, host: Arc::clone(&host), user, is_admin };
@@ -221,11 +222,15 @@ impl Session {
         commands.into_iter().map(|command| grammar::parse(command).map_err(refusal)).collect()
     }
 
-    /// The command of a statement; `None` is the empty one.
+    /// The command of a statement; `None` is the empty one. PgBouncer has none of these, so there is nothing to be
+    /// like: what drivers SET for themselves is let pass.
     pub(super) fn read_one(&self, text: &str) -> Result<Option<Command>, Failure> {
         let mut commands = self.read(text);
         match (commands.pop(), commands.is_empty()) {
             (None, _) => Ok(None),
+            (Some(Ok(Command::Set(key, _))), true) if !is_setting(&key, self.host.as_ref()) => {
+                Ok(Some(Command::SetOther))
+            }
             (Some(command), true) => command.map(Some),
             (Some(_), false) => {
                 let message = "cannot insert multiple commands into a prepared statement";

@@ -2,11 +2,10 @@
 
 use super::show_databases::{DatabaseRow, UserRow};
 use super::show_fds::{FdRow, MemRow};
+use super::show_network::{DnsHostRow, DnsZoneRow, PeerPoolRow, PeerRow};
 use super::show_pins::{AuditRow, PinRow};
 use super::show_pools::PoolRow;
-use super::show_process::{
-    ConfigRow, DnsHostRow, DnsZoneRow, ListRow, PeerPoolRow, PeerRow, StateRow, VersionRow,
-};
+use super::show_process::{ConfigRow, ListRow, StateRow, VersionRow};
 use super::show_sockets::{ActiveSocketRow, ClientRow, ServerRow, SocketRow};
 use super::show_stats::{AveragesRow, StatsRow, SumRow, TotalsRow};
 use super::show_waiting::{BlockerRow, WaiterRow};

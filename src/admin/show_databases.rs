@@ -25,9 +25,9 @@ fn own_size(own: Option<usize>) -> Cell {
         .into()
 }
 
-/// PgBouncer's word for addresses that are tried in their order; nothing where there is one.
+/// PgBouncer's word for how addresses are chosen; nothing where there is one.
 pub(super) fn load_balance(database: &DatabaseFacts) -> Option<&'static str> {
-    database.host.contains(',').then_some("disable")
+    database.host.contains(',').then_some(database.load_balance.as_str())
 }
 
 impl Row for DatabaseRow {

@@ -18,17 +18,16 @@ impl Row for PoolRow {
         // PgBouncer counts clients that ask for nothing as active.
         Field::int("cl_active", |row| (row.pool.clients.active + row.pool.clients.idle).into()),
         Field::int("cl_waiting", |row| row.pool.clients.waiting.into()),
-        // Cancel requests are carried out apart from the pools.
-        Field::int("cl_active_cancel_req", |_| 0_usize.into()),
+        Field::int("cl_active_cancel_req", |row| row.pool.cancels.into()),
+        // None waits: each has a connection of its own.
         Field::int("cl_waiting_cancel_req", |_| 0_usize.into()),
         Field::int("sv_active", |row| {
             (row.pool.in_state.active + row.pool.in_state.idle_in_transaction).into()
         }),
-        Field::int("sv_active_cancel", |_| 0_usize.into()),
+        Field::int("sv_active_cancel", |row| row.pool.cancels.into()),
         Field::int("sv_being_canceled", |row| row.pool.in_state.being_canceled.into()),
         Field::int("sv_idle", |row| row.pool.in_state.idle.into()),
-        // There is no separate list of servers that have to be checked first.
-        Field::int("sv_used", |_| 0_usize.into()),
+        Field::int("sv_used", |row| row.pool.in_state.used.into()),
         Field::int("sv_tested", |row| row.pool.in_state.tested.into()),
         Field::int("sv_login", |row| row.pool.in_state.login.into()),
         Field::int("maxwait", |row| row.pool.oldest_wait.as_secs().into()),

@@ -1,4 +1,4 @@
-//! Small tables about the process: SHOW LISTS, CONFIG, STATE, VERSION; and those of things that pgusher has none of.
+//! Small tables about the process: SHOW LISTS, CONFIG, STATE, VERSION.
 
 use super::look::View;
 use super::table::{Cell, Field, Row};
@@ -71,31 +71,4 @@ impl Row for VersionRow {
     fn all(_: View<'_>) -> Vec<Self> {
         vec![VersionRow]
     }
-}
-
-/// Tables without rows: there are no peers, and host names are resolved by the system, which caches them.
-macro_rules! no_rows {
-    ($($(#[$doc:meta])* $name:ident: $($kind:ident $column:literal),*;)*) => {$(
-        $(#[$doc])*
-        pub(super) enum $name {}
-
-        impl Row for $name {
-            const FIELDS: &'static [Field<Self>] = &[$(Field::$kind($column, |row| match *row {})),*];
-
-            fn all(_: View<'_>) -> Vec<Self> {
-                Vec::new()
-            }
-        }
-    )*};
-}
-
-no_rows! {
-    /// A row of SHOW PEERS.
-    PeerRow: int "peer_id", text "host", int "port", int "pool_size";
-    /// A row of SHOW PEER_POOLS.
-    PeerPoolRow: int "peer_id", int "cl_active_cancel_req", int "cl_waiting_cancel_req", int "sv_active_cancel", int "sv_login";
-    /// A row of SHOW DNS_HOSTS.
-    DnsHostRow: text "hostname", long "ttl", text "addrs";
-    /// A row of SHOW DNS_ZONES.
-    DnsZoneRow: text "zonename", long "serial", int "count";
 }

@@ -191,11 +191,12 @@ fn of_server(view: &View<'_>, owner: (&Name, &Name), server: &ServerRecord) -> S
 }
 
 /// The words of SHOW SOCKETS for the states of clients and servers.
-const WORDS: [(&str, &str, &str); 8] = [
+const WORDS: [(&str, &str, &str); 9] = [
     ("C", ClientState::Login.as_str(), "cl_login"),
     ("C", ClientState::Waiting.as_str(), "cl_waiting"),
     ("S", ServerState::New.as_str(), "sv_login"),
     ("S", ServerState::Idle.as_str(), "sv_idle"),
+    ("S", ServerState::Used.as_str(), "sv_used"),
     ("S", ServerState::Active.as_str(), "sv_active"),
     ("S", ServerState::Tested.as_str(), "sv_tested"),
     ("S", ServerState::BeingCanceled.as_str(), "sv_being_canceled"),
@@ -217,7 +218,8 @@ fn sockets(view: &View<'_>) -> Vec<Socket> {
 /// Connections on which something is under way.
 fn active_sockets(view: &View<'_>) -> Vec<Socket> {
     let is_busy = |socket: &Socket| {
-        let idle = [ClientState::Idle.as_str(), ServerState::Idle.as_str()];
+        let idle =
+            [ClientState::Idle.as_str(), ServerState::Idle.as_str(), ServerState::Used.as_str()];
         !idle.contains(&socket.state)
     };
     clients(view).into_iter().chain(servers(view)).filter(is_busy).map(in_socket_words).collect()

@@ -2,21 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::process::{Ending, Process};
 use crate::admin::{self, Answer, Averages, Consoles, Door, Host, ShutdownMode};
 use crate::cancel::CancelKeys;
 use crate::client::{Console, ConsoleRights};
-use crate::config::{Config, MetricsCompat, ShownSetting};
+use crate::config::{Compat, Config, MetricsCompat, ShownSetting};
 use crate::http::{self, Pages};
 use crate::metrics;
 use crate::pool::Pools;
 use crate::stats::ReloadFacts;
 use crate::types::Name;
-
-/// How often it is looked whether the last client has left.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// A share of the process.
 #[derive(Clone)]
@@ -97,27 +93,20 @@ impl Host for Hosted {
     }
 
     fn shutdown(&self, mode: ShutdownMode) {
-        match mode {
-            ShutdownMode::Immediate => self.0.end(Ending::Now),
-            ShutdownMode::WaitForServers => self.0.end(Ending::Drain),
-            ShutdownMode::WaitForClients => {
-                self.0.gate.close();
-                tokio::spawn(end_after_last_client(Arc::clone(&self.0)));
-            }
-        }
+        let is_compatible = self.0.gate.config().process.compat == Compat::PgBouncer;
+        // Whoever reads the answer may rely on it: nobody is admitted any more.
+        self.0.gate.close();
+        self.0.end(match mode {
+            ShutdownMode::Immediate if is_compatible => Ending::Silent,
+            ShutdownMode::Immediate => Ending::Now,
+            ShutdownMode::WaitForServers => Ending::Drain,
+            ShutdownMode::WaitForClients => Ending::Clients,
+        });
     }
 
     fn closing(&self) -> Answer<'_, ()> {
         Box::pin(self.0.farewell())
     }
-}
-
-/// Nobody comes in any more, so when there is no client there will be none.
-async fn end_after_last_client(process: Arc<Process>) {
-    while process.gate.counts.total() > 0 {
-        tokio::time::sleep(LOOK).await;
-    }
-    process.end(Ending::Drain);
 }
 
 impl Pages for Hosted {

@@ -12,6 +12,7 @@ mod reload;
 mod serve;
 mod set;
 mod signals;
+mod systemd;
 mod trials;
 
 use std::path::{Path, PathBuf};
@@ -58,6 +59,7 @@ pub fn run(path: &Path, loaded: Loaded, launch: &Launch) -> Result<(), String> {
         file: settings.logfile.as_deref(),
         both: settings.compat == Compat::PgBouncer,
         quiet: launch.quiet || launch.daemon,
+        process: settings,
     })?;
     if launch.reboot {
         tracing::warn!(

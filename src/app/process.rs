@@ -12,11 +12,12 @@ use tokio::sync::watch;
 
 use crate::admin::{Averages, Consoles};
 use crate::client::{
-    Desks, Gate, GateParts, Identities, Kept, LogClients, WorkerHandle, spawn_worker,
+    Desks, Gate, GateParts, Identities, Kept, LogClients, Manners, WorkerHandle, WorkerParts,
+    spawn_worker,
 };
 use crate::config::{Config, Loaded, Origin, SendEngine};
-use crate::net::Sends;
-use crate::pool::{Connects, Exchanges, Pools, PoolsContext, Siblings};
+use crate::net::{Dialler, Sends};
+use crate::pool::{Connects, Exchanges, Patience, Pools, PoolsContext, Siblings};
 use crate::stats::{Buckets, Records, ReloadFacts};
 use crate::telemetry::LogControl;
 use crate::tls::{Keyring, Keys};
@@ -31,10 +32,14 @@ pub(super) enum Ending {
     /// It goes on.
     #[default]
     None,
+    /// When the last client has left; there is no TCP any more, and nobody new but on the console.
+    Clients,
     /// Transactions finish first.
     Drain,
     /// At once.
     Now,
+    /// At once, and without a word.
+    Silent,
 }
 
 /// Everything that lives as long as the process.
@@ -88,11 +93,13 @@ impl Process {
             siblings: Siblings::default(),
             exchanges: Exchanges::default(),
             keyring: Arc::clone(&keyring),
+            dialler: Arc::new(Dialler::new(&config.process)),
             records: Arc::<Records>::default(),
             connects: Connects::new(&buckets),
             buckets: buckets.clone(),
             workers: workers.len(),
             cancel_wait_timeout: RwLock::new(config.process.cancel_wait_timeout),
+            patience: RwLock::default(),
         });
         let process = Process {
             path,
@@ -128,9 +135,18 @@ impl Process {
     pub(super) fn apply_process_settings(&self, config: &Config) {
         self.log_clients.errors.store(config.process.log_pooler_errors, Ordering::Relaxed);
         self.log_clients.disconnections.store(config.process.log_disconnections, Ordering::Relaxed);
-        *self.gate.pools.context.cancel_wait_timeout.write() = config.process.cancel_wait_timeout;
+        let context = &self.gate.pools.context;
+        *context.cancel_wait_timeout.write() = config.process.cancel_wait_timeout;
+        context.dialler.configure(&config.process);
+        *context.patience.write() = Patience {
+            any: config.process.pool_idle_timeout,
+            auto: config.process.autodb_idle_timeout,
+        };
         if let Err(error) = self.log.set_level(&config.process.log_level) {
             tracing::warn!(%error, "log level not changed");
+        }
+        if let Err(error) = self.log.set_syslog(&config.process) {
+            tracing::warn!(%error, "syslog cannot be reached");
         }
     }
 
@@ -177,8 +193,14 @@ fn spawn_workers(
     (0..count)
         .map(|number| {
             let sends = sends(config.process.send_engine)?;
-            spawn_worker(WorkerId(number), control.clone(), log.clone(), sends)
-                .map_err(|error| format!("cannot start worker threads: {error}"))
+            let parts = WorkerParts {
+                id: WorkerId(number),
+                control: control.clone(),
+                log: log.clone(),
+                manners: Manners::new(&config.process),
+                sends,
+            };
+            spawn_worker(parts).map_err(|error| format!("cannot start worker threads: {error}"))
         })
         .collect()
 }

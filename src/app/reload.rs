@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::process::Process;
+use super::systemd;
 use crate::client::Identities;
 use crate::config::{self, Changes, Config};
 use crate::control::Order;
@@ -23,7 +24,9 @@ impl Process {
     /// Every mistake, one per line; then the configuration in force stays.
     pub(super) async fn reload(&self) -> Result<Vec<String>, String> {
         let _alone = self.changing.lock().await;
+        systemd::reloading();
         let result = self.load_and_apply();
+        systemd::ready();
         let mut last = self.last_reload.lock();
         last.is_current = result.is_ok();
         if result.is_ok() {
@@ -75,6 +78,19 @@ impl Process {
         for name in &changes.databases_removed {
             self.remove_database(name, config);
         }
+        self.open_minimal_pools();
+    }
+
+    /// Databases with a user of their own have their `min_pool_size` before the first client comes.
+    pub(super) fn open_minimal_pools(&self) {
+        let (config, identities) = (self.gate.config(), self.gate.identities());
+        for (name, database) in &config.databases {
+            let Some(user) = &database.user else { continue };
+            if config.pool_settings(database, user).min_pool_size > 0 {
+                let credential = || identities.credential(&config, database, name, user);
+                self.gate.pools.get(&config, database, name, user, credential);
+            }
+        }
     }
 
     /// Clients of a database that is not served any more are told goodbye.
@@ -88,7 +104,7 @@ impl Process {
         }
         for client in pools.context.records.clients().iter().filter(|client| gone(&client.database))
         {
-            client.control.give(Order::CloseNow);
+            client.control.give(Order::CloseRemoved);
         }
         tracing::info!(database = %name, "database removed");
     }

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::process::{Ending, Process};
-use super::{certificates, drain, host, reload, signals};
+use super::{certificates, drain, host, reload, signals, systemd};
 use crate::authority;
+use crate::cancel::Peers;
 use crate::client::{CancelRequest, Entry, Incoming, Seat, Visitor, log_in, receive};
-use crate::net::{Arrival, Listener, bind_all};
+use crate::config::Compat;
+use crate::net::{Arrival, Doors, Listener};
 use crate::pool;
 
 /// Visitors that have not said what they want. More are turned away unheard.
@@ -24,16 +26,23 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     let config = process.gate.config();
     let group = config.process.unix_socket_group.as_deref().map(authority::group_id).transpose();
     let group = group.map_err(|error| format!("unix_socket_group: {error}"))?;
-    let doors = Arc::clone(&config);
+    // Whoever finds the doors open may change files: changes count from before that.
+    let watching = reload::watch_files(Arc::clone(&process));
+    let tuning = Arc::clone(&process.gate.pools.context.dialler.tuning);
+    let (settings, inherited) = (Arc::clone(&config), systemd::sockets()?);
     let gate = Arc::clone(&process.gate);
     let reception = gate.reception().ok_or("there are no workers")?;
     // They belong to the runtime they are made in.
-    let listeners = reception.spawn(async move { bind_all(&doors.process, group).await }).await;
+    let opening = async move {
+        let doors = Doors { process: &settings.process, unix_group: group, tuning };
+        doors.open(inherited).await
+    };
+    let listeners = reception.spawn(opening).await;
     let listeners = listeners.map_err(|error| error.to_string())??;
     *process.listeners.lock() = listeners.iter().map(Listener::facts).collect();
     signals::listen(&process)?;
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
-    tokio::spawn(reload::watch_files(Arc::clone(&process)));
+    tokio::spawn(watching);
     tokio::spawn(certificates::keep(Arc::clone(&process)));
     host::start(&process).await?;
     let unheard = Arc::new(AtomicUsize::new(0));
@@ -44,7 +53,11 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
         doors.spawn_on(door.stand_open(Arc::clone(&process)), reception);
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "pgusher is ready");
-    process.ended(Ending::Drain).await;
+    systemd::ready();
+    process.open_minimal_pools();
+    process.ended(Ending::Clients).await;
+    systemd::stopping();
+    drain::await_clients(&process).await;
     // Each removes its socket before the process may be gone.
     doors.join_all().await;
     drain::drain(&process).await;
@@ -59,9 +72,13 @@ struct Door {
 }
 
 impl Door {
-    /// Accepts until the process is to end; then the door closes.
+    /// Accepts until the process is to end; then the door closes. Where PgBouncer's rules bind, only that of the unix
+    /// socket stays open, for the console, while the last clients are waited for.
     async fn stand_open(self, process: Arc<Process>) {
-        let mut ended = std::pin::pin!(process.ended(Ending::Drain));
+        let is_drop_in = process.gate.config().process.compat == Compat::PgBouncer;
+        let closes_early = is_drop_in && !self.listener.is_unix();
+        let last_call = if closes_early { Ending::Clients } else { Ending::Drain };
+        let mut ended = std::pin::pin!(process.ended(last_call));
         for accepted in 1_usize.. {
             let arrival = tokio::select! {
                 arrival = self.listener.accept() => arrival,
@@ -116,6 +133,7 @@ async fn visit(process: Arc<Process>, arrival: Arrival, unheard: Unheard, seat: 
         Ok(Some(Visitor::Client(incoming, startup))) => {
             match log_in(&process.gate, incoming, startup, since).await {
                 Some(Entry::Client(client)) => seat.take(client),
+                Some(Entry::Replica(client)) => seat.take_replica(client),
                 Some(Entry::Console(console)) => host::receive_console(process, console),
                 None => {}
             }
@@ -129,11 +147,19 @@ async fn visit(process: Arc<Process>, arrival: Arrival, unheard: Unheard, seat: 
     }
 }
 
-/// Has a query cancelled; it may take a connection to its server, with TLS.
+/// Has a query cancelled, here or by the peer whose client's it is; it may take a connection to its server, with TLS.
 async fn cancel(process: Arc<Process>, request: CancelRequest) {
     let CancelRequest { peer, pid, key, line } = request;
-    let limit = process.gate.pools.context.cancel_wait();
-    let outcome = process.gate.cancel_keys.cancel(pid, &key, peer.ip(), limit).await;
-    tracing::debug!(%peer, pid, outcome = outcome.as_str(), "cancel request");
+    let gate = &process.gate;
+    let (config, context) = (gate.config(), &gate.pools.context);
+    let limit = context.cancel_wait();
+    if Peers::is_foreign(&config, pid) {
+        let forwarded = gate.peers.forward(&config, &context.dialler, (pid, key), limit).await;
+        let error = forwarded.err();
+        tracing::debug!(%peer, pid, error, "cancel request of a peer's client");
+    } else {
+        let outcome = gate.cancel_keys.cancel(pid, &key, peer.ip(), limit).await;
+        tracing::debug!(%peer, pid, outcome = outcome.as_str(), "cancel request");
+    }
     line.close();
 }

@@ -13,12 +13,12 @@ use super::serve;
 use crate::auth::{ServerCredential, StoredSecret};
 use crate::client::{Identities, Kept};
 use crate::config::{self, Config, Database, Loaded, ServerTlsSettings, SslMode};
-use crate::net::{Arrival, Peer};
+use crate::net::{Arrival, Dialler, Peer};
 use crate::secret::Secret;
 use crate::server::{self, Blueprint, Means, Server};
 use crate::telemetry::LogStart;
-use crate::tls::{Connector, Keys};
-use crate::types::{Name, ServerAddress};
+use crate::tls::{Keyring, Keys};
+use crate::types::{LoadBalance, Name, ServerAddress};
 
 /// Nothing that works takes longer.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -33,14 +33,14 @@ pub fn try_servers(path: &Path, mut tell: impl FnMut(&str)) -> Result<bool, Stri
     let config = loaded.config;
     let kept = Kept::new().map_err(|error| error.to_string())?;
     let identities = Identities::load(&config, &kept)?;
-    let means = Means { param_sets: Arc::default(), connector: Keys::load(&config)?.connector() };
+    let means = means(Keys::load(&config)?, &config.process);
     runtime()?.block_on(async {
         let mut all_good = true;
         for database in config.databases.values().chain(config.fallback.iter()) {
             for address in &database.addresses {
                 let (user, blueprint) = hop(&config, &identities, database, address);
                 let limit = config.pool_settings(database, &user).server_connect_timeout;
-                let came = server::connect(&blueprint, limit, &means, 0).await;
+                let came = server::connect(&blueprint, limit, &means, 0, 0).await;
                 all_good &= came.is_ok();
                 tell(&describe(&database.name, address, &user, came));
             }
@@ -66,11 +66,13 @@ fn hop(
         if database.name.as_ref() == "*" { "postgres".into() } else { database.name.clone() };
     let blueprint = Blueprint {
         addresses: vec![address.clone()],
+        load_balance: database.load_balance,
+        connect_query: database.connect_query.clone(),
         database: database.dbname.clone().unwrap_or(name),
         user: user.clone(),
         credential: identities.credential(config, database, &database.name, &user),
         startup_parameters: database.startup_parameters.clone(),
-        tls: Arc::clone(&config.tls_server),
+        tls: Arc::clone(&database.tls),
     };
     (user, blueprint)
 }
@@ -114,10 +116,15 @@ pub fn try_login(
     password: &str,
 ) -> Result<String, String> {
     let loaded = config::load(path).map_err(|mistakes| mistakes.to_string())?;
-    let format = loaded.config.process.log_format;
-    let log =
-        LogStart { format, level: "info", verbosity: 0, file: None, both: false, quiet: false };
-    let log = crate::telemetry::start(log)?;
+    let log = crate::telemetry::start(LogStart {
+        format: loaded.config.process.log_format,
+        level: "info",
+        verbosity: 0,
+        file: None,
+        both: false,
+        quiet: false,
+        process: &config::Process::default(),
+    })?;
     let runtime = runtime()?;
     let handle = runtime.handle().clone();
     runtime.block_on(async {
@@ -131,18 +138,19 @@ pub fn try_login(
             allow_cleartext_password: true,
             ..ServerTlsSettings::default()
         });
-        let connector = Connector::load(&settings)?;
-        let means = Means { param_sets: Arc::default(), connector: Arc::new(connector) };
+        let means = means(Keys::of_servers(&settings)?, &config::Process::default());
         let password = StoredSecret::Plain(Secret::new(password));
         let blueprint = Blueprint {
             addresses: vec![ServerAddress::Tcp { host: Ipv4Addr::LOCALHOST.to_string(), port }],
+            load_balance: LoadBalance::Disable,
+            connect_query: String::new(),
             database: database.into(),
             user: user.into(),
             credential: ServerCredential::Stored(password),
             startup_parameters: BTreeMap::new(),
             tls: settings,
         };
-        match server::connect(&blueprint, Some(LIMIT), &means, 0).await {
+        match server::connect(&blueprint, Some(LIMIT), &means, 0, 0).await {
             Ok(server) => Ok(format!("{user}@{database}: ok, {}", qualities(&server))),
             Err(error) => {
                 let more = [&error.fields.detail, &error.fields.hint].into_iter().flatten();
@@ -151,6 +159,14 @@ pub fn try_login(
             }
         }
     })
+}
+
+fn means(keys: Keys, process: &config::Process) -> Means {
+    Means {
+        param_sets: Arc::default(),
+        keyring: Arc::new(Keyring::new(keys)),
+        dialler: Arc::new(Dialler::new(process)),
+    }
 }
 
 /// TLS if there is any.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
@@ -25,6 +26,8 @@ const CAPACITY: usize = 10_000;
 /// longer, and verifiers from the userlist keep their salt over a restart.
 pub struct VerifierCache {
     seed: Key,
+    /// Of the verifiers made from now on.
+    iterations: AtomicU32,
     made: Mutex<HashMap<Name, Made>>,
 }
 
@@ -42,7 +45,22 @@ impl VerifierCache {
 
     /// An empty cache whose salts go on from those of another process with the same seed.
     pub fn with_seed(seed: [u8; 32]) -> Self {
-        VerifierCache { seed, made: Mutex::default() }
+        VerifierCache {
+            seed,
+            iterations: AtomicU32::new(DEFAULT_ITERATIONS),
+            made: Mutex::default(),
+        }
+    }
+
+    /// How many iterations verifiers have that are made from now on.
+    pub fn set_iterations(&self, iterations: u32) {
+        if self.iterations.swap(iterations, Ordering::Relaxed) != iterations {
+            self.made.lock().clear();
+        }
+    }
+
+    fn iterations(&self) -> u32 {
+        self.iterations.load(Ordering::Relaxed)
     }
 
     /// Whose proof to await when `user`, with this secret if any, logs in by SCRAM.
@@ -73,7 +91,7 @@ impl VerifierCache {
         }
         // Outside the lock: two first logins of one user may both compute the same result.
         let salt = self.salt(user);
-        let verifier = ScramVerifier::from_password(password, DEFAULT_ITERATIONS, &salt);
+        let verifier = ScramVerifier::from_password(password, self.iterations(), &salt);
         let verifier = Arc::new(verifier);
         self.keep(user.clone(), Made { fingerprint, verifier: verifier.clone() });
         verifier
@@ -93,7 +111,7 @@ impl VerifierCache {
     /// A verifier nobody can satisfy, except by inverting SHA-256.
     pub fn mock(&self, user: &str) -> ScramVerifier {
         let stored_key = self.derive(b"mock", user);
-        ScramVerifier::from_parts(DEFAULT_ITERATIONS, &self.salt(user), stored_key, stored_key)
+        ScramVerifier::from_parts(self.iterations(), &self.salt(user), stored_key, stored_key)
     }
 
     fn salt(&self, user: &str) -> [u8; SALT_LEN] {

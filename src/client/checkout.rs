@@ -68,9 +68,12 @@ impl Client {
     }
 
     fn refuse(&mut self, error: &PoolError, since: Instant) -> Waited {
-        self.cells().waited(outcome(error), since.elapsed(), true);
+        let (fields, outcome) = (replies::no_server(error), outcome(error));
+        self.cells().waited(outcome, since.elapsed(), true);
         self.note_idle();
-        let fields = replies::no_server(error);
+        if self.worker.manners.like_pgbouncer && outcome != WaitOutcome::Cancelled {
+            return Waited::Left(Goodbye::Told(self.worker.manners.ended(fields)));
+        }
         self.pool.errors.from_pgusher(&fields.code);
         let mut bytes = Vec::new();
         fields.put_error(&mut bytes);
@@ -135,7 +138,8 @@ impl Client {
             if !patience.notified && is_over(limits.notify, waited) {
                 patience.notified = true;
                 let mut bytes = Vec::new();
-                replies::still_waiting(&self.pool.facts(waited)).put_notice(&mut bytes);
+                let notice = replies::still_waiting(&self.pool.facts(waited));
+                self.worker.manners.told(notice).put_notice(&mut bytes);
                 self.relay.say(&bytes);
             }
             if !patience.logged && is_over(limits.log, waited) {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::manners::Manners;
 use super::serve::Client;
 use crate::net::{Buffer, Stream};
 use crate::stats::Departure;
@@ -28,6 +29,18 @@ pub enum Goodbye {
 }
 
 impl Goodbye {
+    /// PgBouncer's words for the log, where they are wanted.
+    pub(super) fn words(&self, manners: Manners) -> Option<&str> {
+        match self {
+            Goodbye::Told(fields) => manners.log_words(fields),
+            Goodbye::Terminated => manners.log_in_brief.then_some("client close request"),
+            Goodbye::Closed | Goodbye::Failed(_) => {
+                manners.log_in_brief.then_some("client unexpected eof")
+            }
+            Goodbye::ByServer => manners.log_in_brief.then_some("server conn crashed?"),
+        }
+    }
+
     /// As the metrics count it.
     pub(super) fn departure(&self) -> Departure {
         match self {
@@ -62,7 +75,7 @@ impl Client {
             Goodbye::Told(fields) => {
                 self.pool.errors.from_pgusher(&fields.code);
                 if self.relay.can_speak() {
-                    self.say_error(&fields);
+                    self.say_error(fields);
                 }
             }
             Goodbye::ByServer => {}

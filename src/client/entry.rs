@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::handshake::Incoming;
 use super::limits::Counted;
+use super::replica::Replica;
 use crate::cancel::Issued;
 use crate::net::{Buffer, Line, Suspended};
-use crate::pool::Pool;
+use crate::pool::{Lease, Pool};
 use crate::session::VirtualSession;
 use crate::stats::Entered;
 use crate::types::Name;
@@ -16,6 +17,8 @@ use crate::types::Name;
 pub enum Entry {
     /// A client for a worker.
     Client(Box<Admitted>),
+    /// A replication client, likewise.
+    Replica(Box<Replica>),
     /// Somebody for the console.
     Console(Console),
 }
@@ -67,11 +70,21 @@ pub(super) enum Pass {
         key: Issued,
         counted: [Counted; 3],
     },
+    Replica(OwnServer),
     Console {
         user: Name,
         application_name: Name,
         rights: ConsoleRights,
     },
+}
+
+/// A replication client's login, apart from the socket.
+pub(super) struct OwnServer {
+    pub(super) pool: Arc<Pool>,
+    pub(super) record: Entered,
+    pub(super) key: Issued,
+    pub(super) lease: Lease,
+    pub(super) counted: [Counted; 3],
 }
 
 impl Pass {
@@ -87,6 +100,17 @@ impl Pass {
                     pool,
                     record,
                     key,
+                    counted,
+                }))
+            }
+            Pass::Replica(OwnServer { pool, record, key, lease, counted }) => {
+                Entry::Replica(Box::new(Replica {
+                    socket: line.suspend().ok()?,
+                    buffer,
+                    pool,
+                    record,
+                    key,
+                    lease,
                     counted,
                 }))
             }

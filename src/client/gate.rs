@@ -11,7 +11,7 @@ use super::login_counts::LoginCounts;
 use super::throttle::Throttle;
 use super::turn::Turns;
 use super::{ClientCounts, Desks, Identities, Seat, WorkerHandle};
-use crate::cancel::CancelKeys;
+use crate::cancel::{CancelKeys, Peers};
 use crate::config::Config;
 use crate::pool::Pools;
 use crate::session::statement::Statements;
@@ -27,6 +27,8 @@ pub struct Gate {
     pub counts: Arc<ClientCounts>,
     /// Cancel keys in use.
     pub cancel_keys: Arc<CancelKeys>,
+    /// Where cancel requests for others go.
+    pub peers: Peers,
     /// Prepared statements in use.
     pub statements: Arc<Statements>,
     /// Logins by result.
@@ -74,6 +76,7 @@ impl Gate {
             pools: parts.pools,
             counts: Arc::default(),
             cancel_keys: Arc::default(),
+            peers: Peers::default(),
             statements: Statements::new(memory),
             logins: LoginCounts::new(&parts.buckets),
             throttle: Throttle::default(),

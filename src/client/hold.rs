@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -76,8 +77,6 @@ struct Watch {
     phase: Option<Phase>,
     /// When the phase was noticed.
     entered: Instant,
-    /// When the transaction began.
-    since: Instant,
     /// The beginning of the requests that the server was asked to cancel: others after them have their own time.
     cancelled: Option<Instant>,
     /// The cancel request on its way.
@@ -100,10 +99,13 @@ impl Client {
         let mut held = Held::new(&self.key.target, lease);
         self.note_active(&held);
         let mut watch = Watch {
-            clock: Clock { requests_since: Some(since), idle_since: None },
+            clock: Clock {
+                requests_since: Some(since),
+                idle_since: None,
+                transaction_since: Some(since),
+            },
             phase: None,
             entered: since,
-            since,
             cancelled: None,
             cancel: None,
         };
@@ -195,6 +197,10 @@ impl Client {
         if let Some(goodbye) = self.ordered(idle) {
             return Poll::Ready(End::Ordered(goodbye));
         }
+        let fast = idle && self.settings.server_fast_close;
+        if fast && held.record.close_needed.load(Ordering::Relaxed) {
+            return Poll::Ready(End::Ordered(Goodbye::Told(replies::reconfigured())));
+        }
         if watch.phase != Some(phase) {
             self.enter_phase(phase, watch);
         }
@@ -209,7 +215,7 @@ impl Client {
             self.arm_phase(phase, watch);
             return Poll::Pending;
         }
-        if phase != Phase::Running {
+        if phase != Phase::Running || self.worker.manners.like_pgbouncer {
             return Poll::Ready(End::TimedOut(phase));
         }
         self.ask_to_cancel(held, watch);
@@ -217,9 +223,6 @@ impl Client {
     }
 
     fn enter_phase(&mut self, phase: Phase, watch: &mut Watch) {
-        if phase == Phase::Idle || watch.phase == Some(Phase::Idle) {
-            watch.since = Instant::now();
-        }
         watch.phase = Some(phase);
         watch.entered = Instant::now();
         if phase != Phase::Running {
@@ -252,7 +255,8 @@ impl Client {
 
     fn left_of_transaction(&self, phase: Phase, watch: &Watch) -> Timeout {
         let limit = self.settings.transaction_timeout.filter(|_| phase != Phase::Idle);
-        limit.map(|limit| limit.saturating_sub(watch.since.elapsed()))
+        let since = watch.clock.transaction_since.unwrap_or(watch.entered);
+        limit.map(|limit| limit.saturating_sub(since.elapsed()))
     }
 
     /// `query_timeout`: the server itself ends the query, so the client stays.
@@ -296,11 +300,8 @@ impl Client {
         let took = ended.saturating_duration_since(held.since());
         let cells = self.cells();
         cells.hold.observe(took);
-        cells.transaction_micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-        if let Some(idle) = watch.clock.idle_since.filter(|_| result.is_err()) {
-            cells
-                .idle_in_transaction_micros
-                .add(u64::try_from(idle.elapsed().as_micros()).unwrap_or(u64::MAX));
+        if result.is_err() {
+            cells.cut_short(watch.clock.transaction_since, watch.clock.idle_since);
         }
         // Before the last replies are sent: whoever waits need not wait for that.
         drop(held);

@@ -74,6 +74,7 @@ impl Identities {
         if !wrong.is_empty() {
             return Err(wrong.trim_end().to_owned());
         }
+        kept.verifiers.set_iterations(process.scram_iterations);
         let usual = usual_kind(config, &userlist);
         let ldap = ldap.map(Arc::new);
         Ok(Identities { userlist, rules, maps, ldap, usual, kept: kept.clone() })

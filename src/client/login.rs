@@ -1,31 +1,34 @@
 //! From a start-up packet to an admitted client.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::authenticate::Proof;
-use super::entry::{ConsoleRights, Entry, Pass};
+use super::entry::{ConsoleRights, Entry, OwnServer, Pass};
 use super::gate::Gate;
 use super::handshake::Incoming;
 use super::identity::Identities;
 use super::limits::Counted;
 use super::login_counts::LoginResult;
 use super::login_facts::Facts;
+use super::manners::Manners;
 use super::proof::Claim;
 use super::refusal::Refusal;
 use super::replies;
-use super::request::Request;
+use super::request::{Asker, Replication, Request};
 use super::throttle::{self, Pace};
 use super::turn::Turn;
 use super::vouch;
-use crate::cancel::{LONG_KEY, SHORT_KEY};
+use crate::cancel::{Issued, LONG_KEY, SHORT_KEY};
 use crate::config::{AuthType, Config, Database};
 use crate::hba::{Method, Visit};
 use crate::net::Peer;
-use crate::pool::{Pool, Welcome, WelcomeError};
+use crate::pool::{Pool, PoolError, Welcome, WelcomeError};
 use crate::session::VirtualSession;
-use crate::stats::{Cause, ClientRecord, Ends};
-use crate::types::Name;
+use crate::stats::{Cause, ClientRecord, Ends, Entered};
+use crate::types::{LoginMethod, Name};
+use crate::wire::Severity;
 use crate::wire::backend;
 use crate::wire::startup::{NEWEST_MINOR, Startup};
 
@@ -44,7 +47,8 @@ pub async fn log_in(
 ) -> Option<Entry> {
     let config = gate.config();
     let identities = gate.identities();
-    let mut facts = Facts::default();
+    let manners = Manners::new(&config.process);
+    let mut facts = Facts::new(gate.pools.context.records.ids.next(), manners);
     let login = Login {
         gate,
         config: &config,
@@ -56,9 +60,12 @@ pub async fn log_in(
     // Boxed: it is large, and most of its states are short.
     let attempt = Box::pin(login.run(startup));
     let outcome = match config.process.client_login_timeout {
-        Some(limit) => tokio::time::timeout_at((since + limit).into(), attempt)
-            .await
-            .unwrap_or_else(|_| Err(Refusal::new(LoginResult::Timeout, replies::login_timeout()))),
+        Some(limit) => {
+            tokio::time::timeout_at((since + limit).into(), attempt).await.unwrap_or_else(|_| {
+                let fields = replies::login_timeout(facts.waits_for_server);
+                Err(Refusal::new(LoginResult::Timeout, fields))
+            })
+        }
         None => attempt.await,
     };
     match outcome {
@@ -76,12 +83,15 @@ pub async fn log_in(
         }
         Err(Refusal(result, fields)) => {
             gate.logins.count(result, facts.method, facts.counted_as(&config), since.elapsed());
+            if config.process.log_pooler_errors {
+                facts.log_error(&incoming, &fields);
+            }
             facts.log_failure(&incoming, &fields);
             if let (LoginResult::AuthFailed, Some(address)) = (result, incoming.peer.ip()) {
                 let rule = throttle::Rule::of(&config.process);
                 rule.inspect(|rule| gate.throttle.failed(address, rule, Instant::now()));
             }
-            incoming.refuse(&fields).await;
+            incoming.refuse(&manners.told(*fields)).await;
             None
         }
     }
@@ -98,8 +108,17 @@ struct Login<'a> {
 
 impl Login<'_> {
     async fn run(mut self, startup: Startup) -> Result<Pass, Refusal> {
-        let request = Request::read(&startup, &self.gate.pools.context.param_sets)?;
-        (self.facts.user, self.facts.database) = (request.user.clone(), request.database.clone());
+        self.facts.note_names(&startup);
+        let asker = Asker { process: &self.config.process, peer: &self.incoming.peer };
+        let mut request = Request::read(&startup, asker, &self.gate.pools.context.param_sets)?;
+        if let Some(database) = self.config.session_alias(&request.database) {
+            (request.database, request.wants_session) = (Name::clone(&database.name), true);
+            self.facts.database = Name::clone(&request.database);
+        }
+        self.facts.replication = request.replication.as_str();
+        if self.facts.manners.log_in_brief && self.config.process.log_connections {
+            self.facts.log_attempt(self.incoming);
+        }
         self.insist_on_tls(&request)?;
         if CONSOLE.contains(&request.database.as_ref()) {
             return self.enter_console(request).await;
@@ -176,7 +195,10 @@ impl Login<'_> {
             is_encrypted: self.incoming.tls.is_some(),
             database: &request.database,
             user: &request.user,
-            is_replication: false,
+            is_replication: matches!(
+                request.replication,
+                Replication::On { is_physical: true, .. }
+            ),
         };
         let rejected = |fields| Refusal::new(LoginResult::Rejected, fields);
         let demand = self.identities.demand(self.config, &visit);
@@ -184,7 +206,7 @@ impl Login<'_> {
         if demand.method == Method::Reject {
             return Err(rejected(replies::hba_rejects(&visit)));
         }
-        self.facts.method = demand.method.as_str();
+        self.facts.method = LoginMethod::named(demand.method.as_str());
         let claim = Claim {
             gate: self.gate,
             config: self.config,
@@ -203,7 +225,7 @@ impl Login<'_> {
     async fn enter_console(mut self, request: Request) -> Result<Pass, Refusal> {
         self.negotiate(&request).await?;
         if OPERATORS.contains(&request.user.as_ref()) && vouch::is_our_own(self.incoming) {
-            self.facts.method = Method::Peer.as_str();
+            self.facts.method = LoginMethod::named(Method::Peer.as_str());
             return Ok(console(request, ConsoleRights::Admin));
         }
         self.authenticate(&request, true).await?;
@@ -231,6 +253,10 @@ impl Login<'_> {
         );
         // Since the pool was made its user may have another password, or have shown more than the file knows.
         pool.learn_credential(credential());
+        self.facts.waits_for_server = true;
+        if let Replication::On { parameters, .. } = request.replication.clone() {
+            return Box::pin(self.enter_replica(request, pool, parameters, counted)).await;
+        }
         let welcome = pool.welcome(&request.params).await.map_err(|error| {
             let result = if matches!(error, WelcomeError::Refused(_)) {
                 LoginResult::Protocol
@@ -272,38 +298,16 @@ impl Login<'_> {
         welcome: &Welcome,
         counted: [Counted; 3],
     ) -> Result<Pass, Refusal> {
-        let length = if request.minor >= 2 { LONG_KEY } else { SHORT_KEY };
-        let key = self.gate.cancel_keys.issue(length).map_err(|error| {
-            Refusal::new(
-                LoginResult::Protocol,
-                replies::internal(format!("no randomness for a cancel key: {error}")),
-            )
-        })?;
+        let key = self.issue_key(&request)?;
         let context = Arc::clone(&self.gate.pools.context);
         let params = welcome.params_of(&context.param_sets, &request.application_name);
         let mut bytes = Vec::with_capacity(1024);
         bytes.extend_from_slice(&backend::AUTH_OK);
         welcome.put(&mut bytes, &request.application_name);
-        backend::put_key_data(&mut bytes, key.target.pid, &key.target.key);
-        bytes.extend_from_slice(&backend::READY_IDLE);
-        self.incoming.send(&bytes).await?;
-        // The pool's own copies of the names, so that a client does not carry its own.
-        let user =
-            if request.user == pool.key.user { Name::clone(&pool.key.user) } else { request.user };
-        let id = context.records.ids.next();
-        let Incoming { line, peer, local, .. } = &*self.incoming;
-        let ends = Ends::new(line.socket()?, peer.address(), *local);
-        let record = ClientRecord::new(
-            id,
-            Name::clone(&pool.key.database),
-            user,
-            context.records.names.intern(&request.application_name),
-            ends,
-            self.incoming.line.tls().map(crate::tls::label),
-        );
-        let record = context.records.enter(record);
+        self.greet(bytes, &key).await?;
+        let record = self.record(&request, &pool)?;
         let mut session = VirtualSession::new(
-            id,
+            record.client.id,
             params,
             Arc::clone(&context.param_sets),
             Arc::clone(&self.gate.statements),
@@ -312,6 +316,72 @@ impl Login<'_> {
             session.pin(Cause::Session);
         }
         Ok(Pass::Client { session, pool, record, key, counted })
+    }
+
+    fn issue_key(&self, request: &Request) -> Result<Issued, Refusal> {
+        let length = if request.minor >= 2 { LONG_KEY } else { SHORT_KEY };
+        self.gate.cancel_keys.issue(length, self.config.process.peer_id).map_err(|error| {
+            let text = format!("no randomness for a cancel key: {error}");
+            Refusal::new(LoginResult::Protocol, replies::internal(text))
+        })
+    }
+
+    /// Sends what `bytes` begin, up to the first ReadyForQuery.
+    async fn greet(&mut self, mut bytes: Vec<u8>, key: &Issued) -> Result<(), Refusal> {
+        backend::put_key_data(&mut bytes, key.target.pid, &key.target.key);
+        let message = &self.config.process.login_notify_message;
+        if !message.is_empty() {
+            replies::login_notice(message).put_notice(&mut bytes);
+        }
+        bytes.extend_from_slice(&backend::READY_IDLE);
+        Ok(self.incoming.send(&bytes).await?)
+    }
+
+    /// The client's entry in the records.
+    fn record(&self, request: &Request, pool: &Pool) -> Result<Entered, Refusal> {
+        let context = &self.gate.pools.context;
+        // The pool's own copies of the names, so that a client does not carry its own.
+        let own = request.user == pool.key.user;
+        let user = Name::clone(if own { &pool.key.user } else { &request.user });
+        let Incoming { line, peer, local, .. } = &*self.incoming;
+        Ok(context.records.enter(ClientRecord::new(
+            self.facts.id,
+            Name::clone(&pool.key.database),
+            user,
+            context.records.names.intern(&request.application_name),
+            Ends::new(line.socket()?, peer.address(), *local),
+            line.tls().map(crate::tls::label),
+            self.facts.method,
+        )))
+    }
+
+    /// A replication client gets a server of its own, and hears what that one says of itself.
+    async fn enter_replica(
+        &mut self,
+        request: Request,
+        pool: Arc<Pool>,
+        parameters: BTreeMap<String, String>,
+        counted: [Counted; 3],
+    ) -> Result<Pass, Refusal> {
+        // Not here: a login on a server may keep a processor busy.
+        let maker = Arc::clone(&pool);
+        let making = async move { maker.make_own(parameters).await };
+        let made = self.gate.pools.context.control.spawn(making).await;
+        let made = made.unwrap_or(Err(PoolError::ShuttingDown));
+        let lease = made.map_err(|error| {
+            let fields = replies::no_server(&error).severity(Severity::Fatal);
+            Refusal::new(LoginResult::Server, fields)
+        })?;
+        let key = self.issue_key(&request)?;
+        let mut bytes = Vec::new();
+        bytes.extend_from_slice(&backend::AUTH_OK);
+        for (name, value) in &lease.reported.values {
+            backend::put_parameter_status(&mut bytes, name.as_bytes(), value);
+        }
+        lease.reported.notices.iter().for_each(|notice| bytes.extend_from_slice(notice));
+        self.greet(bytes, &key).await?;
+        let record = self.record(&request, &pool)?;
+        Ok(Pass::Replica(OwnServer { pool, record, key, lease, counted }))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::stats::{Buckets, Histogram, HistogramTotal, LoginCount};
-use crate::types::Name;
+use crate::types::{LoginMethod, Name};
 
 /// How a login ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +66,7 @@ impl LoginResult {
 }
 
 /// How logins are told apart: by result, method and database.
-type Kind = (LoginResult, &'static str, Name);
+type Kind = (LoginResult, LoginMethod, Name);
 
 /// Logins by result, method and database, and how long they took. A lock is cheap beside a login.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl LoginCounts {
     pub(super) fn count(
         &self,
         result: LoginResult,
-        method: &'static str,
+        method: LoginMethod,
         database: Name,
         took: Duration,
     ) {
@@ -98,12 +98,12 @@ impl LoginCounts {
     pub fn all(&self) -> Vec<LoginCount> {
         let mut counts = self.counts.lock().clone();
         for result in LoginResult::ALL {
-            counts.entry((result, "none", "".into())).or_default();
+            counts.entry((result, LoginMethod::default(), "".into())).or_default();
         }
         let all = counts.into_iter();
         all.map(|((result, method, database), count)| LoginCount {
             result: result.as_str(),
-            method,
+            method: method.as_str(),
             database,
             count,
         })

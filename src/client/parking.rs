@@ -62,7 +62,8 @@ impl Who {
 
     /// When `client_idle_timeout` is over.
     fn due(&self) -> Option<Duration> {
-        let timeout = self.pool.settings().client_idle_timeout?;
+        let settings = self.pool.settings_of(&self.record.client.user);
+        let timeout = settings.client_idle_timeout?;
         Some(idle_at(self.resting_since, timeout))
     }
 }

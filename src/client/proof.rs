@@ -107,7 +107,7 @@ impl Claim<'_> {
                 query,
             },
             credential,
-            tls: Arc::clone(&self.config.tls_server),
+            tls: Arc::clone(&section.tls),
             name: Name::clone(self.user),
             timeout: process.auth_query_timeout,
             ttl: process.auth_query_cache_ttl,

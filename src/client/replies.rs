@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::hba::{Method, Visit};
 use crate::pool::{Facts, Outlook, PoolError, WelcomeError};
 use crate::relay::{Refusal, ReplyError, RequestError};
+use crate::server::{ConnectError, Stage};
 use crate::sqlstate::{self, SqlState};
 use crate::stats::{Cause, Causes};
 use crate::wire::startup::StartupError;
@@ -23,6 +24,7 @@ fn error(code: SqlState, message: impl Into<String>) -> ErrorFields {
 pub fn no_server(reason: &PoolError) -> ErrorFields {
     match reason {
         PoolError::ServerDown(down) => down.fields.as_ref().clone().severity(Severity::Error),
+        PoolError::ServersFailing(down) => servers_failing(down),
         PoolError::WaitTimeout(facts) => wait_over(facts, "query_wait_timeout"),
         PoolError::DeadlinePassed(facts) => wait_over(facts, "queue_deadline"),
         PoolError::TooLate(outlook) => shed(outlook, "queue_deadline"),
@@ -33,6 +35,7 @@ pub fn no_server(reason: &PoolError) -> ErrorFields {
         }
         PoolError::Removed => {
             error(sqlstate::ADMIN_SHUTDOWN, "the database was removed from the pooler")
+                .brief("database removed")
         }
         PoolError::ShuttingDown => shutting_down(),
     }
@@ -54,7 +57,10 @@ fn shed(outlook: &Outlook, setting: &str) -> ErrorFields {
 fn wait_over(facts: &Facts, setting: &str) -> ErrorFields {
     let waited = facts.waited.as_secs_f64();
     let message = format!("no server connection became available within {waited:.1} s ({setting})");
-    error(sqlstate::TOO_MANY_CONNECTIONS, message).detail(facts.detail()).hint(facts.hint())
+    error(sqlstate::TOO_MANY_CONNECTIONS, message)
+        .detail(facts.detail())
+        .hint(facts.hint())
+        .brief(setting)
 }
 
 /// A long wait, announced.
@@ -65,6 +71,7 @@ pub fn still_waiting(facts: &Facts) -> ErrorFields {
         "no server connection available yet, the client is queued",
     )
     .detail(facts.detail())
+    .brief("No server connection available in postgres backend, client being queued")
 }
 
 /// A login whose parameters could not be confirmed.
@@ -79,12 +86,17 @@ pub fn no_welcome(reason: WelcomeError) -> ErrorFields {
 /// The server went away without a word.
 pub fn server_gone() -> ErrorFields {
     fatal(sqlstate::CONNECTION_FAILURE, "server closed the connection unexpectedly")
+        .brief("server conn crashed?")
         .hint("The server process ended or the network failed; whether the last statement took effect is not known.")
 }
 
 /// The client broke the protocol.
 pub fn bad_request(reason: RequestError) -> ErrorFields {
-    fatal(sqlstate::PROTOCOL_VIOLATION, reason.to_string())
+    let fields = fatal(sqlstate::PROTOCOL_VIOLATION, reason.to_string());
+    match reason {
+        RequestError::UnknownType(_) => fields.brief("unknown pkt"),
+        _ => fields,
+    }
 }
 
 /// The server broke the protocol.
@@ -93,7 +105,8 @@ pub fn bad_reply(reason: &ReplyError) -> ErrorFields {
         ReplyError::ReplayRefused(fields) => fields
             .clone()
             .severity(Severity::Fatal)
-            .hint("A parameter of the session is not valid any more."),
+            .hint("A parameter of the session is not valid any more.")
+            .brief("invalid server parameter"),
         ReplyError::TooSlow => slow_listener(),
         ReplyError::StateTooLarge(_) => fatal(sqlstate::PROGRAM_LIMIT_EXCEEDED, reason.to_string())
             .hint("Set fewer or shorter parameters, or raise max_session_state."),
@@ -181,6 +194,7 @@ pub fn tls_required(host: IpAddr, user: &str, database: &str) -> ErrorFields {
         "no entry for host \"{host}\", user \"{user}\", database \"{database}\", no encryption"
     );
     fatal(sqlstate::INVALID_AUTHORIZATION, message)
+        .brief("SSL required")
         .detail("The pooler accepts TCP connections with TLS only (client_tls_sslmode).")
         .hint("Connect with sslmode=require or stronger.")
 }
@@ -222,51 +236,70 @@ pub fn too_many_sessions(limit: usize) -> ErrorFields {
 /// No user in the start-up packet.
 pub fn no_user() -> ErrorFields {
     fatal(sqlstate::INVALID_AUTHORIZATION, "no PostgreSQL user name specified in startup packet")
+        .brief("no username supplied")
 }
 
-/// Replication is not pooled.
-pub fn no_replication() -> ErrorFields {
-    fatal(sqlstate::FEATURE_NOT_SUPPORTED, "replication connections are not supported")
-        .hint("Connect to the PostgreSQL server directly for replication.")
+/// A start-up parameter that is not kept, in PgBouncer's mode.
+pub fn unsupported_parameter(name: &str) -> ErrorFields {
+    let message = format!("unsupported startup parameter: {name}");
+    fatal(sqlstate::UNDEFINED_OBJECT, message)
+        .hint("List it in ignore_startup_parameters or track_extra_parameters.")
+}
+
+/// The same within `options`.
+pub fn unsupported_option(name: &str) -> ErrorFields {
+    let message = format!("unsupported startup parameter in options: {name}");
+    fatal(sqlstate::UNDEFINED_OBJECT, message)
+        .hint("List it in ignore_startup_parameters or track_extra_parameters.")
+}
+
+/// `options` that cannot be read.
+pub fn bad_options(error: &impl ToString) -> ErrorFields {
+    bad_parameter(error.to_string()).brief(
+        "unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed",
+    )
 }
 
 /// A failed proof of identity. The same for unknown users and wrong passwords.
 pub fn wrong_password(user: &str) -> ErrorFields {
     fatal(sqlstate::INVALID_PASSWORD, format!("password authentication failed for user \"{user}\""))
+        .brief("password authentication failed")
 }
 
 /// A failed proof of identity, in PostgreSQL's words for the method.
 pub fn auth_failed(method: &Method, user: &str) -> ErrorFields {
-    let rejected = |what: &str| {
+    let rejected = |what: &str, brief: &str| {
         let message = format!("{what} authentication failed for user \"{user}\"");
-        fatal(sqlstate::INVALID_AUTHORIZATION, message)
+        fatal(sqlstate::INVALID_AUTHORIZATION, message).brief(brief)
     };
     match method {
-        Method::Password | Method::Md5 | Method::ScramSha256 => wrong_password(user),
-        Method::Trust => rejected("\"trust\""),
-        Method::Reject => rejected("\"reject\""),
-        Method::Cert => rejected("certificate"),
-        Method::Peer => rejected("Peer"),
-        Method::Ldap(_) => rejected("LDAP"),
-        Method::Pam(_) => rejected("PAM"),
+        Method::Password | Method::Md5 => wrong_password(user),
+        Method::ScramSha256 => wrong_password(user).brief("SASL authentication failed"),
+        Method::Trust => rejected("\"trust\"", "\"trust\" authentication failed"),
+        Method::Reject => rejected("\"reject\"", "login rejected"),
+        Method::Cert => rejected("certificate", "certificate authentication failed"),
+        Method::Peer => rejected("Peer", "unix socket login rejected"),
+        Method::Ldap(_) => rejected("LDAP", "LDAP authentication failed"),
+        Method::Pam(_) => rejected("PAM", "PAM authentication failed"),
     }
 }
 
 /// A client certificate was to be shown.
 pub fn no_certificate() -> ErrorFields {
     fatal(sqlstate::INVALID_AUTHORIZATION, "connection requires a valid client certificate")
+        .brief("certificate authentication failed")
 }
 
 /// No line of `auth_hba_file` is for the client.
 pub fn no_hba_entry(visit: &Visit<'_>) -> ErrorFields {
     let message = format!("no pg_hba.conf entry for {}", place(visit));
-    fatal(sqlstate::INVALID_AUTHORIZATION, message)
+    fatal(sqlstate::INVALID_AUTHORIZATION, message).brief("no authentication method is found")
 }
 
 /// A line of `auth_hba_file` says no.
 pub fn hba_rejects(visit: &Visit<'_>) -> ErrorFields {
     let message = format!("pg_hba.conf rejects connection for {}", place(visit));
-    fatal(sqlstate::INVALID_AUTHORIZATION, message)
+    fatal(sqlstate::INVALID_AUTHORIZATION, message).brief("login rejected")
 }
 
 fn place(visit: &Visit<'_>) -> String {
@@ -282,6 +315,7 @@ fn place(visit: &Visit<'_>) -> String {
 /// Nobody can say at the moment whether a user is who it says. The reason is for the log.
 pub fn no_lookup() -> ErrorFields {
     fatal(sqlstate::CANNOT_CONNECT_NOW, "authentication is not possible at the moment")
+        .brief("bouncer config error")
         .detail("The pooler could not ask whoever knows its users; its log says why.")
 }
 
@@ -292,9 +326,15 @@ pub fn too_many_failures() -> ErrorFields {
         .hint("Correct the password of whoever keeps failing, then wait a while (auth_failure_window).")
 }
 
+/// `login_notify_message`.
+pub fn login_notice(message: &str) -> ErrorFields {
+    ErrorFields::new(Severity::Notice, sqlstate::SUCCESS, message)
+}
+
 /// No such database, here.
 pub fn no_database(name: &str) -> ErrorFields {
     fatal(sqlstate::UNDEFINED_DATABASE, format!("database \"{name}\" does not exist"))
+        .brief(format!("no such database: {name}"))
         .detail("The pooler has no such database and no fallback.")
         .hint(format!("Add [databases.{name}] or [databases.\"*\"] to the configuration."))
 }
@@ -302,40 +342,68 @@ pub fn no_database(name: &str) -> ErrorFields {
 /// DISABLE.
 pub fn disabled(name: &str) -> ErrorFields {
     fatal(sqlstate::CANNOT_CONNECT_NOW, format!("database \"{name}\" is disabled"))
+        .brief(format!("database \"{name}\" is disabled"))
         .hint("An administrator enables it with ENABLE.")
 }
 
 /// The console is not for everybody.
 pub fn no_console(user: &str) -> ErrorFields {
     fatal(sqlstate::INSUFFICIENT_PRIVILEGE, format!("user \"{user}\" may not use the console"))
+        .brief("not allowed")
         .hint("List the user in admin_users or stats_users.")
 }
 
 /// A limit on clients.
 pub fn too_many_clients(setting: &str, limit: usize) -> ErrorFields {
-    fatal(sqlstate::TOO_MANY_CONNECTIONS, format!("no more connections allowed ({setting})"))
+    let message = format!("no more connections allowed ({setting})");
+    let brief = match setting {
+        "max_client_conn" => message.clone(),
+        _ => format!("client connections exceeded ({setting})"),
+    };
+    fatal(sqlstate::TOO_MANY_CONNECTIONS, message)
         .detail(format!("{setting} is {limit}, and as many clients are connected."))
+        .brief(brief)
 }
 
-/// `client_login_timeout`.
-pub fn login_timeout() -> ErrorFields {
-    fatal(sqlstate::CANNOT_CONNECT_NOW, "login took too long (client_login_timeout)")
+/// `client_login_timeout`; `server_down`: it was a server that kept the client waiting.
+pub fn login_timeout(server_down: bool) -> ErrorFields {
+    let brief =
+        if server_down { "client_login_timeout (server down)" } else { "client_login_timeout" };
+    fatal(sqlstate::CANNOT_CONNECT_NOW, "login took too long (client_login_timeout)").brief(brief)
 }
 
 /// pgusher is stopping.
 pub fn shutting_down() -> ErrorFields {
     fatal(sqlstate::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
         .detail("The pooler is shutting down.")
+        .brief("server shutting down")
 }
 
 /// No new clients while pgusher is stopping.
 pub fn not_admitting() -> ErrorFields {
     fatal(sqlstate::CANNOT_CONNECT_NOW, "the pooler is shutting down")
+        .brief("pooler is shutting down")
 }
 
-/// KILL.
+/// KILL_CLIENT.
 pub fn killed() -> ErrorFields {
     fatal(sqlstate::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
+        .brief("admin forced disconnect")
+}
+
+/// KILL, or the configuration has lost the database.
+pub fn removed() -> ErrorFields {
+    fatal(sqlstate::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
+        .detail("The database was removed from the pooler.")
+        .brief("database removed")
+}
+
+/// `server_fast_close`: the session's server had to go.
+pub fn reconfigured() -> ErrorFields {
+    fatal(sqlstate::ADMIN_SHUTDOWN, "terminating connection because the server had to be replaced")
+        .detail("The session's server was closed by RECONNECT, a reload or a changed address (server_fast_close).")
+        .hint("Connect again.")
+        .brief("database configuration changed")
 }
 
 /// `client_idle_timeout`.
@@ -344,13 +412,16 @@ pub fn idle_timeout() -> ErrorFields {
         sqlstate::IDLE_SESSION_TIMEOUT,
         "terminating connection due to idle-session timeout (client_idle_timeout)",
     )
+    .brief("client_idle_timeout")
 }
 
 /// `idle_transaction_timeout`.
 pub fn idle_transaction_timeout() -> ErrorFields {
     let message =
         "terminating connection due to idle-in-transaction timeout (idle_transaction_timeout)";
-    fatal(sqlstate::IDLE_IN_TRANSACTION_TIMEOUT, message).detail("The transaction was rolled back.")
+    fatal(sqlstate::IDLE_IN_TRANSACTION_TIMEOUT, message)
+        .detail("The transaction was rolled back.")
+        .brief("idle transaction timeout")
 }
 
 /// `transaction_timeout`.
@@ -360,6 +431,7 @@ pub fn transaction_timeout() -> ErrorFields {
         "terminating connection due to transaction timeout (transaction_timeout)",
     )
     .detail("The transaction was rolled back.")
+    .brief("transaction timeout")
 }
 
 /// `query_timeout` has passed; the server is asked to cancel.
@@ -375,6 +447,26 @@ pub fn cancelling(after: Duration) -> ErrorFields {
 pub fn query_timeout() -> ErrorFields {
     fatal(sqlstate::QUERY_CANCELED, "canceling statement due to query timeout (query_timeout)")
         .detail("The server did not react to the cancel request.")
+        .brief("query timeout")
+}
+
+/// The servers have been failing for a while: nobody waits for them.
+fn servers_failing(down: &ConnectError) -> ErrorFields {
+    let fields = down.fields.as_ref().clone().severity(Severity::Error);
+    let cause = match (down.by_server, down.stage) {
+        (true, _) | (false, Stage::Login) => down.fields.message.as_str(),
+        (false, Stage::Connect) => "connect failed",
+        (false, Stage::Tls) => "server TLS failed",
+    };
+    fields
+        .brief(format!("server login has been failing, cached error: {cause} (server_login_retry)"))
+}
+
+/// `query_timeout` has passed before a server came.
+pub fn query_timeout_in_queue() -> ErrorFields {
+    fatal(sqlstate::QUERY_CANCELED, "canceling statement due to query timeout (query_timeout)")
+        .detail("It was still waiting for a server connection.")
+        .brief("query_timeout")
 }
 
 /// Something that should not happen.

@@ -127,11 +127,13 @@ impl Client {
         let now = worker.deadlines.elapsed();
         let patience = who.patience(now);
         let Who { session, pool, record, key, counted, present, resting_since, .. } = who;
-        let settings = pool.settings();
+        let mut relay = Relay::default();
+        relay.refuses_simple(worker.manners.refuses_simple);
+        let settings = pool.settings_of(&record.client.user);
         let standing = standing(&pool, &settings, &record.client, &session.params);
         Client {
             stream,
-            relay: Relay::default(),
+            relay,
             named_by: Arc::clone(&session.params),
             session,
             standing,
@@ -292,6 +294,7 @@ impl Client {
             }
             Order::CloseWhenIdle => None,
             Order::CloseNow => Some(Goodbye::Told(replies::killed())),
+            Order::CloseRemoved => Some(Goodbye::Told(replies::removed())),
             Order::CloseForShutdown => Some(Goodbye::Told(replies::shutting_down())),
         }
     }
@@ -305,7 +308,7 @@ impl Client {
     pub(super) fn refresh(&mut self) {
         if self.pool.epoch() != self.epoch {
             self.epoch = self.pool.epoch();
-            self.settings = self.pool.settings();
+            self.settings = self.pool.settings_of(&self.record.client.user);
             self.find_standing();
         }
     }
@@ -341,16 +344,17 @@ impl Client {
 
     fn log_departure(&self, goodbye: &Goodbye) {
         if self.worker.log.disconnections.load(Ordering::Relaxed) {
-            log::departure(&self.record.client, goodbye);
+            log::departure(&self.record.client, goodbye, self.worker.manners);
         }
     }
 
-    pub(super) fn say_error(&mut self, fields: &ErrorFields) {
+    pub(super) fn say_error(&mut self, fields: ErrorFields) {
+        let manners = self.worker.manners;
         if self.worker.log.errors.load(Ordering::Relaxed) {
-            log::error(&self.record.client, fields);
+            log::error(&self.record.client, &fields, manners);
         }
         let mut bytes = Vec::new();
-        fields.put_error(&mut bytes);
+        manners.told(fields).put_error(&mut bytes);
         self.relay.say(&bytes);
     }
 }

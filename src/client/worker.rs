@@ -9,8 +9,10 @@ use tokio::sync::mpsc;
 
 use super::entry::Admitted;
 use super::limits::Present;
+use super::manners::Manners;
 use super::newcomers::Newcomers;
 use super::parking::{self, Lot};
+use super::replica::{self, Replica};
 use super::serve;
 use crate::net::{BufferPool, Deadlines, Nudges, Sends, Stream, TICK};
 use crate::relay::ClientSide;
@@ -40,6 +42,8 @@ pub struct Worker {
     pub control: Handle,
     /// Whether a line is logged for clients that go.
     pub log: LogClients,
+    /// How clients are spoken to.
+    pub manners: Manners,
     clients: Arc<AtomicUsize>,
 }
 
@@ -59,10 +63,19 @@ pub struct LogClients {
     pub errors: Arc<std::sync::atomic::AtomicBool>,
 }
 
+/// Somebody on the way to a worker.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// A client of a pool.
+    Client(Box<Admitted>),
+    /// A client with a server of its own.
+    Replica(Box<Replica>),
+}
+
 /// The way to a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerHandle {
-    sender: mpsc::UnboundedSender<(Box<Admitted>, Present)>,
+    sender: mpsc::UnboundedSender<(Arrival, Present)>,
     clients: Arc<AtomicUsize>,
     runtime: Handle,
 }
@@ -95,21 +108,41 @@ pub struct Seat {
 impl Seat {
     /// The client is admitted, and is the worker's from now on.
     pub fn take(self, client: Box<Admitted>) {
+        self.send(Arrival::Client(client));
+    }
+
+    /// The same with a replication client.
+    pub fn take_replica(self, client: Box<Replica>) {
+        self.send(Arrival::Replica(client));
+    }
+
+    fn send(self, client: Arrival) {
         // A thread that has ended leaves the client unserved: so is the process about to.
         let _ = self.worker.sender.send((client, self.present));
     }
 }
 
-/// Starts a worker's thread, which sends by `sends`. It ends when its handles are dropped and its clients have left.
+/// What a worker is made of.
+#[derive(Debug)]
+pub struct WorkerParts {
+    /// Its number.
+    pub id: WorkerId,
+    /// Where work goes that is not for its thread.
+    pub control: Handle,
+    /// What is logged of clients.
+    pub log: LogClients,
+    /// How clients are spoken to.
+    pub manners: Manners,
+    /// How its small sends reach the kernel.
+    pub sends: Sends,
+}
+
+/// Starts a worker's thread. It ends when its handles are dropped and its clients have left.
 ///
 /// # Errors
 /// The thread or its runtime cannot be made.
-pub fn spawn_worker(
-    id: WorkerId,
-    control: Handle,
-    log: LogClients,
-    sends: Sends,
-) -> std::io::Result<WorkerHandle> {
+pub fn spawn_worker(parts: WorkerParts) -> std::io::Result<WorkerHandle> {
+    let WorkerParts { id, control, log, manners, sends } = parts;
     let (sender, receiver) = mpsc::unbounded_channel();
     let clients = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&clients);
@@ -134,6 +167,7 @@ pub fn spawn_worker(
                     newcomers: Newcomers::default(),
                     control,
                     log,
+                    manners,
                     clients,
                 });
                 runtime.block_on(work(worker, receiver));
@@ -146,7 +180,7 @@ pub fn spawn_worker(
     Ok(WorkerHandle { sender, clients: counted, runtime })
 }
 
-async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<(Box<Admitted>, Present)>) {
+async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<(Arrival, Present)>) {
     let ticking = tokio::task::spawn_local(keep_time(Rc::clone(&worker)));
     let attending = tokio::task::spawn_local(parking::attend(Rc::clone(&worker)));
     let sends = Arc::clone(&worker.sends);
@@ -154,7 +188,13 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<(Box<Adm
     let nudging = tokio::task::spawn_local(async move { nudging.nudges.run().await });
     let sending = tokio::task::spawn_local(async move { sends.run().await });
     while let Some((client, present)) = arrivals.recv().await {
-        serve::arrive(&worker, *client, present);
+        match client {
+            Arrival::Client(client) => serve::arrive(&worker, *client, present),
+            Arrival::Replica(client) => {
+                let worker = Rc::clone(&worker);
+                tokio::task::spawn_local(replica::serve(worker, *client, present));
+            }
+        }
     }
     // Clients that are still there keep the thread until they leave.
     while worker.clients.load(Ordering::Relaxed) > 0 {

@@ -5,15 +5,19 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{Compat, Config, PoolSettings};
+use super::resolved::{Compat, Config, Database};
 use super::resolved_auth::AuthType;
 use super::resolved_class::ClassSettings;
+use super::resolved_pool::PoolSettings;
 use super::resolved_tls::ClientSslMode;
 use super::table_names::DatabaseKeys;
 use super::tree::Table;
 
 /// Databases of the console.
 const CONSOLE: [&str; 2] = ["pgusher", "pgbouncer"];
+
+/// The largest number of a peer: cancel keys have room for no more.
+const LAST_PEER: u16 = 16_383;
 
 /// Rules of `[pgusher]`; `passwords`: some user has one in the configuration.
 pub(super) fn process(config: &Config, passwords: bool, table: &Table, report: &mut Report) {
@@ -221,6 +225,23 @@ pub(super) fn database_name(name: &str, table: &Table, report: &mut Report) {
     plausible(name, table.at, report);
 }
 
+/// Which other name a database may have: one that means nothing yet; `names` are those that do.
+pub(super) fn session_alias(
+    database: &Database,
+    names: &mut BTreeSet<String>,
+    table: &Table,
+    report: &mut Report,
+) {
+    let Some(alias) = database.session_alias.as_deref() else { return };
+    let place = table.place("session_alias");
+    if &*database.name == "*" {
+        report.add(place, "`session_alias`: the section for every name has no other name", None);
+    } else if CONSOLE.contains(&alias) || !names.insert(alias.to_owned()) {
+        let message = format!("`session_alias`: the name \"{alias}\" is taken");
+        report.add(place, message, Some("choose a name that no database has".into()));
+    }
+}
+
 /// Which names a user may have.
 pub(super) fn user_name(name: &str, table: &Table, report: &mut Report) {
     if name == "*" {
@@ -228,6 +249,16 @@ pub(super) fn user_name(name: &str, table: &Table, report: &mut Report) {
         report.add(table.at, "there is no section for all users", Some(help));
     }
     plausible(name, table.at, report);
+}
+
+/// The number of a peer.
+pub(super) fn peer_id(name: &str, table: &Table, report: &mut Report) -> Option<u16> {
+    let id = name.parse().ok().filter(|id| (1..=LAST_PEER).contains(id));
+    if id.is_none() {
+        let message = format!("`{name}` is not the id of a peer: it must be from 1 to {LAST_PEER}");
+        report.add(table.at, message, None);
+    }
+    id
 }
 
 fn plausible(name: &str, at: Place, report: &mut Report) {

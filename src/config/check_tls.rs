@@ -30,39 +30,58 @@ pub(super) fn client(settings: &ClientTlsSettings, table: &Table, report: &mut R
     files(&[("cert_file", cert_file), ("key_file", key_file), ("ca_file", ca_file)], table, report);
 }
 
+/// Names of `sslmode`, `ca_file`, `cert_file` and `key_file` in a section.
+type Keys = [&'static str; 4];
+
 /// Rules of `[tls.server]`.
 pub(super) fn server(settings: &ServerTlsSettings, table: &Table, report: &mut Report) {
+    servers(settings, ["sslmode", "ca_file", "cert_file", "key_file"], table, report);
+}
+
+/// The same rules for what a database has of its own.
+pub(super) fn of_database(settings: &ServerTlsSettings, table: &Table, report: &mut Report) {
+    let keys =
+        ["server_tls_sslmode", "server_tls_ca_file", "server_tls_cert_file", "server_tls_key_file"];
+    servers(settings, keys, table, report);
+}
+
+fn servers(settings: &ServerTlsSettings, keys: Keys, table: &Table, report: &mut Report) {
     let ServerTlsSettings { sslmode, ca_file, cert_file, key_file, sslnegotiation, .. } = settings;
-    let trust = known(table, &["sslmode", "ca_file"], report);
+    let [mode_key, roots_key, certificate_key, private_key] = keys;
+    let trust = known(table, &[mode_key, roots_key], report);
     if trust && *sslmode >= SslMode::VerifyCa && *ca_file == Roots::None {
         let message = "certificates of servers are to be verified, but no authority is trusted";
-        let help = "set `ca_file` to a file, or to \"system\"".into();
-        report.add(table.place("sslmode"), message, Some(help));
+        let help = format!("set `{roots_key}` to a file, or to \"system\"");
+        report.add(table.place(mode_key), message, Some(help));
     }
     if trust && *sslmode != SslMode::VerifyFull && *ca_file == Roots::System {
         let message = "everybody can have a certificate of the system's authorities: it proves nothing without the name in it";
-        let help = "set `sslmode` to \"verify-full\"".into();
-        report.add(table.place("ca_file"), message, Some(help));
+        let help = format!("set `{mode_key}` to \"verify-full\"");
+        report.add(table.place(roots_key), message, Some(help));
     }
     if *sslnegotiation == SslNegotiation::Direct
         && *sslmode < SslMode::Require
-        && known(table, &["sslmode", "sslnegotiation"], report)
+        && known(table, &[mode_key, "sslnegotiation"], report)
     {
         let message = "TLS that begins directly cannot be optional";
-        let help = "set `sslmode` to \"require\" or stronger".into();
-        report.add(table.place("sslnegotiation"), message, Some(help));
+        let help = format!("set `{mode_key}` to \"require\" or stronger");
+        let place = if table.has(mode_key) { mode_key } else { "sslnegotiation" };
+        report.add(table.place(place), message, Some(help));
     }
-    if cert_file.is_some() != key_file.is_some() && known(table, &["cert_file", "key_file"], report)
+    if cert_file.is_some() != key_file.is_some()
+        && known(table, &[certificate_key, private_key], report)
     {
-        let there = if cert_file.is_some() { "cert_file" } else { "key_file" };
+        let there = if cert_file.is_some() { certificate_key } else { private_key };
         let message = "a certificate and its key belong together";
-        report.add(table.place(there), message, Some("set both `cert_file` and `key_file`".into()));
+        let help = format!("set both `{certificate_key}` and `{private_key}`");
+        report.add(table.place(there), message, Some(help));
     }
     let roots = match ca_file {
         Roots::File(path) => Some(path.clone()),
         Roots::None | Roots::System => None,
     };
-    files(&[("cert_file", cert_file), ("key_file", key_file), ("ca_file", &roots)], table, report);
+    let named = [(certificate_key, cert_file), (private_key, key_file), (roots_key, &roots)];
+    files(&named, table, report);
 }
 
 /// What is in the files is looked at by those who use them; here they must only be there.
@@ -128,6 +147,10 @@ mod tests {
             ("[tls.server]\nsslmode = \"require\"\nca_file = \"system\"", "it proves nothing"),
             ("[tls.server]\nsslnegotiation = \"direct\"", "cannot be optional"),
             ("[tls.server]\nkey_file = \"file\"", "belong together"),
+            ("[databases.a]\nserver_tls_key_file = \"file\"", "belong together"),
+            ("[databases.a]\nserver_tls_sslmode = \"verify-ca\"", "no authority is trusted"),
+            ("[databases.a]\nserver_tls_ca_file = \"none\"", "`server_tls_ca_file`: cannot read"),
+            ("[databases.a]\nserver_tls_sslmode = \"on\"", "expected one of"),
             ("[tls.server]\nsslmode = \"verify_full\"", "expected one of"),
             ("[tls.both]\n", "unknown section [tls.both]"),
             ("[tls]\nsslmode = \"require\"", "`sslmode` stands in [tls]"),

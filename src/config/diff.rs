@@ -52,6 +52,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
     }
     let added = after.keys().filter(|name| !before.contains_key(*name));
     changes.databases_added = added.cloned().collect();
+    changes.process_changed |= old.peers != new.peers;
     process(old, new, &mut changes);
     changes
 }
@@ -77,7 +78,10 @@ fn servers_differ(old: &Database, new: &Database) -> bool {
         || old.dbname != new.dbname
         || old.user != new.user
         || old.password != new.password
+        || old.tls != new.tls
         || old.startup_parameters != new.startup_parameters
+        || old.load_balance != new.load_balance
+        || old.connect_query != new.connect_query
 }
 
 /// Compares what the pools of a database get: for a user nobody mentions, and for every user that changed.

@@ -22,6 +22,7 @@ pub(super) struct Raw {
     pub(super) sections: BTreeMap<Section, Table>,
     pub(super) databases: BTreeMap<String, Table>,
     pub(super) users: BTreeMap<String, Table>,
+    pub(super) peers: BTreeMap<String, Table>,
     pub(super) classes: BTreeMap<String, Table>,
     /// Every file that was opened.
     pub(super) files: Vec<PathBuf>,
@@ -37,6 +38,7 @@ pub(super) fn gather(path: &Path, env: &Lookup<'_>, report: &mut Report) -> Raw 
         sections: BTreeMap::new(),
         databases: BTreeMap::new(),
         users: BTreeMap::new(),
+        peers: BTreeMap::new(),
         classes: BTreeMap::new(),
         files: Vec::new(),
         notes: Notes::default(),
@@ -195,6 +197,7 @@ impl Gatherer<'_> {
             "tls" => return self.tls(entry),
             "databases" => return self.named(entry, Section::Database),
             "users" => return self.named(entry, Section::User),
+            "peers" => return self.named(entry, Section::Peer),
             "classes" => return self.named(entry, Section::Class),
             _ => return self.unknown(key, &entry),
         };
@@ -257,7 +260,7 @@ impl Gatherer<'_> {
         }
     }
 
-    /// `[databases]`, `[users]` or `[classes]`: a table of tables.
+    /// `[databases]`, `[users]`, `[peers]` or `[classes]`: a table of tables.
     fn named(&mut self, entry: Entry, section: Section) {
         let header = section.header();
         let Value::Table(table) = entry.node.value else {
@@ -266,6 +269,7 @@ impl Gatherer<'_> {
         };
         let (noun, sections) = match section {
             Section::Database => ("database", &mut self.raw.databases),
+            Section::Peer => ("peer", &mut self.raw.peers),
             Section::Class => ("class", &mut self.raw.classes),
             _ => ("user", &mut self.raw.users),
         };
@@ -304,6 +308,7 @@ impl Gatherer<'_> {
             "defaults",
             "databases",
             "users",
+            "peers",
             "classes",
         ];
         let (message, help) = match &entry.node.value {

@@ -66,6 +66,7 @@ impl Writer {
         }
         self.named(Section::Database, "databases", &raw.databases);
         self.named(Section::User, "users", &raw.users);
+        self.named(Section::Peer, "peers", &raw.peers);
     }
 
     fn named(&mut self, section: Section, kind: &str, tables: &BTreeMap<String, Table>) {
@@ -96,7 +97,7 @@ impl Writer {
         let drop_in = DROP_IN.iter().find(|(s, key, ..)| (*s, *key) == (section, info.key));
         match drop_in {
             Some((.., why)) => self.line(&format!("# {why}")),
-            None if matches!(section, Section::Database | Section::User) => {}
+            None if matches!(section, Section::Database | Section::User | Section::Peer) => {}
             None => self.line(&format!("# {}", info.doc)),
         }
         if entry.at.line == 0 && drop_in.is_none() && !info.default.is_empty() {
@@ -213,7 +214,7 @@ mod tests {
         let expected = "`pkt_buf` has no effect: buffers grow and shrink with the traffic";
         assert!(imported.report.iter().any(|note| note == expected), "{:?}", imported.report);
         assert!(imported.toml.contains(expected));
-        assert!(imported.report.iter().any(|note| note.starts_with("`query_wait_timeout`: ")));
+        assert!(imported.report.iter().any(|note| note.starts_with("`server_lifetime`: ")));
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub(super) fn convert(sections: Sections, report: &mut Report) -> Raw {
         sections: BTreeMap::new(),
         databases: BTreeMap::new(),
         users: BTreeMap::new(),
+        peers: BTreeMap::new(),
         classes: BTreeMap::new(),
         files: sections.files.clone(),
         notes: Notes::default(),
@@ -52,7 +53,7 @@ pub(super) fn convert(sections: Sections, report: &mut Report) -> Raw {
     converter.parameters(&sections);
     converter.databases(sections.databases);
     converter.users(sections.users);
-    converter.peers(&sections.peers);
+    converter.peers(sections.peers);
     converter.raw
 }
 
@@ -144,6 +145,10 @@ impl Converter<'_> {
             if !table.has("host") {
                 self.default_host(&mut table);
             }
+            if !table.has("load_balance_hosts") {
+                let node = Node { at: self.default_at, value: text("round-robin") };
+                insert(&mut table, "load_balance_hosts", self.default_at, node);
+            }
             if table.has("password") && !table.has("user") {
                 table.entries.remove("password");
                 self.note(
@@ -173,19 +178,10 @@ impl Converter<'_> {
         }
     }
 
-    fn peers(&mut self, lines: &BTreeMap<String, Pair>) {
-        for line in lines.values() {
-            if !line.key.parse::<u16>().is_ok_and(|id| (1..=16_383).contains(&id)) {
-                let message =
-                    format!("`{}` is not the id of a peer: it must be from 1 to 16383", line.key);
-                self.report.add(line.at, message, None);
-            }
-            let moot = self.raw.notes.moot.len();
-            self.line(line, PEER_KEYS, Section::Database);
-            self.raw.notes.moot.truncate(moot);
-        }
-        if let Some(line) = lines.values().next() {
-            self.note(line.at, "[peers] is not supported: cancel requests are not forwarded");
+    fn peers(&mut self, lines: BTreeMap<String, Pair>) {
+        for (name, line) in lines {
+            let table = self.line(&line, PEER_KEYS, Section::Peer);
+            self.raw.peers.insert(name, table);
         }
     }
 
@@ -231,7 +227,11 @@ fn text(text: &str) -> Value {
 }
 
 fn word(word: &str) -> Value {
-    if word == "true" { Value::Bool(true) } else { text(word) }
+    match (word, word.parse()) {
+        ("true", _) => Value::Bool(true),
+        (_, Ok(number)) => Value::Integer { value: Some(number), shown: word.to_owned() },
+        _ => text(word),
+    }
 }
 
 fn insert(table: &mut Table, key: &str, at: Place, node: Node) {

@@ -30,6 +30,12 @@ pub(super) enum Form {
     Mode,
     /// Seconds, with a fraction if need be.
     Seconds(Zero),
+    /// Milliseconds, of which 0 says that there is no limit.
+    Millis,
+    /// `tcp_defer_accept`: 0 is off, 1 is 45 seconds, more are seconds.
+    DeferAccept,
+    /// A number of bytes.
+    Bytes,
     /// `verbose`: how much more than usual is logged.
     Verbosity,
 }
@@ -47,6 +53,9 @@ pub(super) enum Zero {
 
 /// Longest time that still fits; a limit beyond it is none.
 const LONGEST: f64 = 3650.0 * 86_400.0;
+
+/// What PgBouncer makes of a `tcp_defer_accept` that is just on.
+const DEFER_ACCEPT: &str = "45s";
 
 impl Form {
     /// The value of a parameter, or a mistake in `report`.
@@ -72,6 +81,13 @@ impl Form {
             Form::Flag => Value::Bool(number(text)? != 0),
             Form::Mode => plain(&mode(number(text)?)),
             Form::Seconds(zero) => plain(&seconds(text, zero)?),
+            Form::Millis => plain(&millis(number(text)?)),
+            Form::DeferAccept => plain(&match number(text)? {
+                ..=0 => "off".to_owned(),
+                1 => DEFER_ACCEPT.to_owned(),
+                seconds => format!("{seconds}s"),
+            }),
+            Form::Bytes => plain(&format!("{}B", number(text)?.max(0))),
             Form::Verbosity => plain(match number(text)? {
                 ..=0 => "info,pgusher::servers=debug",
                 1 => "debug",
@@ -116,6 +132,13 @@ pub(super) fn number(text: &str) -> Result<i64, String> {
         .flatten();
     let value = value.ok_or_else(|| format!("expected a whole number, found \"{text}\""))?;
     Ok(if negative { -value } else { value })
+}
+
+fn millis(number: i64) -> String {
+    match u64::try_from(number) {
+        Ok(millis @ 1..) => units::show_duration(Duration::from_millis(millis)),
+        _ => "off".to_owned(),
+    }
 }
 
 /// A socket has no other bits than these.
@@ -207,6 +230,11 @@ mod tests {
         assert_eq!(shown(Form::Word, "Session"), Ok("session".into()));
         assert_eq!(shown(Form::List, "a, b,a"), Ok("2 items".into()));
         assert_eq!(shown(Form::Verbosity, "1"), Ok("debug".into()));
+        assert_eq!(shown(Form::Millis, "12500"), Ok("12s500ms".into()));
+        assert_eq!(shown(Form::Millis, "0"), Ok("off".into()));
+        assert_eq!(shown(Form::DeferAccept, "1"), Ok("45s".into()));
+        assert_eq!(shown(Form::DeferAccept, "7"), Ok("7s".into()));
+        assert_eq!(shown(Form::Bytes, "4096"), Ok("4096B".into()));
         assert_eq!(shown(Form::Path, ""), Ok(String::new()));
         let here = std::env::current_dir().unwrap();
         assert_eq!(shown(Form::Path, "x/y"), Ok(here.join("x/y").display().to_string()));

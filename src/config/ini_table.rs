@@ -89,15 +89,11 @@ const RETRY: Form = Form::Seconds(Zero::Least(Duration::from_millis(1)));
 const LIFETIME: Form = Form::Seconds(Zero::Least(Duration::from_micros(1)));
 
 const BUFFERS: &str = "buffers grow and shrink with the traffic";
-const ALL_PARAMETERS: &str = "every start-up parameter is accepted and kept for its client";
-const NO_SYSLOG: &str = "there is no syslog yet: the log goes to `logfile` or standard error";
-const KERNEL: &str = "the kernel's setting is used";
-const RESOLVER: &str = "names are looked up by the system for each connection";
 
 /// Every parameter of `[pgbouncer]`, in PgBouncer's alphabetical order.
 pub(super) const PARAMETERS: &[Parameter] = &[
     process("admin_users", "", Form::List),
-    missing("application_name_add_host", "0", "application_name stays as the client sent it"),
+    process("application_name_add_host", "0", Form::Flag),
     process("auth_dbname", "", Form::Text).without_default(),
     process("auth_file", "", Form::Path).without_default(),
     process("auth_hba_file", "", Form::Path),
@@ -106,7 +102,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     process("auth_query", "", Form::Text).without_default(),
     process("auth_type", "md5", Form::Word),
     process("auth_user", "", Form::Text).without_default(),
-    moot("autodb_idle_timeout", "3600", "a database of `*` costs nothing while nobody uses it"),
+    process("autodb_idle_timeout", "3600", SECONDS),
     process("cancel_wait_timeout", "10", SECONDS),
     pool("client_idle_timeout", "0", SECONDS),
     process("client_login_timeout", "60", SECONDS),
@@ -121,12 +117,12 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     client_tls("client_tls_sslmode", "disable", Form::Word).called("sslmode"),
     moot("conffile", "", "the file is the one of the command line").without_default(),
     pool("default_pool_size", "20", Form::Size),
-    missing("disable_pqexec", "0", "simple queries are accepted"),
-    moot("dns_max_ttl", "15", RESOLVER),
-    moot("dns_nxdomain_ttl", "15", RESOLVER),
-    missing("dns_zone_check_period", "0", RESOLVER),
+    process("disable_pqexec", "0", Form::Flag),
+    process("dns_max_ttl", "15", Form::Seconds(Zero::Now)),
+    process("dns_nxdomain_ttl", "15", Form::Seconds(Zero::Now)),
+    process("dns_zone_check_period", "0", SECONDS),
     pool("idle_transaction_timeout", "0", SECONDS),
-    moot("ignore_startup_parameters", "", ALL_PARAMETERS),
+    process("ignore_startup_parameters", "", Form::List),
     moot("job_name", "pgbouncer", "it is the name of a Windows service"),
     process("listen_addr", "", Form::List),
     process("listen_backlog", "128", Form::Integer),
@@ -136,7 +132,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     process("log_pooler_errors", "1", Form::Flag),
     process("log_stats", "1", Form::Flag),
     process("logfile", "", Form::Path),
-    missing("login_notify_message", "", "clients are not greeted"),
+    process("login_notify_message", "", Form::Text),
     process("max_client_conn", "100", Form::Integer),
     inherited("max_db_client_connections", "0", Section::Database),
     inherited("max_db_connections", "0", Section::Database),
@@ -145,29 +141,29 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     inherited("max_user_client_connections", "0", Section::User),
     inherited("max_user_connections", "0", Section::User),
     pool("min_pool_size", "0", Form::Integer),
-    missing("peer_id", "0", "cancel requests are not forwarded to peers"),
+    process("peer_id", "0", Form::Integer),
     process("pidfile", "", Form::Path),
     moot("pkt_buf", "4096", BUFFERS),
-    missing("pool_idle_timeout", "0", "pools stay"),
+    process("pool_idle_timeout", "0", SECONDS),
     pool("pool_mode", "session", Form::Word),
     pool("query_timeout", "0", SECONDS),
     pool("query_wait_notify", "5", SECONDS),
     pool("query_wait_timeout", "120", SECONDS),
     pool("reserve_pool_size", "0", Form::Integer),
     pool("reserve_pool_timeout", "5", SECONDS),
-    moot("resolv_conf", "", RESOLVER),
+    process("resolv_conf", "", Form::Path),
     moot("sbuf_loopcnt", "5", BUFFERS),
-    missing("scram_iterations", "4096", "verifiers made here have 4096 iterations"),
+    process("scram_iterations", "4096", Form::Integer),
     pool("server_check_delay", "30", Form::Seconds(Zero::Now)),
-    missing("server_check_query", "<empty>", "an empty query is sent"),
+    pool("server_check_query", "<empty>", Form::Text),
     pool("server_connect_timeout", "15", SECONDS),
-    missing("server_fast_close", "0", "servers finish the transaction or session they are in"),
+    pool("server_fast_close", "0", Form::Flag),
     pool("server_idle_timeout", "600", SECONDS),
     pool("server_lifetime", "3600", LIFETIME),
     pool("server_login_retry", "15", RETRY),
     pool("server_reset_query", "DISCARD ALL", Form::Text),
-    missing("server_reset_query_always", "0", "server_reset_query is for session mode only"),
-    missing("server_round_robin", "0", "the server that was used last is used next"),
+    pool("server_reset_query_always", "0", Form::Flag),
+    pool("server_round_robin", "0", Form::Flag),
     server_tls("server_tls13_ciphers", "", Form::Text).called("tls13_ciphers").without_default(),
     server_tls("server_tls_ca_file", "", Form::Path).called("ca_file"),
     server_tls("server_tls_cert_file", "", Form::Path).called("cert_file"),
@@ -176,21 +172,21 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     server_tls("server_tls_protocols", "secure", Form::Word).called("protocols"),
     server_tls("server_tls_sslmode", "prefer", Form::Word).called("sslmode"),
     moot("service_name", "", "it is the name of a Windows service").without_default(),
-    missing("so_reuseport", "0", "the port is not shared with other processes"),
+    process("so_reuseport", "0", Form::Flag),
     process("stats_period", "60", RETRY),
     process("stats_users", "", Form::List),
     process("suspend_timeout", "10", SECONDS),
-    missing("syslog", "0", NO_SYSLOG),
-    missing("syslog_facility", "daemon", NO_SYSLOG),
-    missing("syslog_ident", "pgbouncer", NO_SYSLOG),
-    moot("tcp_defer_accept", "1", "a silent client costs next to nothing"),
-    missing("tcp_keepalive", "1", "keepalive is always on"),
-    missing("tcp_keepcnt", "0", KERNEL),
-    missing("tcp_keepidle", "0", KERNEL),
-    missing("tcp_keepintvl", "0", KERNEL),
-    missing("tcp_socket_buffer", "0", KERNEL),
-    missing("tcp_user_timeout", "0", KERNEL),
-    moot("track_extra_parameters", "IntervalStyle", ALL_PARAMETERS),
+    process("syslog", "0", Form::Flag),
+    process("syslog_facility", "daemon", Form::Word),
+    process("syslog_ident", "pgbouncer", Form::Text),
+    process("tcp_defer_accept", "1", Form::DeferAccept),
+    process("tcp_keepalive", "1", Form::Flag),
+    process("tcp_keepcnt", "0", Form::Integer),
+    process("tcp_keepidle", "0", SECONDS),
+    process("tcp_keepintvl", "0", SECONDS),
+    process("tcp_socket_buffer", "0", Form::Bytes),
+    process("tcp_user_timeout", "0", Form::Millis),
+    process("track_extra_parameters", "IntervalStyle", Form::List),
     pool("transaction_timeout", "0", SECONDS),
     process("unix_socket_dir", "/tmp", Form::Path),
     process("unix_socket_group", "", Form::Text),
@@ -215,11 +211,11 @@ pub(super) const DATABASE_KEYS: &[Parameter] = &[
     database("auth_query", Form::Text),
     database("auth_user", Form::Text),
     startup("client_encoding"),
-    missing("connect_query", "", "nothing is sent to new servers"),
+    database("connect_query", Form::Text),
     startup("datestyle"),
     database("dbname", Form::Text),
     database("host", Form::List),
-    missing("load_balance_hosts", "disable", "hosts are tried in the order of the list"),
+    database("load_balance_hosts", Form::Word),
     database("max_db_client_connections", Form::Integer),
     database("max_db_connections", Form::Integer),
     database("min_pool_size", Form::Integer),
@@ -253,11 +249,13 @@ pub(super) const USER_KEYS: &[Parameter] = &[
     user("transaction_timeout", SECONDS),
 ];
 
-const NO_PEERS: &str = "cancel requests are not forwarded to peers";
+const fn peer(name: &'static str, form: Form) -> Parameter {
+    setting(name, "", Section::Peer, form).without_default()
+}
 
 /// Keys of `[peers]`.
 pub(super) const PEER_KEYS: &[Parameter] =
-    &[moot("host", "", NO_PEERS), moot("pool_size", "", NO_PEERS), moot("port", "", NO_PEERS)];
+    &[peer("host", Form::Text), peer("pool_size", Form::Integer), peer("port", Form::Integer)];
 
 /// What pgusher sets that PgBouncer has no parameter for, so that it behaves as PgBouncer does, and why.
 pub(super) const DROP_IN: &[(Section, &str, &str, &str)] = &[
@@ -273,6 +271,12 @@ pub(super) const DROP_IN: &[(Section, &str, &str, &str)] = &[
         "true",
         "PgBouncer sends passwords as the server asks for them.",
     ),
+    (
+        Section::Process,
+        "auth_failure_limit",
+        "0",
+        "PgBouncer does not hold up addresses that fail.",
+    ),
     (Section::Process, "log_format", "pgbouncer", "Tools that read PgBouncer's log read this one."),
     (
         Section::Process,
@@ -287,8 +291,6 @@ pub(super) const CHANGED: &[(&str, &str)] = &[
     ("auth_file", "it is read again with every reload, and has to be there"),
     ("listen_addr", "`*` is IPv4 and IPv6, with a socket each"),
     ("max_client_conn", "clients that are logging in count"),
-    ("query_timeout", "the query is cancelled; the client gets an error and stays connected"),
-    ("query_wait_timeout", "the client gets an error and stays connected"),
     ("server_login_retry", "the pause doubles with each failure, up to 16 times this"),
     ("server_lifetime", "ends are spread by up to a tenth"),
     ("unix_socket_mode", "bits beyond 0777 are ignored"),

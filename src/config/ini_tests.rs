@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::load::{Loaded, load_with};
-use super::resolved::{Compat, LogFormat};
+use super::resolved::{Compat, Facility, LogFormat};
 use super::resolved_auth::AuthType;
-use crate::types::{PoolMode, ServerAddress};
+use crate::types::{LoadBalance, PoolMode, ServerAddress};
 
 /// A folder with an ini, read; `{dir}` in the text is the folder.
 fn try_load(text: &str) -> Result<Loaded, String> {
@@ -180,15 +180,57 @@ fn every_mistake_is_told_with_its_place() {
 #[test]
 fn what_has_no_effect_is_listed() {
     let notes = load(
-        "[pgbouncer]\npkt_buf = 8192\nsbuf_loopcnt = 5\nserver_round_robin = 1\nserver_fast_close = 0\n\
-         [databases]\na = host=x password=p connect_query='select 1'\n[peers]\n1 = host=x port=1\n",
+        "[pgbouncer]\npkt_buf = 8192\nsbuf_loopcnt = 5\nmax_packet_size = 1000\n[databases]\n\
+         a = host=x password=p connect_query='select 1'\n",
     )
     .notes;
-    assert_eq!(notes.len(), 5, "{notes:#?}");
-    assert!(notes[0].contains(":4:1: `server_round_robin` is not supported: "), "{notes:?}");
-    assert!(notes[1].contains(":7:23: `connect_query` is not supported: "), "{notes:?}");
-    assert!(notes[2].contains("`password` has no effect without `user`"), "{notes:?}");
-    assert!(notes[3].contains("[peers] is not supported"), "{notes:?}");
-    assert_eq!(notes[4], "accepted without effect: pkt_buf, sbuf_loopcnt");
+    assert_eq!(notes.len(), 3, "{notes:#?}");
+    assert!(notes[0].contains(":4:1: `max_packet_size` is not supported: "), "{notes:?}");
+    assert!(notes[1].contains("`password` has no effect without `user`"), "{notes:?}");
+    assert_eq!(notes[2], "accepted without effect: pkt_buf, sbuf_loopcnt");
     assert!(load("[pgbouncer]\n").notes.is_empty());
+}
+
+#[test]
+fn what_pgbouncer_can_set_is_set() {
+    let config = load(
+        "[pgbouncer]\nso_reuseport = 1\npeer_id = 7\ntcp_keepidle = 9\ntcp_keepcnt = 3\n\
+         tcp_user_timeout = 12500\ntcp_socket_buffer = 4096\nsyslog = 1\nsyslog_facility = LOCAL3\n\
+         login_notify_message = moved; see 'wiki'\ntrack_extra_parameters = search_path, IntervalStyle\n\
+         ignore_startup_parameters = extra_float_digits,options\ndns_nxdomain_ttl = 0\n\
+         server_check_query =\nserver_fast_close = 1\nserver_reset_query_always = 1\nserver_round_robin = 1\n\
+         application_name_add_host = 1\ndisable_pqexec = 1\nscram_iterations = 10000\n\
+         autodb_idle_timeout = 0\npool_idle_timeout = 60\ndns_zone_check_period = 5\n[databases]\n\
+         a = host=x,y load_balance_hosts=disable connect_query='select ''1'''\nb = host=x,y\n\
+         [peers]\n1 = host=/tmp port=6001\n2 = host=10.0.0.1 pool_size=3\n",
+    )
+    .config;
+    let process = &config.process;
+    assert!(process.so_reuseport && process.syslog && process.application_name_add_host);
+    assert!(process.disable_pqexec && process.tcp_keepalive);
+    assert_eq!((process.peer_id, process.tcp_keepcnt, process.scram_iterations), (7, 3, 10_000));
+    assert_eq!((process.tcp_keepidle, process.tcp_keepintvl), (seconds(9), None));
+    assert_eq!(process.tcp_user_timeout, Some(Duration::from_millis(12_500)));
+    assert_eq!((process.tcp_socket_buffer, process.tcp_defer_accept), (4096, seconds(45)));
+    assert_eq!(
+        (process.syslog_facility, process.syslog_ident.as_str()),
+        (Facility::Local3, "pgbouncer")
+    );
+    assert_eq!(process.login_notify_message, "moved; see 'wiki'");
+    let names = |all: &[crate::types::Name]| all.join(" ");
+    assert_eq!(names(&process.track_extra_parameters), "search_path IntervalStyle");
+    assert_eq!(names(&process.ignore_startup_parameters), "extra_float_digits options");
+    assert_eq!((process.dns_max_ttl, process.dns_nxdomain_ttl), (seconds(15), seconds(0)));
+    assert_eq!((process.autodb_idle_timeout, process.pool_idle_timeout), (None, seconds(60)));
+    assert_eq!(process.dns_zone_check_period, seconds(5));
+    let pool = &config.defaults;
+    assert_eq!(pool.server_check_query, "");
+    assert!(pool.server_fast_close && pool.server_reset_query_always && pool.server_round_robin);
+    let database = |name: &str| {
+        (config.databases[name].load_balance, config.databases[name].connect_query.clone())
+    };
+    assert_eq!(database("a"), (LoadBalance::Disable, "select '1'".to_owned()));
+    assert_eq!(database("b"), (LoadBalance::RoundRobin, String::new()));
+    assert_eq!(config.peers[&1].address, ServerAddress::Unix { folder: "/tmp".into(), port: 6001 });
+    assert_eq!(config.peers[&2].pool_size, Some(3));
 }

@@ -12,6 +12,9 @@ pub(super) trait Kind {
     /// What the program gets.
     type Value;
 
+    /// What a file holds, in a word or two.
+    const UNIT: &'static str = "text";
+
     /// The value of a setting that is not set and whose table entry shows no default.
     fn unset() -> Option<Self::Value> {
         None
@@ -73,6 +76,8 @@ pub(super) struct Flag;
 impl Kind for Flag {
     type Value = bool;
 
+    const UNIT: &'static str = "true or false";
+
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<bool> {
         match &node.value {
             Value::Bool(value) => Some(*value),
@@ -95,6 +100,8 @@ pub(super) struct Int<T, const MIN: i64, const MAX: i64>(PhantomData<T>);
 
 impl<T: TryFrom<i64> + ToString, const MIN: i64, const MAX: i64> Kind for Int<T, MIN, MAX> {
     type Value = T;
+
+    const UNIT: &'static str = "number";
 
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<T> {
         let expected = "a whole number";
@@ -140,6 +147,8 @@ pub(super) struct Share;
 impl Kind for Share {
     type Value = Part;
 
+    const UNIT: &'static str = "number or percentage";
+
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Part> {
         if let Value::Text { text, .. } = &node.value
             && let Some(number) = text.strip_suffix('%')
@@ -167,6 +176,8 @@ pub(super) struct Limit;
 impl Kind for Limit {
     type Value = Option<usize>;
 
+    const UNIT: &'static str = "number, 0 is no limit";
+
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Option<usize>> {
         Count::<0>::read(node, cx).map(|count| (count > 0).then_some(count))
     }
@@ -181,6 +192,8 @@ pub(super) struct Auto<K>(PhantomData<K>);
 
 impl<K: Kind> Kind for Auto<K> {
     type Value = Option<K::Value>;
+
+    const UNIT: &'static str = "number or auto";
 
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Self::Value> {
         match &node.value {
@@ -240,6 +253,8 @@ pub(super) struct Limited;
 impl Kind for Limited {
     type Value = Timeout;
 
+    const UNIT: &'static str = "duration or off";
+
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Timeout> {
         read_span(node, cx, "a duration such as \"10s\" or \"off\"", ZeroRule::WriteOff)
     }
@@ -255,6 +270,8 @@ pub(super) struct Delay;
 impl Kind for Delay {
     type Value = Timeout;
 
+    const UNIT: &'static str = "duration or off";
+
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Timeout> {
         read_span(node, cx, "a duration such as \"10s\", \"0s\" or \"off\"", ZeroRule::Allowed)
     }
@@ -269,6 +286,8 @@ pub(super) struct Pause;
 
 impl Kind for Pause {
     type Value = std::time::Duration;
+
+    const UNIT: &'static str = "duration";
 
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<std::time::Duration> {
         let value = read_span(node, cx, "a duration such as \"1s\"", ZeroRule::Refused)?;
@@ -293,6 +312,8 @@ pub(super) struct Bytes;
 impl Kind for Bytes {
     type Value = usize;
 
+    const UNIT: &'static str = "size";
+
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<usize> {
         match &node.value {
             Value::Text { text, .. } => cx.unit(node.at, units::size(text)),
@@ -310,6 +331,8 @@ pub(super) struct FileMode;
 
 impl Kind for FileMode {
     type Value = u32;
+
+    const UNIT: &'static str = "octal digits";
 
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<u32> {
         match &node.value {

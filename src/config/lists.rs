@@ -63,6 +63,8 @@ pub(super) struct Names;
 impl Kind for Names {
     type Value = Vec<Name>;
 
+    const UNIT: &'static str = "list of names";
+
     fn unset() -> Option<Self::Value> {
         Some(Vec::new())
     }
@@ -112,6 +114,8 @@ pub(super) struct ListenAddrs;
 
 impl Kind for ListenAddrs {
     type Value = Vec<String>;
+
+    const UNIT: &'static str = "list of addresses";
 
     fn unset() -> Option<Self::Value> {
         Some(Vec::new())
@@ -169,6 +173,8 @@ pub(super) struct Hosts;
 impl Kind for Hosts {
     type Value = Vec<String>;
 
+    const UNIT: &'static str = "list of hosts";
+
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Vec<String>> {
         let hosts = texts(node, cx, |text, at, cx| {
             host_only(text, at, "port", cx)?;
@@ -191,6 +197,8 @@ pub(super) struct Ports;
 
 impl Kind for Ports {
     type Value = Vec<u16>;
+
+    const UNIT: &'static str = "number, or list of numbers";
 
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Vec<u16>> {
         type Port = Int<u16, 1, 65535>;
@@ -215,6 +223,8 @@ pub(super) struct Socket;
 
 impl Kind for Socket {
     type Value = SocketAddr;
+
+    const UNIT: &'static str = "address and port";
 
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<SocketAddr> {
         let expected = "an address and a port such as \"127.0.0.1:9127\"";
@@ -255,6 +265,8 @@ impl Buckets {
 impl Kind for Buckets {
     type Value = Vec<Duration>;
 
+    const UNIT: &'static str = "list of durations";
+
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Vec<Duration>> {
         let expected = "\"default\" or an array of durations such as [\"1ms\", \"10ms\"]";
         let items = match &node.value {
@@ -291,6 +303,8 @@ pub(super) struct Parameters;
 
 impl Kind for Parameters {
     type Value = BTreeMap<String, String>;
+
+    const UNIT: &'static str = "table";
 
     fn unset() -> Option<Self::Value> {
         Some(BTreeMap::new())

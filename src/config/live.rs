@@ -16,6 +16,7 @@ use super::kinds::Reading;
 use super::mistake::{Place, Report};
 use super::resolved::Config;
 use super::setting::{Section, Setting};
+use super::settings::canonical;
 use super::show::{self, ShownSetting};
 use super::table_pool::DEFAULTS;
 use super::table_process::PROCESS;
@@ -77,7 +78,7 @@ impl Origin {
         match &mut changed.0 {
             Source::Toml { read, set } => {
                 apply(&mut read.clone(), &key, value)?;
-                set.insert(key, value.to_owned());
+                set.insert(canonical(&key).to_owned(), value.to_owned());
             }
             Source::Ini { sections, .. } => set_parameter(sections, &key, value)?,
         }

@@ -47,7 +47,7 @@ fn nothing_set_is_what_was_read() {
 fn a_pool_tomls_settings_are_set_one_after_the_other() {
     let (_, origin) = toml();
     let origin = origin.with("pool_mode", "session").unwrap();
-    let origin = origin.with("POOL_SIZE", "9").unwrap();
+    let origin = origin.with("POOL_SIZE", "8").unwrap().with("default_pool_size", "9").unwrap();
     let origin = origin.with("admin_users", "a, b").unwrap();
     let origin = origin.with("server_tls_sslmode", "require").unwrap();
     let config = origin.resolve().unwrap();

@@ -23,10 +23,12 @@ mod live;
 mod load;
 mod mistake;
 mod notes;
+mod page;
 mod read;
 mod resolved;
 mod resolved_auth;
 mod resolved_class;
+mod resolved_pool;
 mod resolved_tls;
 mod setting;
 mod settings;
@@ -48,12 +50,14 @@ pub use kinds::UNLIMITED;
 pub use live::Origin;
 pub use load::{Loaded, load};
 pub use mistake::{Mistake, Mistakes};
+pub use page::parameters_page;
 pub use resolved::*;
 pub use resolved_auth::{AuthLookup, AuthType};
 pub use resolved_class::{Class, ClassMarks, ClassSettings};
+pub use resolved_pool::{PoolOverrides, PoolSettings};
 pub use resolved_tls::*;
 pub use setting::{Section, SettingInfo};
-pub use settings::settings;
+pub use settings::{canonical, settings};
 pub use show::{ShownSetting, show};
 
 #[cfg(test)]

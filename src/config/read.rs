@@ -1,6 +1,6 @@
 //! Sections with known keys: each value goes to its setting, what is left over is a mistake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,15 +9,16 @@ use super::check_tls;
 use super::files::Raw;
 use super::kinds::Reading;
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{Compat, Config, Database, Http, PoolOverrides, PoolSettings, Process, User};
+use super::resolved::{Compat, Config, Database, Http, Peer, Process, User};
 use super::resolved_auth::AuthLookup;
 use super::resolved_class::{Class, ClassSettings};
+use super::resolved_pool::{PoolOverrides, PoolSettings};
 use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use super::setting::{Section, Setting};
 use super::settings::{homes, settings};
 use super::suggest::closest;
 use super::table_class::CLASS;
-use super::table_names::{DATABASE, DatabaseKeys, USER, UserKeys};
+use super::table_names::{DATABASE, DatabaseKeys, PEER, PeerKeys, USER, UserKeys};
 use super::table_pool::{DEFAULTS, POOL};
 use super::table_process::{HTTP, PROCESS};
 use super::table_tls::{TLS_CLIENT, TLS_SERVER};
@@ -31,7 +32,7 @@ const LONGEST_SECRET: u64 = 64 * 1024;
 /// Makes the configuration of the sections. Where something is wrong, the default stands in.
 pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf>) {
     let files = std::mem::take(&mut raw.files);
-    let mut reader = Reader { report, files, compat: Compat::Off };
+    let mut reader = Reader { report, files, compat: Compat::Off, tls: Arc::default() };
     let start = Place { file: raw.main, line: 1, column: 1 };
     let mut section = |section| raw.sections.remove(&section).unwrap_or(Table::empty(start));
     let mut process_table = section(Section::Process);
@@ -44,10 +45,12 @@ pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf
         Some(mut table) => reader.defaults(&mut table),
         None => PoolSettings::default(),
     };
+    reader.tls = Arc::clone(&tls_server);
     let mut databases = reader.databases(raw.databases, &defaults);
     let secret = |table: &Table| table.has("password") || table.has("password_file");
     let passwords = raw.users.values().any(secret);
     let users = reader.users(raw.users, &defaults);
+    let peers = reader.peers(raw.peers);
     let classes = reader.classes(raw.classes);
     let config = Config {
         process,
@@ -57,6 +60,7 @@ pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf
         fallback: databases.remove("*"),
         databases,
         users,
+        peers,
         classes,
         defaults: Arc::new(defaults),
     };
@@ -67,6 +71,8 @@ pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf
 struct Reader<'a> {
     report: &'a mut Report,
     files: Vec<PathBuf>,
+    /// `[tls.server]`, for databases without settings of their own.
+    tls: Arc<ServerTlsSettings>,
     /// Whose rules bind between values that are right alone.
     compat: Compat,
 }
@@ -168,8 +174,10 @@ impl Reader<'_> {
         defaults: &PoolSettings,
     ) -> BTreeMap<Name, Arc<Database>> {
         let mut out = BTreeMap::new();
+        let mut names: BTreeSet<String> = tables.keys().cloned().collect();
         for (name, mut table) in tables {
             let database = self.database(&name, &mut table, defaults);
+            check::session_alias(&database, &mut names, &table, self.report);
             out.insert(database.name.clone(), Arc::new(database));
         }
         out
@@ -183,11 +191,15 @@ impl Reader<'_> {
         let overrides = self.overrides(table, Section::Database, &header);
         check::database(&keys, table, self.report);
         self.check_pool(&defaults.overridden_by(&overrides), table);
+        let own_tls = keys.own_tls(&self.tls);
+        own_tls.iter().for_each(|own| check_tls::of_database(own, table, self.report));
+        let tls = own_tls.map_or_else(|| Arc::clone(&self.tls), Arc::new);
         let password = self.password(keys.password, keys.password_file.as_deref(), table);
         Database {
             name: name.into(),
             addresses: addresses(&keys.host, &keys.port),
             dbname: keys.dbname,
+            session_alias: keys.session_alias,
             user: keys.user,
             password,
             auth_lookup: AuthLookup {
@@ -195,6 +207,9 @@ impl Reader<'_> {
                 query: keys.auth_query,
                 dbname: keys.auth_dbname,
             },
+            load_balance: keys.load_balance_hosts,
+            connect_query: keys.connect_query,
+            tls,
             startup_parameters: keys.startup_parameters,
             max_db_connections: keys.max_db_connections,
             max_db_client_connections: keys.max_db_client_connections,
@@ -229,6 +244,24 @@ impl Reader<'_> {
             max_user_client_connections: keys.max_user_client_connections,
             overrides,
         }
+    }
+
+    fn peers(&mut self, tables: BTreeMap<String, Table>) -> BTreeMap<u16, Peer> {
+        let mut out = BTreeMap::new();
+        for (name, mut table) in tables {
+            let id = check::peer_id(&name, &table, self.report);
+            let mut keys = PeerKeys::default();
+            self.take(&mut table, PEER, &mut keys);
+            self.leftovers(&mut table, Section::Peer, &format!("[peers.{}]", quoted(&name)));
+            let Some(host) = keys.host else {
+                let message = format!("peer {name} has no `host`");
+                self.report.add(table.at, message, None);
+                continue;
+            };
+            let address = ServerAddress::new(&host, keys.port);
+            out.extend(id.map(|id| (id, Peer { address, pool_size: keys.pool_size })));
+        }
+        out
     }
 
     /// The classes, in the order of the files: the first that includes a client is the client's.

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::resolved_auth::{AuthLookup, AuthType};
 use super::resolved_class::Class;
+use super::resolved_pool::{PoolOverrides, PoolSettings};
 use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use crate::secret::Secret;
-use crate::types::{Name, Part, PoolMode, ServerAddress, Timeout, Unsharable};
+use crate::types::{LoadBalance, Name, ServerAddress, Timeout};
 
 /// A whole configuration. Immutable: a reload builds a new one and compares.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +30,8 @@ pub struct Config {
     pub fallback: Option<Arc<Database>>,
     /// `[users.NAME]`.
     pub users: BTreeMap<Name, Arc<User>>,
+    /// `[peers.ID]`.
+    pub peers: BTreeMap<u16, Peer>,
     /// `[classes.NAME]`, in the order of the file: the first that includes a client is the client's.
     pub classes: Vec<Class>,
     /// `[defaults]`: what every pool inherits.
@@ -128,6 +131,63 @@ pub struct Process {
     pub compat: Compat,
     /// Re-read the configuration when one of its files changes.
     pub reload_on_change: bool,
+    /// Other processes may listen on the same TCP ports.
+    pub so_reuseport: bool,
+    /// This process among those that share its ports; 0: it is alone.
+    pub peer_id: u16,
+    /// The kernel holds back clients that say nothing, for so long.
+    pub tcp_defer_accept: Timeout,
+    /// Bytes of the kernel's buffers of a TCP socket; 0: as the kernel likes.
+    pub tcp_socket_buffer: usize,
+    /// Silent TCP peers are asked for a sign of life.
+    pub tcp_keepalive: bool,
+    /// How often they are asked in vain; 0: as the kernel likes.
+    pub tcp_keepcnt: u32,
+    /// After how much silence; `None`: as the kernel likes.
+    pub tcp_keepidle: Timeout,
+    /// How long between two questions; `None`: as the kernel likes.
+    pub tcp_keepintvl: Timeout,
+    /// How long sent bytes may stay unacknowledged; `None`: as the kernel likes.
+    pub tcp_user_timeout: Timeout,
+    /// How long the addresses of a name are used again.
+    pub dns_max_ttl: Timeout,
+    /// How long it is remembered that a name has no addresses.
+    pub dns_nxdomain_ttl: Timeout,
+    /// How often the serial numbers of zones are looked at; `None`: never.
+    pub dns_zone_check_period: Timeout,
+    /// Whom zones are asked about, instead of `/etc/resolv.conf`.
+    pub resolv_conf: Option<PathBuf>,
+    /// Log to syslog, too.
+    pub syslog: bool,
+    /// Under which name.
+    pub syslog_ident: String,
+    /// As which part of the system.
+    pub syslog_facility: Facility,
+    /// A notice for every client that comes; empty: none.
+    pub login_notify_message: String,
+    /// With `compat`, parameters of the start-up packet that are kept beside the usual ones.
+    pub track_extra_parameters: Vec<Name>,
+    /// With `compat`, parameters of the start-up packet that are dropped without a word.
+    pub ignore_startup_parameters: Vec<Name>,
+    /// `application_name` tells where the client comes from.
+    pub application_name_add_host: bool,
+    /// Simple queries are refused.
+    pub disable_pqexec: bool,
+    /// Of the verifiers made of plain passwords.
+    pub scram_iterations: u32,
+    /// A database that only the fallback knows is forgotten when nobody has used it for so long.
+    pub autodb_idle_timeout: Timeout,
+    /// A pool without clients is emptied after so long.
+    pub pool_idle_timeout: Timeout,
+}
+
+/// Another process that shares this one's ports; cancel requests for its clients go there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Where it listens alone.
+    pub address: ServerAddress,
+    /// Cancel requests on their way to it at the same time; `None`: `default_pool_size`.
+    pub pool_size: Option<usize>,
 }
 
 /// How the small sends of a thread reach the kernel.
@@ -150,6 +210,24 @@ pub enum LogFormat {
     Json,
     /// PgBouncer's lines, in its words.
     PgBouncer,
+}
+
+/// A part of the system, as syslog knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "syslog's own words")]
+pub enum Facility {
+    User = 1,
+    Daemon = 3,
+    Auth = 4,
+    AuthPriv = 10,
+    Local0 = 16,
+    Local1 = 17,
+    Local2 = 18,
+    Local3 = 19,
+    Local4 = 20,
+    Local5 = 21,
+    Local6 = 22,
+    Local7 = 23,
 }
 
 /// Whose rules bind where pgusher has stricter ones.
@@ -188,12 +266,20 @@ pub struct Database {
     pub addresses: Vec<ServerAddress>,
     /// The database's name on the server; `None`: as the client calls it.
     pub dbname: Option<Name>,
+    /// Another name, for clients that want a server of their own out of the same pool.
+    pub session_alias: Option<Name>,
     /// Server user for all clients (one shared pool); `None`: each client's own.
     pub user: Option<Name>,
     /// Password of the server user.
     pub password: Option<Secret>,
     /// How its users are looked up that no file knows; what is missing is inherited.
     pub auth_lookup: AuthLookup,
+    /// Which of several addresses comes first.
+    pub load_balance: LoadBalance,
+    /// Sent to every new server of the database; empty: nothing.
+    pub connect_query: String,
+    /// How its servers are reached by TLS; `[tls.server]` unless the database has settings of its own.
+    pub tls: Arc<ServerTlsSettings>,
     /// Parameters for the server connection's start-up packet.
     pub startup_parameters: BTreeMap<String, String>,
     /// Servers of this database over all users; `None`: no limit.
@@ -219,101 +305,16 @@ pub struct User {
     pub overrides: PoolOverrides,
 }
 
-/// What every pool needs to know, after inheritance.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PoolSettings {
-    /// When a server goes back to the pool.
-    pub pool_mode: PoolMode,
-    /// Servers of one pool (`default_pool_size`, `pool_size`).
-    pub pool_size: usize,
-    /// Servers kept ready once the pool is in use.
-    pub min_pool_size: usize,
-    /// Servers beyond `pool_size` for clients that wait too long.
-    pub reserve_pool_size: usize,
-    /// How long is too long.
-    pub reserve_pool_timeout: Timeout,
-    /// A client waits this long for a server, then gets an error.
-    pub query_wait_timeout: Timeout,
-    /// A client that waits this long gets a NOTICE.
-    pub query_wait_notify: Timeout,
-    /// Clients of one class that may wait for one pool; `None`: no limit.
-    pub max_queue: Option<usize>,
-    /// A client that would have to wait for longer is refused at once; `None`: never.
-    pub queue_deadline: Timeout,
-    /// A wait of this length is logged, with its reasons; `None`: none is.
-    pub log_queue_wait: Timeout,
-    /// TCP connect and login of a server together.
-    pub server_connect_timeout: Timeout,
-    /// Pause after a failed server login; doubles up to 16 times this.
-    pub server_login_retry: Duration,
-    /// A server older than this is closed when it is free (spread by up to a tenth).
-    pub server_lifetime: Timeout,
-    /// A server idle for longer is closed.
-    pub server_idle_timeout: Timeout,
-    /// A server idle for longer is checked before use; `Some(0)`: always, `None`: never.
-    pub server_check_delay: Timeout,
-    /// A transaction in which the client says nothing for longer is ended.
-    pub idle_transaction_timeout: Timeout,
-    /// A transaction that lasts longer is ended.
-    pub transaction_timeout: Timeout,
-    /// A query that runs longer is cancelled.
-    pub query_timeout: Timeout,
-    /// A client that is idle outside a transaction for longer is disconnected.
-    pub client_idle_timeout: Timeout,
-    /// Prepared statements kept on each server; 0: names are not virtual.
-    pub max_prepared_statements: usize,
-    /// Bytes of parameters that one client may set.
-    pub max_session_state: usize,
-    /// What becomes of statements whose effect on the session cannot be shared.
-    pub unsharable_state: Unsharable,
-    /// Clients that may keep their servers.
-    pub max_pinned: Part,
-    /// Bytes of notifications kept for a client that does not read them.
-    pub listen_buffer: usize,
-    /// One in so many transactions is audited; 0: none.
-    pub audit_sample: usize,
-    /// Sent between two clients of a session-mode server; empty: nothing.
-    pub server_reset_query: String,
-    /// The classes that its clients may belong to.
-    pub classes: Vec<Class>,
-}
-
-/// The same names as [`PoolSettings`]; `None` inherits.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs, reason = "each field is the one of PoolSettings with the same name")]
-pub struct PoolOverrides {
-    pub pool_mode: Option<PoolMode>,
-    pub pool_size: Option<usize>,
-    pub min_pool_size: Option<usize>,
-    pub reserve_pool_size: Option<usize>,
-    pub reserve_pool_timeout: Option<Timeout>,
-    pub query_wait_timeout: Option<Timeout>,
-    pub query_wait_notify: Option<Timeout>,
-    pub max_queue: Option<Option<usize>>,
-    pub queue_deadline: Option<Timeout>,
-    pub log_queue_wait: Option<Timeout>,
-    pub server_connect_timeout: Option<Timeout>,
-    pub server_login_retry: Option<Duration>,
-    pub server_lifetime: Option<Timeout>,
-    pub server_idle_timeout: Option<Timeout>,
-    pub server_check_delay: Option<Timeout>,
-    pub idle_transaction_timeout: Option<Timeout>,
-    pub transaction_timeout: Option<Timeout>,
-    pub query_timeout: Option<Timeout>,
-    pub client_idle_timeout: Option<Timeout>,
-    pub max_prepared_statements: Option<usize>,
-    pub max_session_state: Option<usize>,
-    pub unsharable_state: Option<Unsharable>,
-    pub max_pinned: Option<Part>,
-    pub listen_buffer: Option<usize>,
-    pub audit_sample: Option<usize>,
-    pub server_reset_query: Option<String>,
-}
-
 impl Config {
     /// The database a client means by `name`: listed, or served by the fallback.
     pub fn database(&self, name: &str) -> Option<&Arc<Database>> {
         self.databases.get(name).or(self.fallback.as_ref())
+    }
+
+    /// The database of which this is the `session_alias`.
+    pub fn session_alias(&self, name: &str) -> Option<&Arc<Database>> {
+        let mut databases = self.databases.values();
+        databases.find(|database| database.session_alias.as_deref() == Some(name))
     }
 
     /// `max_user_connections` of a user, listed or not.
@@ -339,6 +340,15 @@ impl Config {
         }
     }
 
+    /// What a client that logs in as `login` gets of the pool of `user`: its own timeouts, where it has some.
+    pub fn client_settings(&self, database: &Database, user: &str, login: &str) -> PoolSettings {
+        let mut settings = self.pool_settings(database, user);
+        if let Some(own) = self.users.get(login).map(|login| &login.overrides) {
+            settings.take_timeouts(own);
+        }
+        settings
+    }
+
     /// The settings of the pool of `user` in `database`: user over database over defaults. A
     /// `min_pool_size` inherited by a smaller pool is that pool's size.
     pub fn pool_settings(&self, database: &Database, user: &str) -> PoolSettings {
@@ -353,45 +363,5 @@ impl Config {
         classes.retain(|class| &*database.name == "*" || class.is_for(&database.name));
         settings.classes = classes;
         settings
-    }
-}
-
-impl PoolSettings {
-    pub(super) fn overridden_by(&self, over: &PoolOverrides) -> PoolSettings {
-        let mut out = self.clone();
-        macro_rules! take {
-            ($($field:ident),* $(,)?) => {
-                $(if let Some(value) = &over.$field { out.$field = value.clone(); })*
-            };
-        }
-        take!(
-            pool_mode,
-            pool_size,
-            min_pool_size,
-            reserve_pool_size,
-            reserve_pool_timeout,
-            query_wait_timeout,
-            query_wait_notify,
-            max_queue,
-            queue_deadline,
-            log_queue_wait,
-            server_connect_timeout,
-            server_login_retry,
-            server_lifetime,
-            server_idle_timeout,
-            server_check_delay,
-            idle_transaction_timeout,
-            transaction_timeout,
-            query_timeout,
-            client_idle_timeout,
-            max_prepared_statements,
-            max_session_state,
-            unsharable_state,
-            max_pinned,
-            listen_buffer,
-            audit_sample,
-            server_reset_query,
-        );
-        out
     }
 }

@@ -64,6 +64,7 @@ fn section_of(header: &str) -> Section {
         ("defaults]", Section::Defaults),
         ("databases.", Section::Database),
         ("users.", Section::User),
+        ("peers.", Section::Peer),
         ("classes.", Section::Class),
     ];
     let found = known.iter().find(|(start, _)| header.starts_with(start));
@@ -157,6 +158,9 @@ fn the_examples_of_the_sample_are_right() {
         "`cert_file`: cannot read",
         "`key_file`: cannot read",
         "`password_file` and `password` exclude",
+        "`server_tls_ca_file`: cannot read",
+        "`server_tls_cert_file`: cannot read",
+        "`server_tls_key_file`: cannot read",
         "`password_file` and `password` exclude",
     ];
     assert_eq!(messages.len(), expected.len(), "{mistakes}");

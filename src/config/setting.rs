@@ -26,6 +26,8 @@ pub enum Section {
     Database,
     /// `[users.NAME]`.
     User,
+    /// `[peers.ID]`.
+    Peer,
     /// `[classes.NAME]`.
     Class,
 }
@@ -41,6 +43,7 @@ impl Section {
             Section::Defaults => "[defaults]",
             Section::Database => "[databases.NAME]",
             Section::User => "[users.NAME]",
+            Section::Peer => "[peers.ID]",
             Section::Class => "[classes.NAME]",
         }
     }
@@ -61,6 +64,8 @@ pub struct SettingInfo {
     pub doc: &'static str,
     /// Whether a reload is enough to change it.
     pub reloadable: bool,
+    /// What a file holds.
+    pub unit: &'static str,
 }
 
 /// A setting of a section that is read into a `T`.
@@ -70,6 +75,7 @@ pub(super) struct Setting<T> {
     pub(super) default: &'static str,
     pub(super) doc: &'static str,
     pub(super) reloadable: bool,
+    pub(super) unit: &'static str,
     /// Reads a value into its field; `false` after a mistake was reported.
     pub(super) read: fn(&mut T, &Node, &mut Reading<'_>) -> bool,
     /// Shows the field; `None` when it inherits.
@@ -79,8 +85,8 @@ pub(super) struct Setting<T> {
 impl<T> Setting<T> {
     /// The entry without its type.
     pub(super) fn info(&self, section: Section) -> SettingInfo {
-        let Setting { key, alias, default, doc, reloadable, .. } = *self;
-        SettingInfo { section, key, alias, default, doc, reloadable }
+        let Setting { key, alias, default, doc, reloadable, unit, .. } = *self;
+        SettingInfo { section, key, alias, default, doc, reloadable, unit }
     }
 }
 
@@ -97,6 +103,7 @@ macro_rules! section_table {
                 default: $default,
                 doc: $doc,
                 reloadable: $reload,
+                unit: <$kind as $crate::config::kinds::Kind>::UNIT,
                 read: |target, node, cx| {
                     <$kind as $crate::config::kinds::Kind>::read(node, cx)
                         .map(|value| target.$field = value)

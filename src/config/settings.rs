@@ -2,7 +2,7 @@
 
 use super::setting::{Section, SettingInfo};
 use super::table_class::CLASS;
-use super::table_names::{DATABASE, USER};
+use super::table_names::{DATABASE, PEER, USER};
 use super::table_pool::{DEFAULTS, POOL};
 use super::table_process::{HTTP, PROCESS};
 use super::table_tls::{TLS_CLIENT, TLS_SERVER};
@@ -16,6 +16,7 @@ pub fn settings() -> Vec<SettingInfo> {
     let defaults = DEFAULTS.iter().map(|s| s.info(Section::Defaults));
     let database = DATABASE.iter().map(|s| s.info(Section::Database));
     let user = USER.iter().map(|s| s.info(Section::User));
+    let peer = PEER.iter().map(|s| s.info(Section::Peer));
     // A pool's setting has no default of its own in a database or a user: it inherits.
     let inherited =
         |section| POOL.iter().map(move |s| SettingInfo { default: "", ..s.info(section) });
@@ -28,8 +29,15 @@ pub fn settings() -> Vec<SettingInfo> {
         .chain(inherited(Section::Database))
         .chain(user)
         .chain(inherited(Section::User))
+        .chain(peer)
         .chain(CLASS.iter().map(|s| s.info(Section::Class)))
         .collect()
+}
+
+/// The name of a setting of `[defaults]` that has two, and of every other one as it is.
+pub fn canonical(key: &str) -> &str {
+    let alias = DEFAULTS.iter().find(|setting| setting.alias.is_some_and(|alias| alias == key));
+    alias.map_or(key, |setting| setting.key)
 }
 
 /// Where a setting stands that is unknown here.

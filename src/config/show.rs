@@ -77,6 +77,7 @@ mod tests {
             classes: Default::default(),
             fallback: None,
             users: Default::default(),
+            peers: Default::default(),
             defaults: PoolSettings::default().into(),
         }
     }

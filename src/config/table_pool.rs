@@ -1,7 +1,7 @@
 //! The settings of pools: `[defaults]` has them all, databases and users override them.
 
-use super::kinds::{Bytes, Count, Delay, Kind, Limit, Limited, Pause, Share};
-use super::resolved::{PoolOverrides, PoolSettings};
+use super::kinds::{Bytes, Count, Delay, Flag, Kind, Limit, Limited, Pause, Share};
+use super::resolved_pool::{PoolOverrides, PoolSettings};
 use super::setting::{RELOAD, Setting, built_in};
 use super::words::{OneOf, Text};
 use crate::types::{PoolMode, Unsharable};
@@ -24,6 +24,7 @@ macro_rules! pool_settings {
                 default: $default,
                 doc: $doc,
                 reloadable: RELOAD,
+                unit: <$kind as Kind>::UNIT,
                 read: |target, node, cx| {
                     <$kind as Kind>::read(node, cx).map(|value| target.$field = value).is_some()
                 },
@@ -39,6 +40,7 @@ macro_rules! pool_settings {
                 default: $default,
                 doc: $doc,
                 reloadable: RELOAD,
+                unit: <$kind as Kind>::UNIT,
                 read: |target, node, cx| {
                     target.$field = <$kind as Kind>::read(node, cx);
                     target.$field.is_some()
@@ -109,4 +111,12 @@ pool_settings! {
         "One in so many transactions is followed by a look at what it left on its server; 0 never looks.";
     server_reset_query: Text = "DISCARD ALL",
         "Sent between two clients of a server in session mode; empty sends nothing.";
+    server_reset_query_always: Flag = "false",
+        "Send server_reset_query in the other modes too, whenever a client lets go of its server.";
+    server_check_query: Text = "<empty>",
+        "How a server is checked: \"<empty>\" by an empty query, or by this one; empty never checks.";
+    server_fast_close: Flag = "false",
+        "Servers that have to go do so when their transaction is over, without waiting for the end of a session.";
+    server_round_robin: Flag = "false",
+        "Use the server next that was idle for longest, instead of the one used last.";
 }

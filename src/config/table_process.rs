@@ -2,10 +2,10 @@
 
 use super::kinds::{Auto, Bytes, Count, Delay, FileMode, Flag, Int, Limit, Limited, Pause};
 use super::lists::{Buckets, ListenAddrs, MetricsNames, Names, Socket};
-use super::resolved::{Compat, Http, LogFormat, Process, SendEngine};
+use super::resolved::{Compat, Facility, Http, LogFormat, Process, SendEngine};
 use super::resolved_auth::AuthType;
 use super::setting::{RELOAD, RESTART, section_table};
-use super::words::{LogFilter, OneOf, OptionalName, OptionalPath, OptionalSecret};
+use super::words::{LogFilter, OneOf, OptionalName, OptionalPath, OptionalSecret, Text};
 
 section_table! {
     /// `[pgusher]`.
@@ -100,6 +100,54 @@ section_table! {
             "Whose rules bind where pgusher has stricter ones: off, or pgbouncer, which is what a pgbouncer.ini gets.";
         reload_on_change: Flag = "false", RELOAD,
             "Read the configuration again when one of its files changes.";
+        so_reuseport: Flag = "false", RESTART,
+            "Other processes may listen on the same TCP ports: several pgushers on one port.";
+        peer_id: Int<u16, 0, 16383> = "0", RELOAD,
+            "The number of this process among its peers, so that cancel requests find their way; 0 without peers.";
+        tcp_defer_accept: Limited = "1s", RESTART,
+            "How long the kernel holds back new TCP connections that say nothing.";
+        tcp_socket_buffer: Bytes = "0B", RELOAD,
+            "The kernel's buffers of a TCP socket; \"0B\" leaves them to the kernel.";
+        tcp_keepalive: Flag = "true", RELOAD,
+            "Ask silent TCP peers for a sign of life.";
+        tcp_keepcnt: Int<u32, 0, 127> = "0", RELOAD,
+            "How many such questions may go unanswered; 0 leaves it to the kernel.";
+        tcp_keepidle: Limited = "1m", RELOAD,
+            "Silence before the first question; \"off\" leaves it to the kernel.";
+        tcp_keepintvl: Limited = "off", RELOAD,
+            "Time between two questions; \"off\" leaves it to the kernel.";
+        tcp_user_timeout: Limited = "off", RELOAD,
+            "How long sent bytes may stay unacknowledged before the connection fails; \"off\" leaves it to the kernel.";
+        dns_max_ttl: Delay = "15s", RELOAD,
+            "How long the addresses of a server's name are used before the name is looked up again.";
+        dns_nxdomain_ttl: Delay = "15s", RELOAD,
+            "How long it is remembered that a name has no addresses.";
+        dns_zone_check_period: Limited = "off", RELOAD,
+            "How often the serial numbers of the names' zones are looked at; a new one has names looked up at once.";
+        resolv_conf: OptionalPath = "", RESTART,
+            "Which servers are asked about zones. Without it, those of /etc/resolv.conf.";
+        syslog: Flag = "false", RELOAD,
+            "Log to syslog as well as to the file or standard error.";
+        syslog_ident: Text = "pgusher", RELOAD,
+            "The name in syslog's lines.";
+        syslog_facility: OneOf<Facility> = "daemon", RELOAD,
+            "Syslog's facility: auth, authpriv, daemon, user, or local0 to local7.";
+        login_notify_message: Text = "", RELOAD,
+            "A notice that every client gets behind its login. Without it there is none.";
+        track_extra_parameters: Names = "IntervalStyle", RESTART,
+            "With compat = \"pgbouncer\": start-up parameters that are kept beside PgBouncer's usual ones.";
+        ignore_startup_parameters: Names = "", RELOAD,
+            "With compat = \"pgbouncer\": start-up parameters that are dropped; others that are not kept are errors there.";
+        application_name_add_host: Flag = "false", RELOAD,
+            "Add the client's address to its application_name, as servers see it.";
+        disable_pqexec: Flag = "false", RESTART,
+            "Refuse simple queries, whose text may hold several statements.";
+        scram_iterations: Int<u32, 1, 2147483647> = "4096", RELOAD,
+            "Iterations of the SCRAM verifiers that are made of plain passwords.";
+        autodb_idle_timeout: Limited = "1h", RELOAD,
+            "A database that only the fallback knows is forgotten when nobody has used it for this long.";
+        pool_idle_timeout: Limited = "off", RELOAD,
+            "A pool that no client has used for this long is emptied.";
     }
 }
 

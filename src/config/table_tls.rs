@@ -121,7 +121,7 @@ impl Choice for BindingPolicy {
 }
 
 /// A file of authorities, or the word `system`.
-struct RootsFile;
+pub(super) struct RootsFile;
 
 impl Kind for RootsFile {
     type Value = Roots;

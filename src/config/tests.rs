@@ -334,3 +334,18 @@ fn the_two_names_of_the_pool_size_are_one_setting() {
          pool.toml:8:1: unknown key `default_pool_size` in [users.a]; it belongs in [defaults]"
     );
 }
+
+#[test]
+fn an_alias_is_a_name_that_means_nothing_else() {
+    let text = "[databases.a]\nsession_alias = \"b\"\n[databases.b]\nsession_alias = \"c\"\n\
+                [databases.d]\nsession_alias = \"c\"\n[databases.e]\nsession_alias = \"pgusher\"\n";
+    let taken = |line, name| {
+        format!(
+            "pool.toml:{line}:17: `session_alias`: the name \"{name}\" is taken; choose a name that no database has"
+        )
+    };
+    assert_eq!(after_start(text), [taken(5, "b"), taken(9, "c"), taken(11, "pgusher")].join("\n"));
+    let config = good(&format!("{START}[databases.a]\nsession_alias = \"other\"\n"));
+    assert_eq!(config.session_alias("other").map(|database| &*database.name), Some("a"));
+    assert!(config.session_alias("a").is_none());
+}

@@ -4,12 +4,12 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use super::kinds::{Kind, Reading};
-use super::resolved::{Compat, LogFormat, SendEngine};
+use super::resolved::{Compat, Facility, LogFormat, SendEngine};
 use super::resolved_auth::AuthType;
 use super::suggest::closest;
 use super::tree::{Node, Value};
 use crate::secret::Secret;
-use crate::types::{Name, PoolMode, Unsharable};
+use crate::types::{LoadBalance, Name, PoolMode, Unsharable};
 
 /// Any text.
 pub(super) struct Text;
@@ -73,6 +73,28 @@ impl Choice for Compat {
         &[("off", Compat::Off), ("pgbouncer", Compat::PgBouncer)];
 }
 
+impl Choice for LoadBalance {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("disable", LoadBalance::Disable), ("round-robin", LoadBalance::RoundRobin)];
+}
+
+impl Choice for Facility {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auth", Facility::Auth),
+        ("authpriv", Facility::AuthPriv),
+        ("daemon", Facility::Daemon),
+        ("user", Facility::User),
+        ("local0", Facility::Local0),
+        ("local1", Facility::Local1),
+        ("local2", Facility::Local2),
+        ("local3", Facility::Local3),
+        ("local4", Facility::Local4),
+        ("local5", Facility::Local5),
+        ("local6", Facility::Local6),
+        ("local7", Facility::Local7),
+    ];
+}
+
 impl Choice for SendEngine {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("auto", SendEngine::Auto),
@@ -86,6 +108,8 @@ pub(super) struct OneOf<T>(PhantomData<T>);
 
 impl<T: Choice> Kind for OneOf<T> {
     type Value = T;
+
+    const UNIT: &'static str = "word";
 
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<T> {
         let words: Vec<String> = T::WORDS.iter().map(|(word, _)| format!("\"{word}\"")).collect();
@@ -106,11 +130,35 @@ impl<T: Choice> Kind for OneOf<T> {
     }
 }
 
+/// A value that may be missing, and then is another section's; empty is missing.
+pub(super) struct Inherited<K>(PhantomData<K>);
+
+impl<K: Kind> Kind for Inherited<K> {
+    type Value = Option<K::Value>;
+
+    fn unset() -> Option<Self::Value> {
+        Some(None)
+    }
+
+    fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Self::Value> {
+        match &node.value {
+            Value::Text { text, .. } if text.is_empty() => Some(None),
+            _ => K::read(node, cx).map(Some),
+        }
+    }
+
+    fn show(value: &Self::Value) -> String {
+        value.as_ref().map(K::show).unwrap_or_default()
+    }
+}
+
 /// A name that may be missing; empty is missing.
 pub(super) struct OptionalName;
 
 impl Kind for OptionalName {
     type Value = Option<Name>;
+
+    const UNIT: &'static str = "name";
 
     fn unset() -> Option<Self::Value> {
         Some(None)
@@ -132,12 +180,18 @@ pub(super) struct OptionalPath;
 impl Kind for OptionalPath {
     type Value = Option<PathBuf>;
 
+    const UNIT: &'static str = "path";
+
     fn unset() -> Option<Self::Value> {
         Some(None)
     }
 
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<Option<PathBuf>> {
         let text = cx.text(node, "a path in quotes")?;
+        // An abstract socket stands in no folder.
+        if text.starts_with('@') {
+            return Some(Some(PathBuf::from(text)));
+        }
         Some((!text.is_empty()).then(|| cx.report.folder(node.at.file).join(Path::new(text))))
     }
 
@@ -151,6 +205,8 @@ pub(super) struct OptionalSecret;
 
 impl Kind for OptionalSecret {
     type Value = Option<Secret>;
+
+    const UNIT: &'static str = "password";
 
     fn unset() -> Option<Self::Value> {
         Some(None)
@@ -185,6 +241,8 @@ pub(super) struct LogFilter;
 
 impl Kind for LogFilter {
     type Value = String;
+
+    const UNIT: &'static str = "level or filter";
 
     fn read(node: &Node, cx: &mut Reading<'_>) -> Option<String> {
         const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

@@ -115,17 +115,21 @@ const POOLS: [OfPool; 11] = [
         of.clients.active + of.clients.idle
     }),
     ("pgbouncer_pools_client_waiting_connections", "Clients that wait.", |of| of.clients.waiting),
-    ("pgbouncer_pools_client_active_cancel_connections", "Cancel requests sent.", |_| 0),
+    ("pgbouncer_pools_client_active_cancel_connections", "Cancel requests sent.", |of| of.cancels),
     ("pgbouncer_pools_client_waiting_cancel_connections", "Cancel requests not sent.", |_| 0),
     ("pgbouncer_pools_server_active_connections", "Servers with clients.", |of| {
         of.in_state.active + of.in_state.idle_in_transaction
     }),
-    ("pgbouncer_pools_server_active_cancel_connections", "Servers that cancel others.", |_| 0),
+    ("pgbouncer_pools_server_active_cancel_connections", "Servers that cancel others.", |of| {
+        of.cancels
+    }),
     ("pgbouncer_pools_server_being_canceled_connections", "Servers being cancelled.", |of| {
         of.in_state.being_canceled
     }),
     ("pgbouncer_pools_server_idle_connections", "Free servers.", |of| of.in_state.idle),
-    ("pgbouncer_pools_server_used_connections", "Servers that need a check.", |_| 0),
+    ("pgbouncer_pools_server_used_connections", "Servers that need a check.", |of| {
+        of.in_state.used
+    }),
     ("pgbouncer_pools_server_testing_connections", "Servers being checked.", |of| {
         of.in_state.tested
     }),

@@ -36,7 +36,7 @@ fn servers(page: &mut Page, snapshot: &Snapshot) {
         // The clients were looked at a moment earlier.
         let pinned = pool.pinned.min(in_state.active);
         let states = [
-            ("idle", in_state.idle),
+            ("idle", in_state.idle + in_state.used),
             ("active", in_state.active - pinned),
             ("pinned", pinned),
             ("idle_in_transaction", in_state.idle_in_transaction),

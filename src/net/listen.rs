@@ -4,25 +4,24 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
-use super::dial::tune;
+use super::Tuning;
 use super::option::set_option;
 use super::stream::register;
 use crate::config::Process;
 
 /// How long accepting pauses when the process has no descriptors left.
 const BACK_OFF: Duration = Duration::from_millis(100);
-
-/// How long, in seconds, the kernel keeps connections to itself that say nothing. Whoever is accepted has mostly said
-/// what it wants, so that nothing has to be waited for.
-const SILENCE: libc::c_int = 1;
 
 /// Clients of the unix socket that may wait for being accepted.
 const UNIX_BACKLOG: i32 = 1024;
@@ -102,18 +101,39 @@ impl Arrival {
 pub struct Listener {
     socket: AsyncFd<Socket>,
     place: Place,
+    tuning: Arc<Tuning>,
+    /// The version of the options that the socket has.
+    tuned: AtomicU32,
 }
 
 #[derive(Debug)]
 enum Place {
     Tcp(SocketAddr),
-    Unix(PathBuf),
+    /// With its name, if there is one to be removed.
+    Unix(Option<PathBuf>),
 }
 
 impl Listener {
     /// A listening socket that does not block, watched by the current runtime.
-    fn new(socket: Socket, place: Place) -> io::Result<Self> {
-        Ok(Listener { socket: register(socket)?, place })
+    fn new(socket: Socket, place: Place, tuning: &Arc<Tuning>) -> io::Result<Self> {
+        let (socket, tuning) = (register(socket)?, Arc::clone(tuning));
+        Ok(Listener { socket, place, tuning, tuned: AtomicU32::new(0) })
+    }
+
+    /// True for a unix socket.
+    pub fn is_unix(&self) -> bool {
+        matches!(self.place, Place::Unix(_))
+    }
+
+    /// Gives the socket the options in force. Those that are accepted inherit them.
+    fn tune(&self) {
+        let version = self.tuning.version();
+        if self.tuned.swap(version, Ordering::Relaxed) == version || self.is_unix() {
+            return;
+        }
+        if let Err(error) = self.tuning.apply(self.socket.get_ref()) {
+            tracing::warn!(%error, listener = %self, "socket options not set");
+        }
     }
 
     /// The next client. Never fails: what goes wrong with one connection is the connection's, and a process without
@@ -123,6 +143,7 @@ impl Listener {
     /// Nothing is lost when the future is dropped.
     pub async fn accept(&self) -> Arrival {
         loop {
+            self.tune();
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
                 Err(error) if is_connection_error(&error) => {}
@@ -169,14 +190,15 @@ impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Tcp(address) => write!(f, "{address}"),
-            Place::Unix(path) => write!(f, "{}", path.display()),
+            Place::Unix(Some(path)) => write!(f, "{}", path.display()),
+            Place::Unix(None) => f.write_str("unix"),
         }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Place::Unix(path) = &self.place {
+        if let Place::Unix(Some(path)) = &self.place {
             let _ = std::fs::remove_file(path);
         }
     }
@@ -192,23 +214,102 @@ fn is_connection_error(error: &io::Error) -> bool {
     )
 }
 
-/// Opens every door the configuration names; `unix_group` owns the unix socket.
-///
-/// # Errors
-/// The first door that does not open, by name.
-pub async fn bind_all(process: &Process, unix_group: Option<u32>) -> Result<Vec<Listener>, String> {
-    let mut listeners = Vec::new();
-    for name in &process.listen_addr {
-        for address in resolve(name, process.listen_port).await? {
-            let listener = bind_tcp(address, process.listen_backlog)
-                .map_err(|error| format!("cannot listen on {address}: {error}"))?;
-            listeners.push(listener);
+/// How the doors are opened.
+#[derive(Clone, Debug)]
+pub struct Doors<'a> {
+    /// The settings.
+    pub process: &'a Process,
+    /// Who owns the unix socket.
+    pub unix_group: Option<u32>,
+    /// What accepted sockets get.
+    pub tuning: Arc<Tuning>,
+}
+
+impl Doors<'_> {
+    /// Opens every door the configuration names; or takes those that whoever started the process has opened.
+    ///
+    /// # Errors
+    /// The first door that does not open, by name.
+    pub async fn open(&self, inherited: Vec<OwnedFd>) -> Result<Vec<Listener>, String> {
+        if !inherited.is_empty() {
+            return inherited.into_iter().map(|door| self.take_over(door)).collect();
         }
+        let mut listeners = Vec::new();
+        for name in &self.process.listen_addr {
+            for address in resolve(name, self.process.listen_port).await? {
+                let listener = self.bind_tcp(address);
+                listeners.push(
+                    listener.map_err(|error| format!("cannot listen on {address}: {error}"))?,
+                );
+            }
+        }
+        if let Some(folder) = &self.process.unix_socket_dir {
+            listeners.push(self.bind_unix(folder)?);
+        }
+        Ok(listeners)
     }
-    if let Some(folder) = &process.unix_socket_dir {
-        listeners.push(bind_unix(folder, process, unix_group)?);
+
+    fn take_over(&self, door: OwnedFd) -> Result<Listener, String> {
+        let listen = || {
+            let socket = Socket::from(door);
+            socket.set_nonblocking(true)?;
+            // Whoever made a unix socket removes it.
+            let place = match socket.local_addr()?.as_socket() {
+                Some(address) => Place::Tcp(address),
+                None => Place::Unix(None),
+            };
+            Listener::new(socket, place, &self.tuning)
+        };
+        listen()
+            .map_err(|error: io::Error| format!("cannot listen on a socket of systemd: {error}"))
     }
-    Ok(listeners)
+
+    fn bind_tcp(&self, address: SocketAddr) -> io::Result<Listener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            // So that `::` and `0.0.0.0` can be listened on side by side.
+            socket.set_only_v6(true)?;
+        }
+        socket.set_reuse_address(true)?;
+        if self.process.so_reuseport {
+            socket.set_reuse_port(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        if let Some(silence) = self.process.tcp_defer_accept {
+            let seconds = i32::try_from(silence.as_secs().max(1)).unwrap_or(i32::MAX);
+            set_option(&socket, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, seconds)?;
+        }
+        socket.bind(&address.into())?;
+        let backlog = i32::try_from(self.process.listen_backlog).unwrap_or(i32::MAX);
+        socket.listen(backlog)?;
+        let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+        Listener::new(socket, Place::Tcp(bound), &self.tuning)
+    }
+
+    fn bind_unix(&self, folder: &Path) -> Result<Listener, String> {
+        let path = folder.join(format!(".s.PGSQL.{}", self.process.listen_port));
+        let fail = |error: io::Error| format!("cannot listen on {}: {error}", path.display());
+        if let Some(name) = path.to_str().and_then(|path| path.strip_prefix('@')) {
+            // A name that stands in no folder, and goes with the process.
+            return self.bind_at(format!("\0{name}"), None).map_err(fail);
+        }
+        remove_stale_socket(&path).map_err(fail)?;
+        let listener = self.bind_at(&path, Some(path.clone())).map_err(fail)?;
+        if let Some(group) = self.unix_group {
+            std::os::unix::fs::chown(&path, None, Some(group)).map_err(fail)?;
+        }
+        let mode = std::fs::Permissions::from_mode(self.process.unix_socket_mode);
+        std::fs::set_permissions(&path, mode).map_err(fail)?;
+        Ok(listener)
+    }
+
+    fn bind_at(&self, name: impl AsRef<Path>, path: Option<PathBuf>) -> io::Result<Listener> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::unix(name)?)?;
+        socket.listen(UNIX_BACKLOG)?;
+        Listener::new(socket, Place::Unix(path), &self.tuning)
+    }
 }
 
 async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
@@ -223,43 +324,6 @@ async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
         found.map_err(|error| format!("cannot resolve listen_addr {name:?}: {error}"))?.collect();
     found.dedup();
     Ok(found)
-}
-
-fn bind_tcp(address: SocketAddr, backlog: u32) -> io::Result<Listener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        // So that `::` and `0.0.0.0` can be listened on side by side.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    // Those that are accepted inherit it.
-    tune(&socket)?;
-    set_option(&socket, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, SILENCE)?;
-    socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    let bound = socket.local_addr()?.as_socket().unwrap_or(address);
-    Listener::new(socket, Place::Tcp(bound))
-}
-
-fn bind_unix(folder: &Path, process: &Process, group: Option<u32>) -> Result<Listener, String> {
-    let path = folder.join(format!(".s.PGSQL.{}", process.listen_port));
-    let fail = |error: io::Error| format!("cannot listen on {}: {error}", path.display());
-    remove_stale_socket(&path).map_err(fail)?;
-    let bind = || {
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&SockAddr::unix(&path)?)?;
-        socket.listen(UNIX_BACKLOG)?;
-        Listener::new(socket, Place::Unix(path.clone()))
-    };
-    let listener = bind().map_err(fail)?;
-    if let Some(group) = group {
-        std::os::unix::fs::chown(&path, None, Some(group)).map_err(fail)?;
-    }
-    let mode = std::fs::Permissions::from_mode(process.unix_socket_mode);
-    std::fs::set_permissions(&path, mode).map_err(fail)?;
-    Ok(listener)
 }
 
 /// Removes a socket that nobody listens on any more; a live one is somebody else's.

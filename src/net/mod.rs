@@ -8,6 +8,7 @@ mod engine;
 mod line;
 mod listen;
 mod messages;
+mod names;
 mod nudge;
 mod option;
 mod outgoing;
@@ -20,17 +21,22 @@ mod sends_tests;
 mod stream;
 #[cfg(test)]
 mod stream_tests;
+mod suspended;
+mod tuning;
 mod watchlist;
 
 pub use buffer::{Buffer, BufferPool};
 pub use deadline::{Deadline, Deadlines, TICK};
-pub use dial::connect;
+pub use dial::Dialler;
 pub use line::Line;
-pub use listen::{Arrival, Listener, Peer, bind_all};
+pub use listen::{Arrival, Doors, Listener, Peer};
 pub use messages::take_message;
+pub use names::{HostNames, KnownName};
 pub use nudge::Nudges;
 pub use sends::Sends;
-pub use stream::{Stream, Suspended};
+pub use stream::Stream;
+pub use suspended::Suspended;
+pub use tuning::Tuning;
 pub use watchlist::Watchlist;
 
 pub use crate::tls::{ClientCertificate, TlsFacts};

@@ -1,32 +1,13 @@
 //! Streams with TLS: what is received is opened before anybody sees it, what is sent is sealed before it goes out.
 
 use std::io;
-use std::os::fd::AsRawFd;
 use std::task::{Context, Poll, ready};
 
 use openssl::ssl::{Ssl, SslRef};
 
-use super::channel::{Channel, TlsChannel};
-use super::outgoing::Outgoing;
+use super::channel::Channel;
 use super::sends::Rest;
-use super::stream::register;
-use super::{Buffer, BufferPool, Stream, Suspended};
-
-impl Suspended {
-    /// The connection with TLS to be over it, watched by the current runtime. `received` was read from the socket
-    /// already and belongs to the handshake.
-    ///
-    /// # Errors
-    /// The runtime's or the library's; there is TLS already.
-    pub(super) fn begin_tls(self, ssl: Ssl, received: Buffer) -> io::Result<Stream> {
-        let Channel::Plain(socket) = self.channel else {
-            return Err(io::Error::other("there is TLS already"));
-        };
-        let out = Outgoing::alone(socket.as_raw_fd());
-        let tls = TlsChannel::new(ssl, socket, received)?;
-        Ok(Stream { out, io: register(Channel::Tls(Box::new(tls)))?, primed: false })
-    }
-}
+use super::{Buffer, BufferPool, Stream};
 
 impl Stream {
     /// Puts TLS over the connection.

@@ -1,7 +1,7 @@
 //! A connected socket, polled by the one task that owns it.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -12,7 +12,7 @@ use super::channel::Channel;
 use super::option::set_option;
 use super::outgoing::Outgoing;
 use super::sends::Rest;
-use super::{Buffer, BufferPool, Sends};
+use super::{Buffer, BufferPool, Sends, Suspended};
 
 /// A connected TCP or unix socket, with TLS over it once it was [secured](Stream::secure).
 ///
@@ -302,56 +302,6 @@ impl Stream {
     /// Closes the sending side behind everything that was sent.
     pub fn end_sending(&mut self) {
         self.farewell(b"");
-    }
-}
-
-/// A connection that no runtime watches.
-#[derive(Debug)]
-pub struct Suspended {
-    pub(super) channel: Channel,
-}
-
-impl Suspended {
-    /// Over a non-blocking socket.
-    pub(super) fn bare(socket: Socket) -> Self {
-        Suspended { channel: Channel::Plain(socket) }
-    }
-
-    /// The socket, to ask it for addresses.
-    pub fn socket(&self) -> &Socket {
-        self.channel.socket()
-    }
-
-    /// True when there are bytes that the socket would not tell of: they were received, and are inside of TLS.
-    pub fn holds_bytes(&self) -> bool {
-        self.channel.holds_bytes()
-    }
-
-    /// Registers the connection with the current runtime, and its sends with those of the current thread. What arrived
-    /// meanwhile is seen by the first receive.
-    ///
-    /// # Errors
-    /// When the registration fails; the socket is closed then.
-    pub fn resume(self, sends: Option<&Arc<Sends>>) -> io::Result<Stream> {
-        let out = Outgoing::with(sends, self.channel.as_raw_fd(), None);
-        Ok(Stream { out, io: register(self.channel)?, primed: true })
-    }
-
-    /// [`Suspended::resume`] for a connection on which nothing is likely to have arrived: the first receive waits for
-    /// the runtime's word, which comes all the same if something has.
-    ///
-    /// # Errors
-    /// As [`Suspended::resume`].
-    pub fn resume_quiet(self, sends: Option<&Arc<Sends>>) -> io::Result<Stream> {
-        let mut stream = self.resume(sends)?;
-        stream.primed = false;
-        Ok(stream)
-    }
-}
-
-impl AsFd for Suspended {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.channel.socket().as_fd()
     }
 }
 

@@ -36,7 +36,8 @@ impl Pool {
     pub(super) fn is_audit_due(&self, server: &mut Server) -> bool {
         let sample = self.audit_sample.load(Ordering::Relaxed);
         let audit = &mut server.audit;
-        if sample == 0 {
+        // What connect_query has set would be taken for a client's.
+        if sample == 0 || server.is_greeted {
             audit.is_due = false;
             return false;
         }

@@ -22,7 +22,7 @@ use crate::config::ServerTlsSettings;
 use crate::server::{self, Blueprint, LookupError, Row, Server};
 use crate::sqlstate;
 use crate::stats::{AuthServerFacts, ServerState};
-use crate::types::{Name, ServerAddress, Timeout};
+use crate::types::{LoadBalance, Name, ServerAddress, Timeout};
 
 /// The application_name of connections over which users are looked up.
 pub const AUTH_QUERY: &str = "pgusher auth_query";
@@ -233,6 +233,8 @@ impl Rounds {
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let blueprint = Blueprint {
             addresses: place.addresses.clone(),
+            load_balance: LoadBalance::Disable,
+            connect_query: String::new(),
             database: Name::clone(&place.database),
             user: Name::clone(&place.user),
             credential: credential.clone(),
@@ -240,10 +242,10 @@ impl Rounds {
             tls: Arc::clone(tls),
         };
         let id = self.context.records.ids.next();
-        server::connect(&blueprint, Some(*timeout), &self.context.means(), id).await.map_err(
+        server::connect(&blueprint, Some(*timeout), &self.context.means(), id, 0).await.map_err(
             |error| {
                 let text = format!("cannot log in: {}", error.fields);
-                if error.fields.code == sqlstate::UNDEFINED_DATABASE.0 {
+                if &*error.fields.code == sqlstate::UNDEFINED_DATABASE.0 {
                     return AuthQueryError::NoDatabase(text.into());
                 }
                 AuthQueryError::new(text)

@@ -100,7 +100,7 @@ impl Pool {
         let now = Instant::now();
         let census = self.census();
         let pins = self.context.records.pins.all();
-        let busy = census.servers.iter().filter(|server| server.state() != ServerState::Idle);
+        let busy = census.servers.iter().filter(|server| !server.state().is_free());
         let mut holders: Vec<_> = busy.map(|server| self.holder(server, &pins, now)).collect();
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.held));
         let connecting = Holder {
@@ -123,7 +123,7 @@ impl Pool {
         let holding = match (state, &client) {
             (ServerState::New, _) => Holding::Connecting,
             (ServerState::BeingCanceled, _) => Holding::BeingCanceled,
-            (ServerState::Tested | ServerState::Idle, _) => Holding::Resetting,
+            (ServerState::Tested | ServerState::Idle | ServerState::Used, _) => Holding::Resetting,
             (ServerState::Active, Some(client)) if client.is_idle_in_transaction() => {
                 Holding::IdleInTransaction
             }
@@ -198,6 +198,7 @@ fn outline(sql: &[u8]) -> String {
     let end = doubtful.and_then(|at| sql.get(..at)?.iter().rposition(|byte| *byte == b'\''));
     let mut text =
         fingerprint(sql.get(..end.unwrap_or(sql.len())).unwrap_or(sql), Quoting::default());
+    text.truncate(text.trim_end_matches([';', ' ']).len());
     if (cut || doubtful.is_some()) && !text.ends_with('…') {
         text.push('…');
     }

@@ -32,11 +32,15 @@ pub enum CloseReason {
     OutOfSync,
     /// PAUSE, KILL or shutdown.
     Paused,
+    /// Its replication client left.
+    Replication,
+    /// The name it was reached by stands for other addresses now.
+    Moved,
 }
 
 impl CloseReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [CloseReason; 9] = [
+    pub const ALL: [CloseReason; 11] = [
         CloseReason::Lifetime,
         CloseReason::Idle,
         CloseReason::Error,
@@ -46,6 +50,8 @@ impl CloseReason {
         CloseReason::Unclean,
         CloseReason::OutOfSync,
         CloseReason::Paused,
+        CloseReason::Replication,
+        CloseReason::Moved,
     ];
 
     /// The label's value.
@@ -60,6 +66,8 @@ impl CloseReason {
             CloseReason::Unclean => "unclean",
             CloseReason::OutOfSync => "out_of_sync",
             CloseReason::Paused => "admin",
+            CloseReason::Replication => "replication",
+            CloseReason::Moved => "moved",
         }
     }
 }
@@ -96,6 +104,11 @@ impl PoolCensus {
     /// Servers in this state.
     pub fn servers_in(&self, state: ServerState) -> usize {
         self.servers.iter().filter(|server| server.state() == state).count()
+    }
+
+    /// Cancel requests on their way to its servers.
+    pub fn cancels(&self) -> usize {
+        self.servers.iter().map(|server| server.cancels.load(Ordering::Relaxed)).sum()
     }
 
     /// Servers being connected: on their way, and not yet counted among [`servers`](PoolCensus::servers).

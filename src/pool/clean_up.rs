@@ -42,7 +42,12 @@ impl Pool {
         let reset = self.reset_query(&lease);
         match tokio::time::timeout(CLEAN_LIMIT, clean(&mut lease, &reset)).await {
             Ok(Ok(())) => {
+                if !reset.is_empty() {
+                    let connect_query = self.blueprint().connect_query.clone();
+                    self.greet(&connect_query, &mut lease).await;
+                }
                 lease.needs_reset = false;
+                lease.is_reset = true;
                 lease.pardon();
             }
             Ok(Err(error)) => {
@@ -57,10 +62,12 @@ impl Pool {
     /// What the next client must not find is discarded. In session mode the operator says how; elsewhere a client that
     /// was pinned leaves what nobody can list.
     fn reset_query(&self, lease: &Lease) -> String {
+        let settings = self.settings();
         match (lease.needs_reset, self.is_session_mode()) {
-            (false, _) => String::new(),
-            (true, true) => self.settings().server_reset_query.clone(),
+            (true, true) => settings.server_reset_query.clone(),
             (true, false) => "DISCARD ALL".to_owned(),
+            (false, _) if settings.server_reset_query_always => settings.server_reset_query.clone(),
+            (false, _) => String::new(),
         }
     }
 }

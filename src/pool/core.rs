@@ -21,6 +21,8 @@ pub struct Limits {
     pub reserve_after: Option<Duration>,
     /// `min_pool_size`.
     pub min: usize,
+    /// `server_round_robin`: the coldest server is used next.
+    pub oldest_first: bool,
 }
 
 /// What became of a server that was offered.
@@ -110,6 +112,11 @@ impl<S, W> Core<S, W> {
         self.idle.len() + self.busy + self.incoming
     }
 
+    /// How many servers there are beyond the pool's size.
+    pub fn beyond_size(&self) -> usize {
+        self.total().saturating_sub(self.limits.size)
+    }
+
     /// How many are waiting.
     pub fn waiting(&self) -> usize {
         self.queues.waiting()
@@ -159,6 +166,7 @@ impl<S, W> Core<S, W> {
         let warm = self.idle.len().saturating_sub(OVERTAKE_PLACES);
         let own = (warm..self.idle.len()).rev().find(|&at| self.idle[at].home == worker);
         let at = own.or(self.idle.len().checked_sub(1))?;
+        let at = if self.limits.oldest_first { 0 } else { at };
         self.account(now);
         let taken = self.idle.remove(at);
         self.busy += 1;
@@ -246,6 +254,14 @@ impl<S, W> Core<S, W> {
         self.busy += 1;
     }
 
+    /// Enters a server that nobody in the queue asked for as on its way, if there is a place for one more.
+    pub fn claim_place(&mut self, now: Instant) -> bool {
+        let has_place = !self.paused && self.total() < self.limits.size;
+        self.account(now);
+        self.incoming += usize::from(has_place);
+        has_place
+    }
+
     /// A server that was being dialled will not come.
     pub fn dial_failed(&mut self, now: Instant) {
         self.account(now);
@@ -324,6 +340,11 @@ impl<S, W> Core<S, W> {
         }
         self.leaving += removed.len();
         removed
+    }
+
+    /// The idle servers, the coldest first.
+    pub fn idle_servers(&self) -> impl Iterator<Item = &S> {
+        self.idle.iter().map(|idle| &idle.server)
     }
 
     /// Takes out idle servers beyond the pool's size, the coldest first.

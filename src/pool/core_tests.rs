@@ -11,7 +11,7 @@ const HERE: WorkerId = WorkerId(0);
 const THERE: WorkerId = WorkerId(1);
 
 fn limits(size: usize) -> Limits {
-    Limits { size, reserve: 0, reserve_after: None, min: 0 }
+    Limits { size, reserve: 0, reserve_after: None, min: 0, oldest_first: false }
 }
 
 fn filled(size: usize, servers: u32, now: Instant) -> Core<u32, u32> {
@@ -96,6 +96,7 @@ fn the_reserve_opens_for_those_who_wait_long_and_closes_again() {
         reserve: 1,
         reserve_after: Some(Duration::from_secs(1)),
         min: 0,
+        oldest_first: false,
     });
     core.enqueue(ClassId::EVERYBODY, 1, HERE, now);
     assert_eq!(core.start_dials(now), 1);

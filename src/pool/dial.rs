@@ -1,11 +1,12 @@
 //! Making servers: as many at once as are wanted, with a pause after a failure.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::caps::Permit;
 use super::{CloseReason, Lease, Pool, PoolError, Pooled};
-use crate::server::{self, ConnectError};
+use crate::server::{self, ConnectError, Server};
 
 /// A pause grows up to this many times `server_login_retry`.
 const LONGEST_PAUSE: u32 = 16;
@@ -50,11 +51,18 @@ impl Pool {
         if self.failure.lock().as_ref().is_some_and(|failure| failure.retry_at > now) {
             return;
         }
-        let dials = self.core.lock().start_dials(now);
-        for _ in 0..dials {
-            let slot = Slot { pool: Arc::clone(self), armed: true };
+        let (dials, beyond) = {
+            let mut core = self.core.lock();
+            let dials = core.start_dials(now);
+            (dials, core.beyond_size().min(dials))
+        };
+        for number in 0..dials {
+            let slot = Slot::new(self);
             // Without a permit the slot is dropped, and the pool is pumped again when there is room.
             if let Some(permit) = self.caps.acquire(self) {
+                if number >= dials - beyond {
+                    tracing::warn!(pool = %self.key, "taking connection from reserve_pool");
+                }
                 self.context.control.spawn(slot.dial(permit));
             }
         }
@@ -79,9 +87,7 @@ impl Pool {
             let next = Failure::after(failure.as_ref(), Arc::clone(&error), began, retry);
             *failure = Some(next);
         }
-        self.errors.from_pgusher(&error.fields.code);
-        let (severity, reason) = (&error.fields.severity, &error.fields.message);
-        tracing::warn!(pool = %self.key, %severity, %reason, error = %error.fields, "server login failed");
+        self.note_failed_login(&error);
         let hopeless = self.core.lock().staying() == 0;
         if hopeless && !error.is_temporary() {
             self.dismiss_waiters(&PoolError::ServerDown(error));
@@ -89,21 +95,42 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// Counts a login that failed, and says so in the log.
+    pub(super) fn note_failed_login(&self, error: &ConnectError) {
+        self.errors.from_pgusher(&error.fields.code);
+        let (severity, reason) = (&error.fields.severity, &error.fields.message);
+        let (server, stage) = (error.id, error.stage.as_str());
+        let address = error.address.as_ref().map(tracing::field::display);
+        tracing::warn!(pool = %self.key, server, address, stage, %severity, %reason, error = %error.fields, "server login failed");
+        if error.by_server {
+            tracing::debug!(target: super::SERVERS, pool = %self.key, server, address, age_seconds = 0, reason = "login", "server closed");
+        }
+    }
+}
+
 /// A place in the pool for a server that is being made. Dropping it gives the place back.
-struct Slot {
+pub(super) struct Slot {
     pool: Arc<Pool>,
     armed: bool,
 }
 
 impl Slot {
+    /// For a server that the schedule counts as on its way.
+    pub(super) fn new(pool: &Arc<Pool>) -> Self {
+        Slot { pool: Arc::clone(pool), armed: true }
+    }
+
     async fn dial(self, permit: Permit) {
         let pool = Arc::clone(&self.pool);
         let (blueprint, generation) = (pool.blueprint(), pool.generation());
         let limit = pool.settings().server_connect_timeout;
         let id = pool.context.records.ids.next();
         let started = Instant::now();
-        match server::connect(&blueprint, limit, &pool.context.means(), id).await {
-            Ok(server) => {
+        let turn = pool.turns.fetch_add(1, Ordering::Relaxed);
+        match server::connect(&blueprint, limit, &pool.context.means(), id, turn).await {
+            Ok(mut server) => {
+                pool.greet(&blueprint.connect_query, &mut server).await;
                 let (database, address) = (&pool.key.database, &server.record.address);
                 pool.context.connects.succeeded(database, address, started.elapsed());
                 self.arrived(Pooled { server, permit, generation, since: started, used: None });
@@ -117,12 +144,17 @@ impl Slot {
         }
     }
 
-    fn arrived(mut self, pooled: Pooled) {
+    fn arrived(self, pooled: Pooled) {
+        *self.pool.failure.lock() = None;
+        self.pool.welcomes.lock().set_base(&pooled.server.reported);
+        self.pool.welcomed.notify_waiters();
+        drop(self.seat(pooled));
+    }
+
+    /// Gives the place to the server that was made for it.
+    pub(super) fn seat(mut self, pooled: Pooled) -> Lease {
         self.armed = false;
         let pool = Arc::clone(&self.pool);
-        *pool.failure.lock() = None;
-        pool.welcomes.lock().set_base(&pooled.server.reported);
-        pool.welcomed.notify_waiters();
         let record = Arc::clone(&pooled.server.record);
         let local = record.local.map_or_else(|| "unix".to_owned(), |local| local.to_string());
         tracing::debug!(target: super::SERVERS, pool = %pool.key, server = record.id, pid = record.pid, address = %record.address, %local, "server connected");
@@ -135,7 +167,7 @@ impl Slot {
         }
         let now = Instant::now();
         pool.core.lock().arrived(now);
-        drop(Lease::new(pooled, pool, now));
+        Lease::new(pooled, pool, now)
     }
 }
 
@@ -148,6 +180,21 @@ impl Drop for Slot {
 }
 
 impl Pool {
+    /// Sends `connect_query`, if there is one. A server that refuses it serves nevertheless.
+    pub(super) async fn greet(&self, connect_query: &str, server: &mut Server) {
+        if connect_query.is_empty() {
+            return;
+        }
+        let limit = self.settings().server_connect_timeout.unwrap_or(TEST_LIMIT);
+        let greeted = tokio::time::timeout(limit, server::run_sql(server, connect_query)).await;
+        let error = match greeted {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {limit:?}"),
+        };
+        tracing::warn!(pool = %self.key, server = server.record.id, address = %server.record.address, %error, "connect_query failed");
+    }
+
     /// Asks a server that was idle for long whether it still lives, then offers it.
     pub(super) fn test_later(self: &Arc<Self>, pooled: Pooled) {
         let pool = Arc::clone(self);
@@ -158,12 +205,18 @@ impl Pool {
             lease.condemn(CloseReason::Error);
             lease.record.enter(crate::stats::ServerState::Tested, 0);
             let limit = pool.settings().server_connect_timeout.unwrap_or(TEST_LIMIT);
-            let test = server::probe(&mut lease);
+            let query = check_query(&pool.settings().server_check_query);
+            let test = server::run_sql(&mut lease, &query);
             if let Ok(Ok(())) = tokio::time::timeout(limit, test).await {
                 lease.pardon();
             }
         });
     }
+}
+
+/// What an idle server is asked.
+fn check_query(setting: &str) -> String {
+    if setting == "<empty>" { String::new() } else { setting.to_owned() }
 }
 
 /// A test that takes longer means that the server is gone.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
@@ -12,14 +12,16 @@ use tokio::runtime::Handle;
 use super::departed::Departed;
 use super::make_way::Siblings;
 use super::pauses::Pauses;
-use super::{AuthQueries, CapTable, Caps, Connects, Exchanges, Pool};
+use super::pool::Guests;
+use super::{AuthQueries, CapTable, Caps, CloseReason, Connects, Exchanges, Pool};
 use crate::auth::ServerCredential;
 use crate::config::{Config, Database};
+use crate::net::Dialler;
 use crate::server::{Blueprint, Means};
 use crate::session::params::ParamSets;
 use crate::stats::{Buckets, Records, Totals};
 use crate::tls::Keyring;
-use crate::types::Name;
+use crate::types::{Name, Timeout};
 
 /// Whose servers a pool holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,6 +51,8 @@ pub struct PoolsContext {
     pub exchanges: Exchanges,
     /// What TLS is begun with.
     pub keyring: Arc<Keyring>,
+    /// How servers are reached.
+    pub dialler: Arc<Dialler>,
     /// Who is there.
     pub records: Arc<Records>,
     /// Bounds of the time histograms.
@@ -59,12 +63,27 @@ pub struct PoolsContext {
     pub connects: Connects,
     /// `cancel_wait_timeout`.
     pub cancel_wait_timeout: RwLock<Option<Duration>>,
+    /// How long pools stay that nobody uses.
+    pub patience: RwLock<Patience>,
+}
+
+/// How long pools stay that nobody uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// `pool_idle_timeout`.
+    pub any: Timeout,
+    /// `autodb_idle_timeout`: those of databases that only the fallback knows.
+    pub auto: Timeout,
 }
 
 impl PoolsContext {
     /// What logins to servers share.
     pub(super) fn means(&self) -> Means {
-        Means { param_sets: Arc::clone(&self.param_sets), connector: self.keyring.connector() }
+        Means {
+            param_sets: Arc::clone(&self.param_sets),
+            keyring: Arc::clone(&self.keyring),
+            dialler: Arc::clone(&self.dialler),
+        }
     }
 
     /// How long a cancel request may take.
@@ -122,11 +141,15 @@ impl Pools {
         if let Some(pool) = self.pools.get(&key) {
             return Arc::clone(&pool);
         }
+        let is_auto = !config.databases.contains_key(name);
+        if is_auto && self.of_database(name).is_empty() {
+            tracing::info!(database = ?name, "registered new auto-database");
+        }
         let entry = self.pools.entry(key.clone());
         let pool = Arc::clone(&entry.or_insert_with(|| {
             self.made.fetch_add(1, Ordering::Relaxed);
             let settings = config.pool_settings(database, &key.user);
-            let blueprint = blueprint(config, database, &key, credential());
+            let blueprint = blueprint(database, &key, credential());
             Pool::new(
                 key.clone(),
                 Arc::clone(&self.context),
@@ -136,6 +159,8 @@ impl Pools {
                 blueprint,
             )
         }));
+        pool.is_auto.store(is_auto, Ordering::Relaxed);
+        pool.set_guests(guests(config, database, &pool.key));
         self.join_pause(&pool);
         pool
     }
@@ -175,9 +200,12 @@ impl Pools {
         self.auth_queries.forget();
         for pool in self.all() {
             let Some(database) = config.database(&pool.key.database) else { continue };
+            let is_auto = !config.databases.contains_key(&pool.key.database);
+            pool.is_auto.store(is_auto, Ordering::Relaxed);
             self.caps(config, database, &pool.key).shed();
             pool.set_settings(config.pool_settings(database, &pool.key.user));
-            let wanted = blueprint(config, database, &pool.key, credential(&pool.key));
+            pool.set_guests(guests(config, database, &pool.key));
+            let wanted = blueprint(database, &pool.key, credential(&pool.key));
             if same_servers(&pool.blueprint(), &wanted) {
                 pool.renew_credential(wanted);
             } else {
@@ -203,6 +231,32 @@ impl Pools {
         totals
     }
 
+    /// Empties pools that nobody has used for long, and drops them when they are empty.
+    pub(super) fn forget_idle(&self) {
+        let (patience, now) = (*self.context.patience.read(), Instant::now());
+        let is_over = |pool: &Pool| {
+            let auto = patience.auto.filter(|_| pool.is_auto.load(Ordering::Relaxed));
+            let limit = patience.any.into_iter().chain(auto).min();
+            let unused = pool.unused_for(now);
+            limit.zip(unused).is_some_and(|(limit, unused)| unused > limit)
+        };
+        for pool in self.all() {
+            if pool.settings().min_pool_size > 0 || !is_over(&pool) {
+                continue;
+            }
+            pool.close_idle(CloseReason::Idle, |_| true);
+            let key = pool.key.clone();
+            drop(pool);
+            let gone = self.pools.remove_if(&key, |_, pool| {
+                Arc::strong_count(pool) == 1 && pool.total_servers() == 0
+            });
+            if let Some((key, pool)) = gone {
+                self.departed.watch(&pool);
+                tracing::info!(pool = %key, "cleaning up idle pool");
+            }
+        }
+    }
+
     /// Drops pools that have neither clients nor servers nor a line in the configuration worth keeping.
     pub(super) fn forget_unused(&self) {
         if self.pools.len() <= MANY_POOLS {
@@ -215,20 +269,29 @@ impl Pools {
 /// Unused pools are kept for their statistics up to this many.
 const MANY_POOLS: usize = 1_000;
 
-fn blueprint(
-    config: &Config,
-    database: &Database,
-    key: &PoolKey,
-    credential: ServerCredential,
-) -> Blueprint {
+fn blueprint(database: &Database, key: &PoolKey, credential: ServerCredential) -> Blueprint {
     Blueprint {
         addresses: database.addresses.clone(),
+        load_balance: database.load_balance,
+        connect_query: database.connect_query.clone(),
         database: Name::clone(database.dbname.as_ref().unwrap_or(&key.database)),
         user: Name::clone(&key.user),
         credential,
         startup_parameters: database.startup_parameters.clone(),
-        tls: Arc::clone(&config.tls_server),
+        tls: Arc::clone(&database.tls),
     }
+}
+
+/// Where a database has a user of its own, its clients may still have timeouts of theirs.
+fn guests(config: &Config, database: &Database, key: &PoolKey) -> Guests {
+    if database.user.is_none() {
+        return Guests::new();
+    }
+    let own = config.pool_settings(database, &key.user);
+    let settings = |login: &Name| config.client_settings(database, &key.user, login);
+    let all = config.users.keys().map(|login| (Name::clone(login), settings(login)));
+    let differ = all.filter(|(_, settings)| *settings != own);
+    differ.map(|(login, settings)| (login, Arc::new(settings))).collect()
 }
 
 /// Whether servers made by one blueprint can serve for the other. A changed password alone concerns only new
@@ -238,5 +301,7 @@ fn same_servers(one: &Blueprint, other: &Blueprint) -> bool {
         && one.database == other.database
         && one.user == other.user
         && one.startup_parameters == other.startup_parameters
+        && one.load_balance == other.load_balance
+        && one.connect_query == other.connect_query
         && one.tls == other.tls
 }

@@ -10,6 +10,8 @@ use crate::server::ConnectError;
 pub enum PoolError {
     /// The servers cannot be reached, or refuse the login.
     ServerDown(Arc<ConnectError>),
+    /// They could not be reached a while ago, and it is too early to try again.
+    ServersFailing(Arc<ConnectError>),
     /// `query_wait_timeout`.
     WaitTimeout(Box<Facts>),
     /// `queue_deadline`.

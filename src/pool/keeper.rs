@@ -1,10 +1,13 @@
 //! The keeper: looks after idle servers and waiting clients, away from the hot path.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{CloseReason, Pool, Pools};
 use crate::server::{Server, drain_news};
+use crate::stats::{ServerRecord, ServerState};
+use crate::types::ServerAddress;
 
 /// How often it makes its round.
 const ROUND: Duration = Duration::from_millis(100);
@@ -13,14 +16,20 @@ const ROUND: Duration = Duration::from_millis(100);
 pub async fn keep(pools: Arc<Pools>) {
     let mut round = tokio::time::interval(ROUND);
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut moves = 0;
     loop {
         round.tick().await;
+        let now = pools.context.dialler.names.moves();
+        if std::mem::replace(&mut moves, now) != now {
+            pools.all().iter().for_each(|pool| pool.leave_old_addresses());
+        }
         if pools.context.records.is_suspended() {
             continue;
         }
         for pool in pools.all() {
             pool.look_after();
         }
+        pools.forget_idle();
         pools.forget_unused();
         pools.auth_queries.tidy();
     }
@@ -40,7 +49,56 @@ impl Pool {
             spare -= usize::from(over);
             over
         });
+        self.note_unchecked(now);
         self.pump();
+    }
+
+    /// Notes which idle servers have become such that they are to be checked first. Under the lock: whoever takes one
+    /// enters what it is then.
+    fn note_unchecked(&self, now: Instant) {
+        let Some(delay) = self.settings().server_check_delay else { return };
+        let core = self.core.lock();
+        let unchecked = core.idle_servers().filter(|pooled| idle_for(&pooled.server, now) > delay);
+        for record in unchecked.map(|pooled| &pooled.server.record) {
+            if record.state() == ServerState::Idle {
+                record.enter(ServerState::Used, 0);
+            }
+        }
+    }
+
+    /// Servers at addresses that their names do not stand for any more are replaced.
+    fn leave_old_addresses(&self) {
+        let names = &self.context.dialler.names;
+        let has_left = |server: &ServerRecord| match (&server.address, server.peer) {
+            (ServerAddress::Tcp { host, .. }, Some(peer)) => {
+                names.has_left(host, peer.ip().to_canonical())
+            }
+            _ => false,
+        };
+        let servers: Vec<_> = self.servers.lock().values().cloned().collect();
+        servers.iter().filter(|server| has_left(server)).for_each(|server| self.condemn(server));
+        self.close_idle(CloseReason::Moved, |server| {
+            server.record.close_needed.load(Ordering::Relaxed)
+        });
+    }
+
+    /// The server has to go when its client lets go of it. The client may have to be told.
+    pub(super) fn condemn(&self, server: &ServerRecord) {
+        server.close_needed.store(true, Ordering::Relaxed);
+        if let Some(client) = self.context.records.client(server.link()) {
+            client.control.wake();
+        }
+    }
+
+    /// How long nobody has used the pool.
+    pub(super) fn unused_for(&self, now: Instant) -> Option<Duration> {
+        let mut since = self.unused_since.lock();
+        let is_used = self.clients.load(Ordering::Relaxed) > 0 || self.core.lock().waiting() > 0;
+        if is_used {
+            *since = None;
+            return None;
+        }
+        Some(now.saturating_duration_since(*since.get_or_insert(now)))
     }
 
     /// An idle server with news is taken out, heard, and put back unless it said goodbye.

@@ -162,7 +162,7 @@ impl Driver {
         let limit = self.pool.settings().server_connect_timeout;
         let context = &self.pool.context;
         let id = context.records.ids.next();
-        let connected = server::connect(&blueprint, limit, &context.means(), id).await;
+        let connected = server::connect(&blueprint, limit, &context.means(), id, 0).await;
         let server = connected.map_err(|error| *error.fields)?;
         self.office.connects.fetch_add(1, Ordering::Relaxed);
         let pid = server.backend.pid;

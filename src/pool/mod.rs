@@ -25,6 +25,7 @@ mod pauses;
 #[allow(clippy::module_inception, reason = "the room's main noun")]
 mod pool;
 mod queues;
+mod replica;
 mod standing;
 mod waiting;
 mod welcome;
@@ -39,7 +40,7 @@ pub use blockers::{Holder, Holding, Waiter};
 pub use caps::{Cap, CapTable, Caps};
 pub use census::{CloseReason, PoolCensus};
 pub use connects::{ConnectFacts, Connects};
-pub use directory::{PoolKey, Pools, PoolsContext};
+pub use directory::{Patience, PoolKey, Pools, PoolsContext};
 pub use error::{Facts, Outlook, PoolError};
 pub use keeper::keep;
 pub use lease::Lease;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ use crate::server::{Blueprint, Server, ServerId, drain_news};
 use crate::stats::{
     DepartureCounts, ErrorCounts, LeakCounts, PoolPins, PoolStats, ServerRecord, ServerState,
 };
-use crate::types::{PoolMode, WorkerId};
+use crate::types::{Name, PoolMode, WorkerId};
 
 /// The servers of one database and user, and the clients that wait for them.
 pub struct Pool {
@@ -55,8 +55,16 @@ pub struct Pool {
     pub(super) welcomed: Notify,
     pub(super) servers: Mutex<BTreeMap<ServerId, Arc<ServerRecord>>>,
     settings: RwLock<Arc<PoolSettings>>,
+    /// The same for clients who log in under another name than the pool's, and have timeouts of their own.
+    guests: RwLock<Guests>,
     /// That of `settings`, without its lock.
     pub(super) audit_sample: AtomicUsize,
+    /// `server_reset_query_always`, likewise.
+    always_resets: AtomicBool,
+    /// Since when the keeper has seen no client; `None` while there are some.
+    pub(super) unused_since: Mutex<Option<Instant>>,
+    /// Only the fallback knows its database.
+    pub(super) is_auto: AtomicBool,
     /// Counts up when `settings` change, so that clients notice cheaply.
     epoch: AtomicU32,
     /// When a long wait was logged last.
@@ -64,8 +72,13 @@ pub struct Pool {
     blueprint: RwLock<Arc<Blueprint>>,
     /// Counts up when servers made so far must not be used any more.
     generation: AtomicU32,
+    /// Connections begun, so that each may begin with another address.
+    pub(super) turns: AtomicUsize,
     this: Weak<Pool>,
 }
+
+/// Settings by the names of clients.
+pub(super) type Guests = BTreeMap<Name, Arc<PoolSettings>>;
 
 /// A server with what it owes the pool.
 #[derive(Debug)]
@@ -114,6 +127,9 @@ impl Pool {
                 pins: Arc::default(),
                 leaks: LeakCounts::default(),
                 audit_sample: AtomicUsize::new(settings.audit_sample),
+                always_resets: AtomicBool::new(settings.server_reset_query_always),
+                unused_since: Mutex::default(),
+                is_auto: AtomicBool::new(false),
                 clients: AtomicUsize::new(0),
                 context,
                 departed,
@@ -124,10 +140,12 @@ impl Pool {
                 welcomed: Notify::new(),
                 servers: Mutex::default(),
                 settings: RwLock::new(Arc::new(settings)),
+                guests: RwLock::default(),
                 epoch: AtomicU32::new(0),
                 wait_logged: Mutex::default(),
                 blueprint: RwLock::new(Arc::new(blueprint)),
                 generation: AtomicU32::new(0),
+                turns: AtomicUsize::new(0),
                 this: Weak::clone(this),
             }
         })
@@ -136,6 +154,23 @@ impl Pool {
     /// The settings in force.
     pub fn settings(&self) -> Arc<PoolSettings> {
         Arc::clone(&self.settings.read())
+    }
+
+    /// The settings in force for a client of this name.
+    pub fn settings_of(&self, login: &str) -> Arc<PoolSettings> {
+        if login == self.key.user.as_ref() {
+            return self.settings();
+        }
+        let own = self.guests.read().get(login).cloned();
+        own.unwrap_or_else(|| self.settings())
+    }
+
+    /// Changes what clients under other names get.
+    pub(super) fn set_guests(&self, guests: Guests) {
+        if *self.guests.read() != guests {
+            *self.guests.write() = guests;
+            self.epoch.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Changes whenever [`settings`](Pool::settings) do.
@@ -169,6 +204,7 @@ impl Pool {
         };
         surplus.into_iter().for_each(|pooled| self.close(pooled, CloseReason::Surplus));
         self.audit_sample.store(settings.audit_sample, Ordering::Relaxed);
+        self.always_resets.store(settings.server_reset_query_always, Ordering::Relaxed);
         *self.settings.write() = Arc::new(settings);
         self.epoch.fetch_add(1, Ordering::Relaxed);
         self.pump_later();
@@ -198,9 +234,8 @@ impl Pool {
     /// Replaces every server: idle ones now, the others when they are given back.
     pub fn reconnect(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
-        let servers = self.servers.lock();
-        servers.values().for_each(|server| server.close_needed.store(true, Ordering::Relaxed));
-        drop(servers);
+        let servers: Vec<_> = self.servers.lock().values().cloned().collect();
+        servers.iter().for_each(|server| self.condemn(server));
         self.welcomes.lock().forget();
         *self.failure.lock() = None;
         self.close_idle(CloseReason::Reconnect, |_| true);
@@ -287,12 +322,14 @@ impl Pool {
         let failure = failure
             .as_ref()
             .filter(|failure| failure.retry_at > now && !failure.error.is_temporary())?;
-        Some(PoolError::ServerDown(Arc::clone(&failure.error)))
+        Some(PoolError::ServersFailing(Arc::clone(&failure.error)))
     }
 
     fn needs_check(&self, pooled: &Pooled, now: Instant) -> bool {
-        let delay = self.settings.read().server_check_delay;
-        delay.is_some_and(|delay| now.saturating_duration_since(pooled.server.last_used) > delay)
+        let settings = self.settings.read();
+        let rest = now.saturating_duration_since(pooled.server.last_used);
+        settings.server_check_delay.is_some_and(|delay| rest > delay)
+            && !settings.server_check_query.is_empty()
     }
 
     pub(super) fn leave_queue(&self, number: TicketNumber) {
@@ -303,8 +340,9 @@ impl Pool {
     pub(super) fn take_back(self: &Arc<Self>, mut pooled: Pooled) {
         let now = Instant::now();
         let server = &mut pooled.server;
-        if !server.progress.is_settled() || server.needs_reset || server.backend.is_being_canceled()
-        {
+        let fresh = std::mem::take(&mut server.is_reset);
+        let reset = server.needs_reset || !fresh && self.always_resets.load(Ordering::Relaxed);
+        if !server.progress.is_settled() || reset || server.backend.is_being_canceled() {
             self.finish(&mut pooled, now);
             return self.clean_later(pooled);
         }
@@ -365,6 +403,9 @@ impl Pool {
     fn worn_out(&self, pooled: &Pooled, now: Instant) -> Option<CloseReason> {
         if pooled.generation != self.generation() {
             return Some(CloseReason::Reconnect);
+        }
+        if pooled.server.record.close_needed.load(Ordering::Relaxed) {
+            return Some(CloseReason::Moved);
         }
         if self.is_too_old(&pooled.server, now) {
             return Some(CloseReason::Lifetime);
@@ -435,5 +476,6 @@ fn limits(settings: &PoolSettings) -> Limits {
         reserve: settings.reserve_pool_size,
         reserve_after: settings.reserve_pool_timeout,
         min: settings.min_pool_size,
+        oldest_first: settings.server_round_robin,
     }
 }

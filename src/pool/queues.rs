@@ -20,8 +20,6 @@ pub(super) const OVERTAKE_TIME: Duration = Duration::from_millis(1);
 
 /// One sample counts for this much in a moving average.
 const SHARE: u64 = 16;
-/// What was measured this long before a queue formed says nothing about it.
-const STALE: Duration = Duration::from_secs(10);
 
 /// A class of a pool's clients, by its place in the pool's list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -105,9 +103,9 @@ struct Class<W> {
     paid: u64,
     /// How long its clients keep a server, in microseconds.
     hold: Average,
-    /// How long it takes, while somebody waits, until the next is served, in microseconds.
+    /// How long it takes from one turn of the present queue to the next, in microseconds.
     pace: Average,
-    /// When somebody of the queue was served last, or the queue began.
+    /// When somebody of the present queue was served last; `None` if nobody was yet.
     turned: Option<Instant>,
     /// Servers given to its clients.
     assigned: u64,
@@ -200,14 +198,27 @@ impl<W> Class<W> {
         place
     }
 
+    /// A queue forms. What was measured of the one before says nothing about it; how long its clients keep their
+    /// servers does.
+    fn begin(&mut self) {
+        self.turned = None;
+        self.pace = self.usual_pace();
+    }
+
+    /// The pace that the servers allow which the class has now.
+    fn usual_pace(&self) -> Average {
+        let servers = u64::try_from(self.running.max(1)).unwrap_or(1);
+        Average(self.hold.0.map(|hold| hold / servers))
+    }
+
     /// How long somebody with so many in front of it is likely to wait yet.
     fn expected(&self, ahead: usize, now: Instant) -> Option<Duration> {
-        let pace = self.pace.0.or_else(|| {
-            let servers = u64::try_from(self.running.max(1)).ok()?;
-            self.hold.0.map(|hold| hold / servers)
-        })?;
+        let queue = if self.waiting > 0 { self.pace } else { Average::default() };
+        let pace = queue.0.or(self.usual_pace().0)?;
         // A turn that is overdue is a sign that nothing moves.
-        let since = self.turned.map_or(0, |turned| micros(now.saturating_duration_since(turned)));
+        let turned = self.turned.into_iter().chain(self.first().map(|first| first.since)).max();
+        let since = turned.filter(|_| self.waiting > 0);
+        let since = since.map_or(0, |turned| micros(now.saturating_duration_since(turned)));
         let turns = u64::try_from(ahead).unwrap_or(u64::MAX).saturating_add(1);
         let time = pace.saturating_mul(turns).saturating_add(since.saturating_sub(pace));
         Some(Duration::from_micros(time))
@@ -299,10 +310,7 @@ impl<W> Queues<W> {
         let class = if known { id } else { ClassId::default() };
         let Some(line) = self.get(class) else { unreachable!("there is always one class") };
         if line.waiting == 0 {
-            let begun = line.turned.replace(now);
-            if begun.is_none_or(|begun| now.saturating_duration_since(begun) > STALE) {
-                line.pace = Average::default();
-            }
+            line.begin();
         }
         line.queue.push_back(Some(Place { waiter, worker, since: now }));
         line.waiting += 1;

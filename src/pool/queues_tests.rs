@@ -114,6 +114,28 @@ fn the_expected_wait_follows_the_queue() {
     assert_eq!((places.len(), places[0].waiter, places[99].ahead), (100, 200, 99));
 }
 
+/// While the first connections were made everything took long.
+#[test]
+fn a_slow_start_is_forgotten_with_its_queue() {
+    let mut queues: Queues<u32> = Queues::new();
+    let (mut now, class) = (Instant::now(), ClassId::EVERYBODY);
+    for waiter in 0..10 {
+        queues.enqueue(class, waiter, HERE, now);
+    }
+    for _ in 0..10 {
+        now += Duration::from_millis(400);
+        let (_, used) = queues.next(HERE, now).expect("waiting");
+        queues.finish(used, Duration::from_millis(10));
+    }
+    let (_, alone) = queues.outlook(class, now);
+    assert_eq!(alone, Some(Duration::from_millis(10)));
+    for waiter in 10..15 {
+        queues.enqueue(class, waiter, HERE, now);
+    }
+    let (_, sixth) = queues.outlook(class, now);
+    assert_eq!(sixth, Some(Duration::from_millis(60)));
+}
+
 #[test]
 fn waiters_keep_their_places_when_the_rules_change() {
     let mut queues = queues(&[rules("a", 1), rules("b", 1)]);

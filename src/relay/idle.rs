@@ -62,6 +62,9 @@ impl Relay {
                     }
                     self.replies.say(&backend::CLOSE_COMPLETE);
                 }
+                tag::QUERY if self.requests.refuses_simple => {
+                    return Err(RequestError::SimpleQuery);
+                }
                 tag::QUERY => {
                     let message = unseen.get(..header.size).unwrap_or_default();
                     let Some(answer) = answer_query(message, session, defaults) else {

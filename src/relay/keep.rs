@@ -179,13 +179,19 @@ impl Conversation<'_> {
 
     /// Enters what would break under a plain transaction pooler.
     pub(super) fn note_offence(&self, cause: &str, sql: &[u8]) {
-        let record = self.keeping.record;
-        self.keeping.records.audit.note(Offence {
-            database: Arc::clone(&record.database),
-            application: Arc::clone(&record.application_name.lock()),
-            statement: self.fingerprint(sql).to_string(),
+        let (record, client) = (self.keeping.record, self.keeping.record.id);
+        let (database, statement) = (Arc::clone(&record.database), self.fingerprint(sql));
+        let application = Arc::clone(&record.application_name.lock());
+        let offence = Offence {
+            database: Arc::clone(&database),
+            application: Arc::clone(&application),
+            statement: statement.to_string(),
             cause: cause.to_owned(),
-        });
+        };
+        // Once, not each time: SHOW AUDIT counts them.
+        if self.keeping.records.audit.note(offence) {
+            tracing::info!(client, %database, %application, cause, %statement, "statement leaves what cannot be shared");
+        }
     }
 
     /// A statement is bound: it is what the server does next, and what it leaves may be looked for.

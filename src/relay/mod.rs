@@ -95,8 +95,10 @@ pub enum Release {
 pub struct Clock {
     /// The requests outstanding now.
     pub requests_since: Option<Instant>,
-    /// The client's silence inside its transaction.
+    /// The client's silence while it holds its server.
     pub idle_since: Option<Instant>,
+    /// The transaction; `None` between two of them.
+    pub transaction_since: Option<Instant>,
 }
 
 impl Conversation<'_> {
@@ -105,7 +107,9 @@ impl Conversation<'_> {
         if self.clock.requests_since.is_none() {
             let now = Instant::now();
             self.clock.requests_since = Some(now);
-            if let Some(idle) = self.clock.idle_since.take() {
+            let is_inside = self.clock.transaction_since.is_some();
+            self.clock.transaction_since.get_or_insert(now);
+            if let Some(idle) = self.clock.idle_since.take().filter(|_| is_inside) {
                 self.cells
                     .idle_in_transaction_micros
                     .add(micros(now.saturating_duration_since(idle)));
@@ -116,9 +120,7 @@ impl Conversation<'_> {
     /// The server said ReadyForQuery to the client.
     fn query_ended(&mut self, now: Instant) {
         self.cells.queries.add(1);
-        if self.server.progress.status() == TransactionStatus::Idle {
-            self.cells.transactions.add(1);
-        }
+        let is_over = self.server.progress.status() == TransactionStatus::Idle;
         let since = self.clock.requests_since.unwrap_or(now);
         let took = now.saturating_duration_since(since);
         self.cells.query.observe(took);
@@ -126,6 +128,12 @@ impl Conversation<'_> {
         // The next one of a pipeline begins where this one ended.
         self.clock.requests_since = (!self.server.progress.waits_for_client()).then_some(now);
         self.clock.idle_since = self.clock.requests_since.is_none().then_some(now);
+        if is_over {
+            self.cells.transactions.add(1);
+            let since = self.clock.transaction_since.take().unwrap_or(now);
+            self.cells.transaction_micros.add(micros(now.saturating_duration_since(since)));
+            self.clock.transaction_since = self.clock.requests_since;
+        }
     }
 }
 

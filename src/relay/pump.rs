@@ -57,6 +57,11 @@ pub enum Outcome {
 }
 
 impl Relay {
+    /// From now on simple queries are an error, or are none.
+    pub fn refuses_simple(&mut self, refuses: bool) {
+        self.requests.refuses_simple = refuses;
+    }
+
     /// Makes the server's parameters the client's, if they are not.
     pub fn restore_session(&mut self, talk: &mut Conversation<'_>) {
         (self.requests.barrier, self.requests.changing) = (false, false);

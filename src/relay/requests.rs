@@ -28,6 +28,9 @@ pub enum RequestError {
     /// A type byte that clients do not send after the login.
     #[error("invalid frontend message type {0}")]
     UnknownType(u8),
+    /// A simple query where there are none (`disable_pqexec`).
+    #[error("PQexec disallowed")]
+    SimpleQuery,
     /// A name without end.
     #[error("name of a prepared statement or portal is longer than {MAX_NAME} bytes")]
     NameTooLong,
@@ -51,6 +54,8 @@ pub(super) struct Requests {
     suspect: bool,
     /// The message at the front waits for answers of the very server that is held; another one would not do.
     pub(super) postponed: bool,
+    /// Simple queries are an error.
+    pub(super) refuses_simple: bool,
     /// The client has sent Terminate; nothing behind it counts.
     pub(super) leaving: bool,
     /// A query that changes the session is under way: what is behind it is looked at when it is answered.
@@ -80,6 +85,7 @@ impl Default for Requests {
             long: false,
             suspect: false,
             postponed: false,
+            refuses_simple: false,
             leaving: false,
             barrier: false,
             changing: false,
@@ -220,6 +226,7 @@ impl Requests {
                 self.sync(header, talk);
                 return Ok(Look::Next);
             }
+            tag::QUERY if self.refuses_simple => return Err(RequestError::SimpleQuery),
             tag::QUERY => return Ok(self.query(header, talk)),
             tag::EXECUTE => return Ok(self.execute(header, talk)),
             tag::FUNCTION_CALL => Request::FunctionCall,

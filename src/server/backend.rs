@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::hop::{self, Encryption};
-use crate::net::{self, Buffer, Stream};
+use crate::net::{Buffer, Dialler, Stream};
 use crate::tls::Connector;
 use crate::types::ServerAddress;
 use crate::wire::startup;
@@ -22,8 +22,9 @@ pub struct Backend {
     key: Box<[u8]>,
     /// The connection has TLS, and so must have what is said about it: by which keys, and with whom.
     tls: Option<(Arc<Connector>, String)>,
+    dialler: Arc<Dialler>,
     /// Cancel requests on their way. The server is not handed on before they are over.
-    in_flight: AtomicUsize,
+    in_flight: Arc<AtomicUsize>,
     /// A cancel request ended without an answer: it may still strike.
     doubtful: AtomicBool,
     over: Notify,
@@ -31,13 +32,14 @@ pub struct Backend {
 
 impl Backend {
     /// A backend with its BackendKeyData.
-    pub fn new(address: ServerAddress, pid: u32, key: &[u8]) -> Self {
+    pub fn new(address: ServerAddress, pid: u32, key: &[u8], dialler: Arc<Dialler>) -> Self {
         Backend {
             address,
+            dialler,
             pid,
             key: key.into(),
             tls: None,
-            in_flight: AtomicUsize::new(0),
+            in_flight: Arc::default(),
             doubtful: AtomicBool::new(false),
             over: Notify::new(),
         }
@@ -47,6 +49,11 @@ impl Backend {
     #[must_use]
     pub fn behind_tls(self, connector: Arc<Connector>, host: String) -> Self {
         Backend { tls: Some((connector, host)), ..self }
+    }
+
+    /// Cancel requests on their way, for those who look.
+    pub(super) fn cancels(&self) -> &Arc<AtomicUsize> {
+        &self.in_flight
     }
 
     /// Announces a cancel request.
@@ -118,9 +125,16 @@ pub async fn deliver_cancel(mut guard: CancelGuard, limit: Duration) -> bool {
 /// A connection as safe as the one it is about: the key in a cancel request is a secret.
 async fn reach(backend: &Backend) -> Option<Stream> {
     match &backend.tls {
-        None => net::connect(&backend.address).await.ok(),
+        None => backend.dialler.connect(&backend.address).await.ok(),
         Some((connector, host)) => {
-            let hop = hop::open(&backend.address, host, connector, Encryption::Required).await;
+            let hop = hop::open(
+                &backend.address,
+                host,
+                &backend.dialler,
+                connector,
+                Encryption::Required,
+            )
+            .await;
             hop.ok().map(|hop| hop.stream)
         }
     }

@@ -63,6 +63,10 @@ pub struct Server {
     pub needs_reset: bool,
     /// It holds what nothing takes away: it is closed instead of being shared again.
     pub is_spent: bool,
+    /// Nobody has used it since it was made or reset.
+    pub is_reset: bool,
+    /// `connect_query` has set it up.
+    pub is_greeted: bool,
     /// It listens to a channel that the exchange listens to.
     pub listens: bool,
     /// What its present holder leaves is looked at.

@@ -9,10 +9,11 @@ use super::login::Login;
 use super::{Server, ServerId};
 use crate::auth::{AuthError, ServerCredential};
 use crate::config::ServerTlsSettings;
+use crate::net::Dialler;
 use crate::session::params::ParamSets;
 use crate::sqlstate;
-use crate::tls::Connector;
-use crate::types::{Name, ServerAddress};
+use crate::tls::{Connector, Keyring};
+use crate::types::{LoadBalance, Name, ServerAddress};
 use crate::wire::{ErrorFields, FrameError, Severity};
 
 /// How a pool's servers are made.
@@ -20,6 +21,10 @@ use crate::wire::{ErrorFields, FrameError, Severity};
 pub struct Blueprint {
     /// Tried in order.
     pub addresses: Vec<ServerAddress>,
+    /// Where the order begins.
+    pub load_balance: LoadBalance,
+    /// Sent to every new server; empty: nothing.
+    pub connect_query: String,
     /// The database's name on the server.
     pub database: Name,
     /// The server user.
@@ -46,6 +51,8 @@ pub struct ConnectError {
     pub stage: Stage,
     /// The server said it itself.
     pub by_server: bool,
+    /// The number the server would have had.
+    pub id: ServerId,
 }
 
 /// How far an attempt came.
@@ -77,12 +84,13 @@ impl ConnectError {
             fields: Box::new(ErrorFields::new(Severity::Fatal, code, message)),
             stage: Stage::Login,
             by_server: false,
+            id: 0,
         }
     }
 
     /// True for a server that is starting up or shutting down and asks for patience (57P03).
     pub fn is_temporary(&self) -> bool {
-        self.fields.code == sqlstate::CANNOT_CONNECT_NOW.0
+        &*self.fields.code == sqlstate::CANNOT_CONNECT_NOW.0
     }
 }
 
@@ -92,10 +100,37 @@ pub struct Means {
     /// Where sets of parameters are interned.
     pub param_sets: Arc<ParamSets>,
     /// What TLS is begun with.
-    pub connector: Arc<Connector>,
+    pub keyring: Arc<Keyring>,
+    /// How addresses are reached.
+    pub dialler: Arc<Dialler>,
 }
 
-/// Connects and logs in, at each address within `limit`. The socket belongs to the current runtime.
+/// What one login needs of them.
+#[derive(Clone, Debug)]
+pub(super) struct Tools {
+    pub(super) param_sets: Arc<ParamSets>,
+    /// TLS as the servers' own settings want it.
+    pub(super) connector: Arc<Connector>,
+    pub(super) dialler: Arc<Dialler>,
+}
+
+impl Means {
+    fn tools(&self, settings: &Arc<ServerTlsSettings>) -> Result<Tools, ConnectError> {
+        let connector = self.keyring.connector(settings).map_err(|error| {
+            let text = format!("no TLS with servers: {error}");
+            let error = ConnectError::new(sqlstate::UNABLE_TO_CONNECT, text);
+            ConnectError { stage: Stage::Tls, ..error }
+        })?;
+        Ok(Tools {
+            param_sets: Arc::clone(&self.param_sets),
+            connector,
+            dialler: Arc::clone(&self.dialler),
+        })
+    }
+}
+
+/// Connects and logs in, at each address within `limit`; the `turn` says with which it begins. The socket belongs to the
+/// current runtime.
 ///
 /// # Errors
 /// That of the last address tried.
@@ -104,11 +139,13 @@ pub async fn connect(
     limit: Option<Duration>,
     means: &Means,
     id: ServerId,
+    turn: usize,
 ) -> Result<Box<Server>, ConnectError> {
+    let tools = means.tools(&blueprint.tls)?;
     let mut last =
         ConnectError::new(sqlstate::UNABLE_TO_CONNECT, "no server address is configured");
-    for address in &blueprint.addresses {
-        let attempt = connect_to(blueprint, address, means, id);
+    for address in in_order(blueprint, turn) {
+        let attempt = connect_to(blueprint, address, &tools, id);
         let result = match limit {
             Some(limit) => tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
                 let text = format!(
@@ -123,23 +160,32 @@ pub async fn connect(
         };
         match result {
             Ok(server) => return Ok(server),
-            Err(error) => last = ConnectError { address: Some(address.clone()), ..error },
+            Err(error) => last = ConnectError { address: Some(address.clone()), id, ..error },
         }
     }
     Err(last)
+}
+
+fn in_order(blueprint: &Blueprint, turn: usize) -> impl Iterator<Item = &ServerAddress> {
+    let all = &blueprint.addresses;
+    let first = match blueprint.load_balance {
+        LoadBalance::Disable => 0,
+        LoadBalance::RoundRobin => turn % all.len().max(1),
+    };
+    all.iter().cycle().skip(first).take(all.len())
 }
 
 /// Goes through the attempts that the mode of encryption allows.
 async fn connect_to(
     blueprint: &Blueprint,
     address: &ServerAddress,
-    means: &Means,
+    tools: &Tools,
     id: ServerId,
 ) -> Result<Box<Server>, ConnectError> {
     let mut before = None;
-    let mut attempts = hop::attempts(address, means.connector.settings.sslmode).iter().peekable();
+    let mut attempts = hop::attempts(address, tools.connector.settings.sslmode).iter().peekable();
     while let Some(encryption) = attempts.next() {
-        match attempt(blueprint, address, means, id, *encryption).await {
+        match attempt(blueprint, address, tools, id, *encryption).await {
             Err(Failure { error, by_encryption: true }) if attempts.peek().is_some() => {
                 tracing::debug!(%address, error = %error.fields, "trying again with other encryption");
                 before = Some(error);
@@ -161,19 +207,20 @@ struct Failure {
 async fn attempt(
     blueprint: &Blueprint,
     address: &ServerAddress,
-    means: &Means,
+    tools: &Tools,
     id: ServerId,
     encryption: Encryption,
 ) -> Result<Box<Server>, Failure> {
-    let hop = hop::open(address, &address.host(), &means.connector, encryption).await;
+    let hop =
+        hop::open(address, &address.host(), &tools.dialler, &tools.connector, encryption).await;
     let hop = hop.map_err(|error| Failure::of_hop(address, &error))?;
     // Where the server has no TLS, the next attempt would be this one again.
     let has_choice = encryption != Encryption::IfOffered || hop.tls.is_some();
-    Login::run(blueprint, address, means, hop, id).await.map_err(|error| Failure {
+    Login::run(blueprint, address, tools, hop, id).await.map_err(|error| Failure {
         // Such as: no entry in pg_hba.conf for a connection with, or without, encryption.
         by_encryption: has_choice
             && error.by_server
-            && error.fields.code == sqlstate::INVALID_AUTHORIZATION.0,
+            && &*error.fields.code == sqlstate::INVALID_AUTHORIZATION.0,
         error,
     })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{SslMode, SslNegotiation};
-use crate::net::{self, Buffer, Stream};
+use crate::net::{Buffer, Dialler, Stream};
 use crate::tls::{Connector, ServerFacts};
 use crate::types::ServerAddress;
 use crate::wire::startup;
@@ -49,10 +49,11 @@ pub(super) fn attempts(address: &ServerAddress, mode: SslMode) -> &'static [Encr
 pub(super) async fn open(
     address: &ServerAddress,
     host: &str,
+    dialler: &Dialler,
     connector: &Arc<Connector>,
     encryption: Encryption,
 ) -> Result<Hop, HopError> {
-    let connected = net::connect(address).await;
+    let connected = dialler.connect(address).await;
     let mut stream = connected.map_err(|error| HopError::Connect(error.to_string()))?;
     if encryption == Encryption::None {
         return Ok(Hop { stream, tls: None });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::connect::{Blueprint, ConnectError, Means, Stage, lost, unsupported, violation};
+use super::connect::{Blueprint, ConnectError, Stage, Tools, lost, unsupported, violation};
 use super::hop::Hop;
 use super::{Backend, Bulk, Prepared, Progress, Server, ServerId};
 use crate::auth::{ClientBinding, MECHANISM_PLUS, ScramClient, ScramClientFinal};
@@ -67,7 +67,7 @@ impl<'a> Login<'a> {
     pub(super) async fn run(
         blueprint: &'a Blueprint,
         address: &ServerAddress,
-        means: &'a Means,
+        tools: &'a Tools,
         hop: Hop,
         id: ServerId,
     ) -> Result<Box<Server>, ConnectError> {
@@ -78,7 +78,7 @@ impl<'a> Login<'a> {
             tls,
             buffer: Buffer::new(),
             blueprint,
-            settings: &means.connector.settings,
+            settings: &tools.connector.settings,
             reported: Reported::default(),
             key: None,
             bound: false,
@@ -89,7 +89,7 @@ impl<'a> Login<'a> {
         for _ in 0..MAX_LOGIN_MESSAGES {
             let message = login.message().await?;
             if let Step::Ready = login.step(&message).await? {
-                return login.finish(address, means, id);
+                return login.finish(address, tools, id);
             }
         }
         Err(violation("too many messages"))
@@ -144,6 +144,7 @@ impl<'a> Login<'a> {
                     fields: Box::new(ErrorFields::read(message)),
                     stage: Stage::Login,
                     by_server: true,
+                    id: 0,
                 });
             }
             // The clients will be told.
@@ -279,7 +280,7 @@ impl<'a> Login<'a> {
     fn finish(
         self,
         address: &ServerAddress,
-        means: &Means,
+        tools: &Tools,
         id: ServerId,
     ) -> Result<Box<Server>, ConnectError> {
         if !self.buffer.is_empty() {
@@ -289,23 +290,27 @@ impl<'a> Login<'a> {
         let (pid, key) = self.key.unwrap_or((0, Box::new([0; 4])));
         let now = Instant::now();
         let label = self.tls.as_ref().map(|tls| tls.label);
-        let record = ServerRecord::new(id, address, self.stream.socket(), label, pid);
-        let mut backend = Backend::new(resolved(address, &self.stream), pid, &key);
+        let mut record = ServerRecord::new(id, address, self.stream.socket(), label, pid);
+        let mut backend =
+            Backend::new(resolved(address, &self.stream), pid, &key, Arc::clone(&tools.dialler));
+        record.cancels = Arc::clone(backend.cancels());
         if self.tls.is_some() {
-            backend = backend.behind_tls(Arc::clone(&means.connector), address.host());
+            backend = backend.behind_tls(Arc::clone(&tools.connector), address.host());
         }
         Ok(Box::new(Server {
             backend: Arc::new(backend),
             stream: self.stream,
             bulk: Bulk::default(),
             progress: Progress::default(),
-            applied: means.param_sets.intern(Values::new()),
+            applied: tools.param_sets.intern(Values::new()),
             reported: Arc::new(self.reported),
             prepared: Prepared::default(),
             unnamed: 0,
             altered: false,
             needs_reset: false,
             is_spent: false,
+            is_reset: true,
+            is_greeted: !self.blueprint.connect_query.is_empty(),
             listens: false,
             audit: super::Audit::default(),
             home: WorkerId::CONTROL,
@@ -313,7 +318,7 @@ impl<'a> Login<'a> {
             record: Arc::new(record),
             connected_at: now,
             last_used: now,
-            param_sets: Arc::clone(&means.param_sets),
+            param_sets: Arc::clone(&tools.param_sets),
         }))
     }
 }

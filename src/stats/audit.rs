@@ -28,17 +28,20 @@ pub struct Offence {
 pub struct AuditTable(Mutex<BTreeMap<Offence, u64>>);
 
 impl AuditTable {
-    /// Counts one.
-    pub fn note(&self, offence: Offence) {
+    /// Counts one; true when it is the first of its kind.
+    pub fn note(&self, offence: Offence) -> bool {
         let mut table = self.0.lock();
         if let Some(count) = table.get_mut(&offence) {
             *count += 1;
+            false
         } else if table.len() < KEPT {
             table.insert(offence, 1);
+            true
         } else {
             let statement = "(more than are kept)".to_owned();
             let rest = Offence { application: "".into(), statement, ..offence };
             *table.entry(rest).or_default() += 1;
+            false
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is counted for each pool.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Buckets, Counter, Histogram, HistogramTotal};
 use crate::types::WorkerId;
@@ -92,6 +92,17 @@ impl PoolCells {
             waits: WaitOutcome::ALL.map(|_| Histogram::new(buckets)),
             hold: Histogram::new(buckets),
             query: Histogram::new(buckets),
+        }
+    }
+
+    /// A transaction, if there was one, ended with its client, which may have been silent in it.
+    pub fn cut_short(&self, transaction: Option<Instant>, silence: Option<Instant>) {
+        let Some(since) = transaction else { return };
+        let micros =
+            |since: Instant| u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.transaction_micros.add(micros(since));
+        if let Some(since) = silence {
+            self.idle_in_transaction_micros.add(micros(since));
         }
     }
 

@@ -13,6 +13,7 @@ mod names;
 mod note;
 mod pins;
 mod records;
+mod registry;
 mod snapshot;
 mod totals;
 
@@ -25,9 +26,8 @@ pub use histogram::{Buckets, Histogram, HistogramTotal};
 pub use names::Names;
 pub use note::StatementNote;
 pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
-pub use records::{
-    ClientRecord, ClientState, Ends, Entered, IdSource, Records, ServerRecord, ServerState,
-};
+pub use records::{ClientRecord, ClientState, Ends, ServerRecord, ServerState};
+pub use registry::{Entered, IdSource, Records};
 pub use snapshot::{
     AuthServerFacts, ClassFacts, ClientsByState, DatabaseFacts, ExchangeFacts, HostFacts,
     LoginCount, PinsByCause, PoolFacts, ProcessFacts, ReloadFacts, ServersByState, Snapshot,

@@ -3,16 +3,15 @@
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
-use dashmap::DashMap;
 use parking_lot::Mutex;
 use socket2::Socket;
 
-use super::{AuditTable, Names, PinBook, StatementNote};
+use super::StatementNote;
 use crate::control::Control;
-use crate::types::{Name, ServerAddress, TlsLabel};
+use crate::types::{LoginMethod, Name, ServerAddress, TlsLabel};
 
 /// What a client is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,17 +57,25 @@ pub enum ServerState {
     Tested,
     /// Waiting for a cancel request to be over.
     BeingCanceled,
+    /// Free for so long that it is to be checked before it is used (`server_check_delay`).
+    Used,
 }
 
 impl ServerState {
     /// All states.
-    pub const ALL: [ServerState; 5] = [
+    pub const ALL: [ServerState; 6] = [
         ServerState::New,
         ServerState::Idle,
         ServerState::Active,
         ServerState::Tested,
         ServerState::BeingCanceled,
+        ServerState::Used,
     ];
+
+    /// True when nobody has it and nothing is done with it.
+    pub fn is_free(self) -> bool {
+        matches!(self, ServerState::Idle | ServerState::Used)
+    }
 
     /// PgBouncer's word.
     pub const fn as_str(self) -> &'static str {
@@ -78,22 +85,12 @@ impl ServerState {
             ServerState::Active => "active",
             ServerState::Tested => "tested",
             ServerState::BeingCanceled => "being_canceled",
+            ServerState::Used => "used",
         }
     }
 }
 
-/// Gives out numbers that are never reused.
-#[derive(Debug, Default)]
-pub struct IdSource(AtomicU64);
-
-impl IdSource {
-    /// The next number, from 1.
-    pub fn next(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
-    }
-}
-
-/// The two ends of a client's connection; `None` on the unix socket.
+/// The two ends of a client's connection; addresses are `None` on the unix socket.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ends {
     /// Where it comes from.
@@ -142,6 +139,8 @@ pub struct ClientRecord {
     pub peer_pid: u32,
     /// Its TLS; `None` without it.
     pub tls: Option<TlsLabel>,
+    /// How it has proved who it is.
+    pub method: LoginMethod,
     /// When it came, on the wall clock.
     pub connected_at: SystemTime,
     /// When it came.
@@ -170,6 +169,7 @@ impl ClientRecord {
         application_name: Name,
         ends: Ends,
         tls: Option<TlsLabel>,
+        method: LoginMethod,
     ) -> Self {
         ClientRecord {
             id,
@@ -180,6 +180,7 @@ impl ClientRecord {
             fd: ends.fd,
             peer_pid: ends.peer_pid,
             tls,
+            method,
             connected_at: SystemTime::now(),
             since: Instant::now(),
             application_name: Mutex::new(application_name),
@@ -254,6 +255,8 @@ pub struct ServerRecord {
     pub since: Instant,
     /// Statements it holds.
     pub prepared: AtomicU32,
+    /// Cancel requests on their way to it.
+    pub cancels: Arc<AtomicUsize>,
     /// It will be closed when its client lets go of it.
     pub close_needed: AtomicBool,
     /// The beginning of its last statement.
@@ -283,6 +286,7 @@ impl ServerRecord {
             connected_at: SystemTime::now(),
             since: Instant::now(),
             prepared: AtomicU32::new(0),
+            cancels: Arc::default(),
             close_needed: AtomicBool::new(false),
             statement: StatementNote::default(),
             state: AtomicU8::new(ServerState::New as u8),
@@ -317,104 +321,5 @@ impl ServerRecord {
     /// When it was last given to a client.
     pub fn requested_at(&self) -> Instant {
         self.since + std::time::Duration::from_micros(self.requested.load(Ordering::Relaxed))
-    }
-}
-
-/// Everybody who is there.
-#[derive(Debug, Default)]
-pub struct Records {
-    /// Numbers for clients and servers alike.
-    pub ids: IdSource,
-    /// Clients that keep their servers.
-    pub pins: PinBook,
-    /// What would break under a plain transaction pooler.
-    pub audit: AuditTable,
-    /// Names of applications: many clients share few.
-    pub names: Names,
-    clients: DashMap<u64, Arc<ClientRecord>, ahash::RandomState>,
-    /// Everybody is to stand still (SUSPEND).
-    suspended: AtomicBool,
-}
-
-impl Records {
-    /// Enters a client; it is there until the guard is dropped.
-    pub fn enter(self: &Arc<Self>, client: ClientRecord) -> Entered {
-        let client = Arc::new(client);
-        self.clients.insert(client.id, Arc::clone(&client));
-        if self.is_suspended() {
-            client.control.suspend();
-            // Everybody who was on record may have been resumed just before.
-            if !self.is_suspended() {
-                client.control.resume();
-            }
-        }
-        Entered { client, records: Arc::clone(self) }
-    }
-
-    /// Has every client stand still, those who come later included.
-    pub fn suspend(&self) {
-        self.suspended.store(true, Ordering::SeqCst);
-        self.clients.iter().for_each(|client| client.control.suspend());
-    }
-
-    /// Has every client go on.
-    pub fn resume(&self) {
-        self.suspended.store(false, Ordering::SeqCst);
-        self.clients.iter().for_each(|client| client.control.resume());
-    }
-
-    /// Clients that are to stand still, and do not yet.
-    pub fn restless(&self) -> Vec<Arc<ClientRecord>> {
-        let restless = self.clients.iter().filter(|client| !client.control.is_still());
-        restless.map(|client| Arc::clone(client.value())).collect()
-    }
-
-    /// True while clients are to stand still.
-    pub fn is_suspended(&self) -> bool {
-        self.suspended.load(Ordering::SeqCst)
-    }
-
-    /// All clients, by number.
-    pub fn clients(&self) -> Vec<Arc<ClientRecord>> {
-        let mut all: Vec<_> = self.clients.iter().map(|entry| Arc::clone(entry.value())).collect();
-        all.sort_by_key(|client| client.id);
-        all
-    }
-
-    /// One client.
-    pub fn client(&self, id: u64) -> Option<Arc<ClientRecord>> {
-        self.clients.get(&id).map(|entry| Arc::clone(entry.value()))
-    }
-
-    /// How many clients are there.
-    pub fn len(&self) -> usize {
-        self.clients.len()
-    }
-
-    /// True when nobody is there.
-    pub fn is_empty(&self) -> bool {
-        self.clients.is_empty()
-    }
-}
-
-/// A client's entry in [`Records`]; dropping it takes the client off.
-#[derive(Debug)]
-pub struct Entered {
-    /// The record.
-    pub client: Arc<ClientRecord>,
-    /// Where it is entered.
-    pub records: Arc<Records>,
-}
-
-impl Entered {
-    /// The one object for the name of an application.
-    pub fn intern(&self, name: &str) -> Name {
-        self.records.names.intern(name)
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        self.records.clients.remove(&self.client.id);
     }
 }

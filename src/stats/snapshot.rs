@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{ClientRecord, HistogramTotal, ServerRecord, Totals, WaitOutcome};
-use crate::types::{Name, PoolMode};
+use crate::types::{LoadBalance, Name, PoolMode};
 
 /// Everything at one moment.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,10 @@ pub struct Snapshot {
     pub process: ProcessFacts,
     /// Bounds of the time histograms, in microseconds.
     pub bounds: Vec<u64>,
+    /// Other processes that cancel requests are handed on to.
+    pub peers: usize,
+    /// Names of servers that were looked up.
+    pub names: usize,
     /// Pools, by database and user.
     pub pools: Vec<PoolFacts>,
     /// Databases, by name: those of the configuration, and those that clients asked for.
@@ -65,22 +69,22 @@ pub struct ExchangeFacts {
 }
 
 impl Snapshot {
-    /// PgBouncer's lists. Those of spare memory, of peers and of DNS have nothing in them here.
+    /// PgBouncer's lists. Those of spare memory and of zones have nothing in them here.
     pub fn lists(&self) -> [(&'static str, usize); 14] {
         let pools = || self.pools.iter();
         [
             ("databases", self.databases.len()),
             ("users", self.users.len()),
-            ("peers", 0),
+            ("peers", self.peers),
             ("pools", self.pools.len()),
-            ("peer_pools", 0),
+            ("peer_pools", self.peers),
             ("free_clients", 0),
             // Those who are logging in are among them.
             ("used_clients", self.process.clients),
             ("login_clients", self.logging_in()),
             ("free_servers", 0),
             ("used_servers", pools().map(|pool| pool.in_state.total()).sum()),
-            ("dns_names", 0),
+            ("dns_names", self.names),
             ("dns_zones", 0),
             ("dns_queries", 0),
             ("dns_pending", 0),
@@ -158,6 +162,8 @@ pub struct ClientsByState {
 pub struct ServersByState {
     /// Free.
     pub idle: usize,
+    /// Free for so long that they are to be checked before they are used.
+    pub used: usize,
     /// Working for a client.
     pub active: usize,
     /// With a client that is in a transaction and asks nothing.
@@ -173,9 +179,16 @@ pub struct ServersByState {
 impl ServersByState {
     /// All servers.
     pub fn total(&self) -> usize {
-        let ServersByState { idle, active, idle_in_transaction, tested, being_canceled, login } =
-            self;
-        idle + active + idle_in_transaction + tested + being_canceled + login
+        let ServersByState {
+            idle,
+            used,
+            active,
+            idle_in_transaction,
+            tested,
+            being_canceled,
+            login,
+        } = self;
+        idle + used + active + idle_in_transaction + tested + being_canceled + login
     }
 }
 
@@ -200,6 +213,8 @@ pub struct PoolFacts {
     pub in_state: ServersByState,
     /// The servers, by number.
     pub servers: Vec<Arc<ServerRecord>>,
+    /// Cancel requests on their way to them, each over a connection of its own.
+    pub cancels: usize,
     /// Places taken in the queue.
     pub queue: usize,
     /// How long the first of the queue has waited.
@@ -253,6 +268,8 @@ pub struct DatabaseFacts {
     pub name: Name,
     /// Hosts of its servers; empty when it is not configured any more.
     pub host: String,
+    /// Which of them a new connection goes to first.
+    pub load_balance: LoadBalance,
     /// Nothing says where its servers are.
     pub is_default_host: bool,
     /// Port of the first of them.

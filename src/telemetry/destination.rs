@@ -8,6 +8,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::syslog::{self, Syslog};
+use crate::config::Process;
+
 /// A share of the log's end.
 #[derive(Clone, Debug)]
 pub(super) struct Destination(Arc<Mutex<Ends>>);
@@ -18,12 +21,22 @@ struct Ends {
     /// Standard error hears it, too, when there is a file.
     both: bool,
     quiet: bool,
+    syslog: Option<Syslog>,
 }
 
 impl Destination {
     pub(super) fn open(file: Option<&Path>, both: bool, quiet: bool) -> io::Result<Self> {
         let file = file.map(append).transpose()?;
-        Ok(Destination(Arc::new(Mutex::new(Ends { file, both, quiet }))))
+        Ok(Destination(Arc::new(Mutex::new(Ends { file, both, quiet, syslog: None }))))
+    }
+
+    /// Begins or ends to tell syslog.
+    pub(super) fn set_syslog(&self, process: &Process) -> io::Result<()> {
+        let opened = Syslog::open(process, Path::new(syslog::SOCKET));
+        let mut ends = self.0.lock();
+        ends.syslog = None;
+        ends.syslog = opened?;
+        Ok(())
     }
 
     /// Opens another file, or the same one anew.
@@ -53,6 +66,9 @@ pub(super) struct Line(Destination);
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut ends = self.0.0.lock();
+        if let Some(syslog) = &ends.syslog {
+            syslog.send(bytes);
+        }
         let both = ends.both;
         if let Some(file) = &mut ends.file {
             file.write_all(bytes)?;

@@ -3,6 +3,7 @@
 
 mod destination;
 mod pgbouncer;
+mod syslog;
 mod wording;
 
 use std::io;
@@ -12,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, Process};
 use destination::Destination;
 
 /// How logging begins.
@@ -30,6 +31,8 @@ pub struct LogStart<'a> {
     pub both: bool,
     /// Standard error hears nothing.
     pub quiet: bool,
+    /// Where syslog's settings are.
+    pub process: &'a Process,
 }
 
 /// The way to change what is logged, and where to.
@@ -49,6 +52,14 @@ impl LogControl {
     pub fn set_level(&self, level: &str) -> Result<(), String> {
         let level = self.asked.unwrap_or(level);
         self.filter.reload(filter(level)?).map_err(|error| error.to_string())
+    }
+
+    /// Logs to syslog as the settings say.
+    ///
+    /// # Errors
+    /// It cannot be reached; then nothing is logged there.
+    pub fn set_syslog(&self, process: &Process) -> io::Result<()> {
+        self.destination.set_syslog(process)
     }
 
     /// Opens the log's file, be it another or the same one anew.
@@ -73,6 +84,9 @@ pub fn start(start: LogStart<'_>) -> Result<LogControl, String> {
         let name = start.file.unwrap_or(Path::new("")).display();
         format!("cannot open logfile {name}: {error}")
     })?;
+    if let Err(error) = destination.set_syslog(start.process) {
+        return Err(format!("syslog cannot be reached: {error}"));
+    }
     let asked = match start.verbosity {
         0 => None,
         1 => Some("debug"),

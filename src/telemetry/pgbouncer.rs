@@ -82,7 +82,12 @@ fn unquoted(value: String) -> String {
 
 impl Visit for Facts {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.note(field, value.escape_debug().to_string());
+        // Quotes are what they are; nothing may look like another line.
+        let mut text = String::with_capacity(value.len());
+        for c in value.chars() {
+            if c.is_control() { text.extend(c.escape_debug()) } else { text.push(c) }
+        }
+        self.note(field, text);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

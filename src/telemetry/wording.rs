@@ -4,17 +4,23 @@ use super::pgbouncer::Facts;
 
 /// What is said here, and how PgBouncer says it. `{field}` is the field of the event.
 const WORDINGS: &[(&str, &str)] = &[
-    ("client connected", "login attempt: db={database} user={user} tls={tls} replication=no"),
-    ("console connected", "login attempt: db={database} user={user} tls={tls} replication=no"),
+    (
+        "login attempt",
+        "login attempt: db={database} user={user} tls={tls} replication={replication}",
+    ),
     ("client disconnected", "closing because: {reason} (age={age_seconds}s)"),
     ("login failed", "closing because: {reason} (age={age_seconds}s)"),
     ("error told to the client", "pooler error: {reason}"),
     ("server connected", "new connection to server (from {local})"),
     ("server closed", "closing because: {reason} (age={age_seconds}s)"),
-    ("server login failed", "server login failed: {severity} {reason}"),
     ("listening", "listening on {address}"),
     ("pgusher is ready", "process up: pgusher {version}"),
     ("asked to reload", "got {signal}, re-reading config"),
+    ("asked to stop", "got {signal}, shutting down"),
+    ("asked to pause", "got {signal}, pausing all activity"),
+    ("asked to resume", "got {signal}, continuing from PAUSE"),
+    ("signal ignored while shutting down", "got {signal} while shutting down, ignoring"),
+    ("registered new auto-database", "registered new auto-database: {database}"),
     ("database removed", "database removed: {database}"),
     (
         "stats",
@@ -24,28 +30,7 @@ const WORDINGS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Reasons that have other words there. Found by what ours contain.
-const REASONS: &[(&str, &str)] = &[
-    ("client closed the connection", "client unexpected eof"),
-    ("password authentication failed for user", "{proof} authentication failed"),
-    ("\" does not exist", "no such database: {database}"),
-    ("terminating connection due to administrator command", "server shutting down"),
-    ("the pooler is shutting down", "pooler is shutting down"),
-    ("may not use the console", "not allowed"),
-    ("the database was removed from the pooler", "database removed"),
-    ("server closed the connection unexpectedly", "server conn crashed?"),
-    ("transaction blocks not allowed", "transaction blocks not allowed in statement pooling mode"),
-    ("(query_wait_timeout)", "query_wait_timeout"),
-    ("(client_idle_timeout)", "client_idle_timeout"),
-    ("(client_login_timeout)", "client_login_timeout"),
-    ("(idle_transaction_timeout)", "idle transaction timeout"),
-    ("(transaction_timeout)", "transaction timeout"),
-    ("(query_timeout)", "query timeout"),
-    ("(max_db_client_connections)", "client connections exceeded (max_db_client_connections)"),
-    ("(max_user_client_connections)", "client connections exceeded (max_user_client_connections)"),
-];
-
-/// The same for servers, whose reasons are single words.
+/// Why servers were closed: single words here.
 const SERVER_REASONS: &[(&str, &str)] = &[
     ("admin", "admin forced disconnect"),
     ("error", "server conn crashed?"),
@@ -53,8 +38,11 @@ const SERVER_REASONS: &[(&str, &str)] = &[
     ("lifetime", "server lifetime over"),
     ("out_of_sync", "server out of sync"),
     ("reload", "database configuration changed"),
-    ("surplus", "obsolete connection"),
+    ("surplus", "too many servers in the pool"),
     ("unclean", "unclean server"),
+    ("login", "login failed"),
+    ("replication", "replication client was closed"),
+    ("moved", "obsolete connection"),
 ];
 
 /// Fields that the socket's name has said.
@@ -62,9 +50,29 @@ const SAID: [&str; 7] = ["client", "database", "user", "peer", "server", "pool",
 
 /// The message of an event.
 pub(super) fn text(facts: &Facts) -> String {
+    if facts.message == "server login failed" {
+        return login_failed(facts);
+    }
     match WORDINGS.iter().find(|(ours, _)| *ours == facts.message) {
         Some((_, theirs)) => filled(theirs, facts),
         None => plain(facts),
+    }
+}
+
+/// A server that could not be reached was never logged in to.
+fn login_failed(facts: &Facts) -> String {
+    let reason = facts.get("reason").unwrap_or_default();
+    let closing = |why: &str| format!("closing because: {why} (age=0s)");
+    match facts.get("stage") {
+        Some("connecting") if reason.contains("server DNS lookup failed") => {
+            closing("server DNS lookup failed")
+        }
+        Some("connecting") if reason.contains("(server_connect_timeout)") => {
+            closing("connect timeout")
+        }
+        Some("connecting") => closing("connect failed"),
+        Some("TLS") => closing(&format!("TLS handshake failed: {reason}")),
+        _ => filled("server login failed: {severity} {reason}", facts),
     }
 }
 
@@ -95,31 +103,16 @@ fn filled(template: &str, facts: &Facts) -> String {
 
 fn value(name: &str, facts: &Facts) -> String {
     let text = facts.get(name).unwrap_or(match name {
-        "tls" => "no",
         "age_seconds" => "0",
         _ => "",
     });
-    let theirs = match (name, facts.message.as_str()) {
-        ("reason", "server closed") => SERVER_REASONS.iter().find(|(ours, _)| text == *ours),
-        ("reason", "client disconnected" | "login failed" | "error told to the client") => {
-            REASONS.iter().find(|(ours, _)| text.contains(ours))
+    match (name, facts.message.as_str()) {
+        ("reason", "server closed") => {
+            let theirs = SERVER_REASONS.iter().find(|(ours, _)| text == *ours);
+            theirs.map_or(text, |(_, theirs)| theirs).to_owned()
         }
-        ("tls", _) if text == "off" => return "no".to_owned(),
-        ("severity", _) => return text.to_uppercase(),
-        ("proof", _) => return proof(facts).to_owned(),
-        _ => None,
-    };
-    match theirs {
-        Some((_, theirs)) => filled(theirs, facts),
-        None => text.to_owned(),
-    }
-}
-
-/// What a client has failed to prove, in PgBouncer's word.
-fn proof(facts: &Facts) -> &'static str {
-    match facts.get("method") {
-        Some("scram-sha-256") => "SASL",
-        Some("trust") => "\"trust\"",
-        _ => "password",
+        ("reason", _) => facts.get("words").unwrap_or(text).to_owned(),
+        ("severity", _) => text.to_uppercase(),
+        _ => text.to_owned(),
     }
 }

@@ -13,9 +13,9 @@ use crate::config::{ClientTlsSettings, Config, Roots, ServerTlsSettings};
 #[derive(Clone, Debug)]
 pub struct Keys {
     client_settings: ClientTlsSettings,
-    server_settings: Arc<ServerTlsSettings>,
     acceptor: Option<Arc<Acceptor>>,
-    connector: Arc<Connector>,
+    /// One for each way that servers are reached.
+    connectors: Vec<Arc<Connector>>,
 }
 
 impl Keys {
@@ -24,17 +24,35 @@ impl Keys {
     /// # Errors
     /// The first thing that is wrong.
     pub fn load(config: &Config) -> Result<Self, TlsError> {
-        Ok(Keys {
+        let databases = config.databases.values().chain(&config.fallback);
+        let mut keys = Keys {
             client_settings: config.tls_client.clone(),
-            server_settings: Arc::clone(&config.tls_server),
             acceptor: Acceptor::load(&config.tls_client)?.map(Arc::new),
-            connector: Arc::new(Connector::load(&config.tls_server)?),
+            ..Keys::of_servers(&config.tls_server)?
+        };
+        for database in databases {
+            if keys.connector(&database.tls).is_none() {
+                keys.connectors.push(Arc::new(Connector::load(&database.tls)?));
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Those for servers alone, all of them reached in one way.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn of_servers(settings: &Arc<ServerTlsSettings>) -> Result<Self, TlsError> {
+        Ok(Keys {
+            client_settings: ClientTlsSettings::default(),
+            acceptor: None,
+            connectors: vec![Arc::new(Connector::load(settings)?)],
         })
     }
 
-    /// What TLS with servers is begun with.
-    pub fn connector(&self) -> Arc<Connector> {
-        Arc::clone(&self.connector)
+    fn connector(&self, settings: &ServerTlsSettings) -> Option<Arc<Connector>> {
+        let mut all = self.connectors.iter();
+        all.find(|connector| *connector.settings == *settings).map(Arc::clone)
     }
 }
 
@@ -79,16 +97,22 @@ impl Keyring {
         self.keys.read().acceptor.clone()
     }
 
-    /// What TLS with servers is begun with.
-    pub fn connector(&self) -> Arc<Connector> {
-        Arc::clone(&self.keys.read().connector)
+    /// What TLS with servers is begun with that are reached in this way. Reads the files only if a reload has been
+    /// faster: never is another way taken.
+    ///
+    /// # Errors
+    /// What is wrong with the files.
+    pub fn connector(&self, settings: &Arc<ServerTlsSettings>) -> Result<Arc<Connector>, TlsError> {
+        let known = self.keys.read().connector(settings);
+        known.map_or_else(|| Connector::load(settings).map(Arc::new), Ok)
     }
 
     /// Certificates of our own and when they expire, by side.
     pub fn expiries(&self) -> Vec<(&'static str, SystemTime)> {
         let keys = self.keys.read();
         let client = keys.acceptor.as_ref().and_then(|acceptor| acceptor.not_after());
-        let server = keys.connector.not_after();
+        // The first that expires.
+        let server = keys.connectors.iter().filter_map(|one| one.not_after()).min();
         [("client", client), ("server", server)]
             .into_iter()
             .filter_map(|(side, expiry)| Some((side, expiry?)))
@@ -99,11 +123,11 @@ impl Keyring {
     ///
     /// Blocks on the disk.
     pub fn renew(&self) -> Vec<Notice> {
-        let (client, server) = {
+        let (client, servers) = {
             let keys = self.keys.read();
-            (keys.client_settings.clone(), Arc::clone(&keys.server_settings))
+            (keys.client_settings.clone(), keys.connectors.clone())
         };
-        let now = [client_stamps(&client), server_stamps(&server)];
+        let now = [client_stamps(&client), server_stamps(&servers)];
         let changed = {
             let mut seen = self.seen.lock();
             let changed = [seen[0] != now[0], seen[1] != now[1]];
@@ -115,7 +139,7 @@ impl Keyring {
             notices.push(self.renew_client(&client));
         }
         if changed[1] {
-            notices.push(self.renew_server(&server));
+            notices.extend(servers.iter().map(|old| self.renew_server(old)));
         }
         notices
     }
@@ -134,12 +158,13 @@ impl Keyring {
         }
     }
 
-    fn renew_server(&self, settings: &Arc<ServerTlsSettings>) -> Notice {
-        match Connector::load(settings) {
+    fn renew_server(&self, old: &Arc<Connector>) -> Notice {
+        match Connector::load(&old.settings) {
             Ok(fresh) => {
                 let mut keys = self.keys.write();
-                if keys.server_settings == *settings {
-                    keys.connector = Arc::new(fresh);
+                // A reload may have been faster, with settings of its own.
+                if let Some(place) = keys.connectors.iter_mut().find(|one| Arc::ptr_eq(one, old)) {
+                    *place = Arc::new(fresh);
                 }
                 Notice::Renewed("server")
             }
@@ -149,19 +174,23 @@ impl Keyring {
 }
 
 fn stamps(keys: &Keys) -> [Stamps; 2] {
-    [client_stamps(&keys.client_settings), server_stamps(&keys.server_settings)]
+    [client_stamps(&keys.client_settings), server_stamps(&keys.connectors)]
 }
 
 fn client_stamps(settings: &ClientTlsSettings) -> Stamps {
     look([&settings.cert_file, &settings.key_file, &settings.ca_file])
 }
 
-fn server_stamps(settings: &ServerTlsSettings) -> Stamps {
-    let roots = match &settings.ca_file {
-        Roots::File(path) => Some(path.clone()),
-        Roots::None | Roots::System => None,
-    };
-    look([&settings.cert_file, &settings.key_file, &roots])
+fn server_stamps(connectors: &[Arc<Connector>]) -> Stamps {
+    let stamps = connectors.iter().flat_map(|connector| {
+        let settings = &connector.settings;
+        let roots = match &settings.ca_file {
+            Roots::File(path) => Some(path.clone()),
+            Roots::None | Roots::System => None,
+        };
+        look([&settings.cert_file, &settings.key_file, &roots])
+    });
+    stamps.collect()
 }
 
 fn look(paths: [&Option<PathBuf>; 3]) -> Stamps {

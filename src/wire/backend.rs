@@ -1,11 +1,11 @@
 //! Views into the server's messages, and the messages pgusher sends to clients.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use pgwire::messages::data::{
     DataRow, FieldDescription, NoData, ParameterDescription, RowDescription,
 };
 use pgwire::messages::response::CommandComplete;
-use pgwire::messages::startup::{Authentication, NegotiateProtocolVersion};
+use pgwire::messages::startup::NegotiateProtocolVersion;
 
 use super::column::Column;
 use super::frame::{self, FrameError, HEADER};
@@ -127,28 +127,37 @@ pub fn command_tag(message: &[u8]) -> &[u8] {
 
 /// AuthenticationCleartextPassword.
 pub fn put_auth_cleartext(out: &mut Vec<u8>) {
-    put_message(out, Authentication::CleartextPassword);
+    put_auth(out, 3, &[]);
 }
 
 /// AuthenticationMD5Password.
 pub fn put_auth_md5(out: &mut Vec<u8>, salt: [u8; 4]) {
-    put_message(out, Authentication::MD5Password(salt.to_vec()));
+    put_auth(out, 5, &salt);
 }
 
 /// AuthenticationSASL with the mechanisms on offer.
 pub fn put_auth_sasl(out: &mut Vec<u8>, mechanisms: &[&str]) {
-    let names = mechanisms.iter().map(|&name| name.to_owned()).collect();
-    put_message(out, Authentication::SASL(names));
+    let mut names = Vec::new();
+    mechanisms.iter().for_each(|name| frame::put_cstr(&mut names, name.as_bytes()));
+    names.push(0);
+    put_auth(out, 10, &names);
 }
 
 /// AuthenticationSASLContinue.
 pub fn put_auth_sasl_continue(out: &mut Vec<u8>, data: &[u8]) {
-    put_message(out, Authentication::SASLContinue(Bytes::copy_from_slice(data)));
+    put_auth(out, 11, data);
 }
 
 /// AuthenticationSASLFinal.
 pub fn put_auth_sasl_final(out: &mut Vec<u8>, data: &[u8]) {
-    put_message(out, Authentication::SASLFinal(Bytes::copy_from_slice(data)));
+    put_auth(out, 12, data);
+}
+
+fn put_auth(out: &mut Vec<u8>, code: u32, data: &[u8]) {
+    frame::put(out, tag::AUTHENTICATION, |body| {
+        body.extend_from_slice(&code.to_be_bytes());
+        body.extend_from_slice(data);
+    });
 }
 
 /// NegotiateProtocolVersion: the newest minor version spoken here, and the `_pq_.` options not known here.
@@ -282,6 +291,27 @@ mod tests {
             [&b""[..], b"\0", b"\0\x01", b"\0\x01\0\0\0\x02a", b"\0\0x", b"\0\x01\x7f\xff\xff\xff"]
         {
             assert!(read_data_row(&row(broken)).is_err(), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn requests_for_a_proof_are_read_as_they_were_meant() {
+        let put = |put: &dyn Fn(&mut Vec<u8>)| {
+            let mut message = Vec::new();
+            put(&mut message);
+            message
+        };
+        for (message, expected) in [
+            (AUTH_OK.to_vec(), AuthRequest::Ok),
+            (put(&put_auth_cleartext), AuthRequest::Cleartext),
+            (put(&|out| put_auth_md5(out, *b"salt")), AuthRequest::Md5(*b"salt")),
+            (put(&|out| put_auth_sasl(out, &["A", "B"])), AuthRequest::Sasl(b"A\0B\0\0")),
+            (put(&|out| put_auth_sasl_continue(out, b"x")), AuthRequest::SaslContinue(b"x")),
+            (put(&|out| put_auth_sasl_final(out, b"y")), AuthRequest::SaslFinal(b"y")),
+        ] {
+            let header = frame::header(&message);
+            assert!(matches!(header, Ok(Some(header)) if header.size == message.len()));
+            assert_eq!(AuthRequest::read(&message), Ok(expected));
         }
     }
 }

@@ -39,26 +39,29 @@ impl Severity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorFields {
     /// The untranslated severity (field V, or S before PostgreSQL 9.6).
-    pub severity: String,
+    pub severity: Box<str>,
     /// SQLSTATE (field C); `XX000` where the server left it out.
-    pub code: String,
+    pub code: Box<str>,
     /// Primary message (field M).
     pub message: String,
     /// Field D.
     pub detail: Option<String>,
     /// Field H.
     pub hint: Option<String>,
+    /// PgBouncer's words for the same, where it has others. No field of the message.
+    pub brief: Option<Box<str>>,
 }
 
 impl ErrorFields {
     /// An error of our own.
     pub fn new(severity: Severity, code: SqlState, message: impl Into<String>) -> Self {
         ErrorFields {
-            severity: severity.as_str().to_owned(),
-            code: code.0.to_owned(),
+            severity: severity.as_str().into(),
+            code: code.0.into(),
             message: message.into(),
             detail: None,
             hint: None,
+            brief: None,
         }
     }
 
@@ -76,10 +79,27 @@ impl ErrorFields {
         self
     }
 
+    /// Adds PgBouncer's words.
+    #[must_use]
+    pub fn brief(mut self, text: impl Into<Box<str>>) -> Self {
+        self.brief = Some(text.into());
+        self
+    }
+
+    /// What a client of PgBouncer would read: its words, if there are any, and no more than them.
+    #[must_use]
+    pub fn in_brief(mut self) -> Self {
+        if let Some(brief) = self.brief.take() {
+            self.message = brief.into();
+            (self.detail, self.hint) = (None, None);
+        }
+        self
+    }
+
     /// The same facts with another severity.
     #[must_use]
     pub fn severity(mut self, severity: Severity) -> Self {
-        severity.as_str().clone_into(&mut self.severity);
+        self.severity = severity.as_str().into();
         self
     }
 
@@ -87,20 +107,21 @@ impl ErrorFields {
     /// or broken server must not be able to do more than confuse a log line.
     pub fn read(visible: &[u8]) -> Self {
         let mut fields = ErrorFields {
-            severity: String::new(),
-            code: "XX000".to_owned(),
+            severity: "".into(),
+            code: "XX000".into(),
             message: String::new(),
             detail: None,
             hint: None,
+            brief: None,
         };
         let mut body = Reader(visible.get(HEADER..).unwrap_or_default());
         while let Some(kind) = body.u8().filter(|&kind| kind != 0) {
             let Some(value) = body.cstr() else { break };
             let text = String::from_utf8_lossy(value).into_owned();
             match kind {
-                b'S' if fields.severity.is_empty() => fields.severity = text,
-                b'V' => fields.severity = text,
-                b'C' => fields.code = text,
+                b'S' if fields.severity.is_empty() => fields.severity = text.into(),
+                b'V' => fields.severity = text.into(),
+                b'C' => fields.code = text.into(),
                 b'M' => fields.message = text,
                 b'D' => fields.detail = Some(text),
                 b'H' => fields.hint = Some(text),
@@ -112,7 +133,7 @@ impl ErrorFields {
 
     /// True when the sender closes the connection after this message.
     pub fn is_fatal(&self) -> bool {
-        matches!(self.severity.as_str(), "FATAL" | "PANIC")
+        matches!(&*self.severity, "FATAL" | "PANIC")
     }
 
     /// Appends an ErrorResponse.
@@ -127,9 +148,9 @@ impl ErrorFields {
 
     fn fields(&self) -> Vec<(u8, String)> {
         let mut fields = vec![
-            (b'S', self.severity.clone()),
-            (b'V', self.severity.clone()),
-            (b'C', self.code.clone()),
+            (b'S', self.severity.to_string()),
+            (b'V', self.severity.to_string()),
+            (b'C', self.code.to_string()),
             (b'M', self.message.clone()),
         ];
         fields.extend(self.detail.clone().map(|text| (b'D', text)));
@@ -185,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_message_without_sqlstate_is_survived() {
-        assert_eq!(ErrorFields::read(b"E\0\0\0\x08Mx\0\0").code, "XX000");
+        assert_eq!(&*ErrorFields::read(b"E\0\0\0\x08Mx\0\0").code, "XX000");
         assert_eq!(super::sqlstate(b"E\0\0\0\x08Mx\0\0"), None);
         assert_eq!(super::sqlstate(b"E\0\0"), None);
     }

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use pgusher_testkit::{RawClient, frontend};
+use pgusher_testkit::frontend;
 
-use crate::stage::{admin, client, start};
+use crate::stage::{admin, client, drop_in, start};
 
 #[tokio::test]
 async fn psql_is_at_home() {
@@ -73,6 +73,38 @@ async fn drivers_use_the_extended_protocol() {
     drop(driver);
     connection.await.expect("no panic").expect("no error");
 }
+
+/// What exporters ask, as drivers ask it: every table, by either protocol, with the same columns.
+#[tokio::test]
+async fn every_table_is_there_in_both_protocols() {
+    let (native, _) = start("console_every");
+    for pgusher in [native, drop_in("console_every_ini", "")] {
+        let mut other = client(&pgusher).await;
+        assert_eq!(other.query("begin; select 7").await.value(), "7");
+        let mut raw = admin(&pgusher).await;
+        let url = pgusher.url("pgbouncer", "boss", "");
+        let (driver, connection) =
+            tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("login");
+        let connection = tokio::spawn(connection);
+        for set in ["SET extra_float_digits = 3", "SET application_name = 'a driver'"] {
+            driver.execute(set, &[]).await.expect(set);
+        }
+        for table in TABLES.split_whitespace() {
+            let simple = raw.query(&format!("SHOW {table};")).await;
+            let statement = driver.prepare(&format!("SHOW {table};")).await.expect(table);
+            let names: Vec<_> = statement.columns().iter().map(|column| column.name()).collect();
+            assert_eq!(names, simple.columns, "{table}");
+            let rows = driver.query(&statement, &[]).await.expect(table);
+            assert!(rows.len().abs_diff(simple.rows.len()) <= 1, "{table}: {rows:?} {simple:?}");
+        }
+        drop(driver);
+        connection.await.expect("no panic").expect("no error");
+    }
+}
+
+/// All of PgBouncer's.
+const TABLES: &str = "CLIENTS SERVERS SOCKETS ACTIVE_SOCKETS POOLS PEER_POOLS DATABASES USERS STATS STATS_TOTALS \
+                      STATS_AVERAGES TOTALS LISTS CONFIG PEERS STATE MEM DNS_HOSTS DNS_ZONES FDS VERSION";
 
 #[tokio::test]
 async fn a_portal_gives_its_rows_in_portions() {

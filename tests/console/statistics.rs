@@ -1,5 +1,7 @@
 //! The statistics are exact.
 
+use std::time::{Duration, Instant};
+
 use crate::stage::{admin, app_stat, cell, client, start, until};
 
 #[tokio::test]
@@ -54,12 +56,35 @@ async fn times_are_of_transactions_and_of_queries() {
     let mut client = client(&pgusher).await;
     assert_eq!(client.query("begin").await.error, None);
     assert_eq!(client.query("select pg_sleep(0.2)").await.error, None);
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(client.query("commit").await.error, None);
     let query = app_stat(&mut admin, "total_query_time").await;
     let transaction = app_stat(&mut admin, "total_xact_time").await;
     assert!(query >= 200_000, "{query}");
     assert!(transaction >= query + 200_000, "{transaction} {query}");
+}
+
+/// The server stays with its client between them, which is nobody's transaction.
+#[tokio::test]
+async fn transactions_in_session_mode_have_their_own_times() {
+    let (pgusher, _) = start("console_session_times");
+    let mut admin = admin(&pgusher).await;
+    assert_eq!(admin.query("SET pool_mode = session").await.error, None);
+    let mut client = client(&pgusher).await;
+    assert_eq!(client.query("select 1").await.error, None);
+    assert_eq!(app_stat(&mut admin, "total_xact_count").await, 1);
+    let first = app_stat(&mut admin, "total_xact_time").await;
+    let (before, pause) = (Instant::now(), Duration::from_secs(1));
+    tokio::time::sleep(pause).await;
+    assert_eq!(client.query("select pg_sleep(0.1)").await.error, None);
+    assert_eq!(app_stat(&mut admin, "total_xact_count").await, 2);
+    let second = Duration::from_micros(app_stat(&mut admin, "total_xact_time").await - first);
+    assert!(second >= Duration::from_millis(100), "{second:?}");
+    assert!(second <= before.elapsed() - pause, "{second:?}: the pause is no transaction");
+    client.terminate().await;
+    until(&mut admin, "SHOW CLIENTS", |all| all.rows.is_empty()).await;
+    let all = Duration::from_micros(app_stat(&mut admin, "total_xact_time").await - first);
+    assert_eq!(all, second, "nor is the end of the session");
 }
 
 #[tokio::test]

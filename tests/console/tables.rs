@@ -57,6 +57,22 @@ async fn a_transaction_links_its_client_and_its_server() {
 }
 
 #[tokio::test]
+async fn servers_that_need_a_check_are_used() {
+    let (pgusher, _) = start("console_used");
+    let mut boss = admin(&pgusher).await;
+    let mut client = client(&pgusher).await;
+    assert_eq!(client.query("select 1").await.value(), "1");
+    assert_eq!(column(&boss.query("SHOW SERVERS").await, "state"), ["idle"]);
+    assert_eq!(boss.query("SET server_check_delay = '10ms'").await.error, None);
+    until(&mut boss, "SHOW POOLS", |all| cell(all, "database", "app", "sv_used") == "1").await;
+    let pools = boss.query("SHOW POOLS").await;
+    assert_eq!(cell(&pools, "database", "app", "sv_idle"), "0");
+    assert_eq!(column(&boss.query("SHOW SERVERS").await, "state"), ["used"]);
+    assert_eq!(client.query("begin").await.error, None);
+    assert_eq!(column(&boss.query("SHOW SERVERS").await, "state"), ["active"]);
+}
+
+#[tokio::test]
 async fn descriptors_are_those_of_the_process() {
     let (pgusher, _) = start("console_fds");
     let mut boss = admin(&pgusher).await;
@@ -137,4 +153,18 @@ async fn kill_a_console(pgusher: &Pgusher, boss: &mut RawClient) {
     let id = cell(&clients, "user", "watcher", "id");
     assert_eq!(boss.query(&format!("KILL_CLIENT {id}")).await.tags, ["KILL_CLIENT"]);
     victim.expect_closed().await;
+}
+
+#[tokio::test]
+async fn peers_are_listed() {
+    let peers = "[peers]\n1 = host=127.0.0.1 port=7777 pool_size=3\n2 = host=127.0.0.1 port=7778";
+    let pgusher = drop_in("console_peers", peers);
+    let mut boss = admin(&pgusher).await;
+    let listed = boss.query("SHOW PEERS").await;
+    assert_eq!(row(&listed, "1"), ["1", "127.0.0.1", "7777", "3"]);
+    assert_eq!(row(&listed, "2"), ["2", "127.0.0.1", "7778", "20"]);
+    let pools = boss.query("SHOW PEER_POOLS").await;
+    assert_eq!(row(&pools, "1"), ["1", "0", "0", "0", "0"]);
+    let lists = boss.query("SHOW LISTS").await;
+    assert_eq!(cell(&lists, "list", "peers", "items"), "2");
 }

@@ -249,5 +249,14 @@ async fn the_console_and_databases_elsewhere() {
     let mut console = RawClient::login(pgusher.port(), "pgusher", "e_dba", "right").await;
     assert!(!console.query("SHOW VERSION").await.value().is_empty());
     assert_eq!(whoami(&pgusher, "other", "e_dba", "right").await, "pooled");
+    // They are shown, though no pool has them.
+    let shown = console.query("SHOW SERVERS").await;
+    let place = |name: &str| shown.columns.iter().position(|column| column == name).unwrap();
+    let [user, name, state] = ["user", "application_name", "state"].map(place);
+    let text = |row: &[Option<String>], at: usize| row[at].clone().unwrap_or_default();
+    let asking = shown.rows.iter().filter(|row| text(row, name) == "pgusher auth_query");
+    let asking: Vec<_> = asking.map(|row| (text(row, user), text(row, state))).collect();
+    assert!(matches!(asking.len(), 1..=2), "{shown:?}");
+    assert!(asking.iter().all(|found| *found == ("asker".to_owned(), "idle".to_owned())));
     assert_eq!(refused(&pgusher, "pgusher", "e_dba", "wrong").await, wrong_password("e_dba"));
 }

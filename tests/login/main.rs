@@ -8,6 +8,8 @@ mod credentials;
 mod hba;
 mod hostile;
 mod ldap;
+#[cfg(feature = "pam")]
+mod pam;
 mod peer;
 mod secrets;
 mod slapd;

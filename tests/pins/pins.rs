@@ -2,7 +2,7 @@
 
 use pgusher_testkit::RawClient;
 
-use crate::stage::Stage;
+use crate::stage::{LIMIT, Stage};
 
 async fn ok(client: &mut RawClient, sql: &str) {
     let result = client.query(sql).await;
@@ -42,6 +42,7 @@ async fn a_pin_lasts_as_long_as_its_cause() {
         let pins = stage.show("pins").await;
         let [pin] = &pins[..] else { panic!("{begin}: {pins:?}") };
         assert!(pin.contains(&format!("|{cause}|")), "{begin}: {pin}");
+        stage.pgusher.wait_log(&format!("cause=\"{cause}\""), LIMIT);
         for _ in 0..3 {
             assert_ne!(pid(&mut other).await, server, "{begin}: somebody else has the server");
             assert_eq!(pid(&mut client).await, server, "{begin}: the client has another server");
@@ -191,4 +192,34 @@ async fn a_session_on_request() {
         .startup(0, &[("user", "postgres"), ("database", "pin_session"), ("options", options)])
         .await;
     assert_eq!(wrong.authenticate("postgres", "").await.unwrap_err().code(), "22023");
+}
+
+#[tokio::test]
+async fn an_alias_gives_sessions_out_of_the_same_pool() {
+    let stage = Stage::new(
+        "pin_alias",
+        "pool_size = 2\nmax_pinned = 1\nsession_alias = \"pin_alias_session\"",
+    );
+    let mut client =
+        RawClient::login(stage.pgusher.port(), "pin_alias_session", "postgres", "").await;
+    ok(&mut client, "create temp table mine (a int)").await;
+    ok(&mut client, "set statement_timeout = '5s'").await;
+    let server = pid(&mut client).await;
+    assert!(stage.show("pins").await[0].contains("|pin_alias|"), "{:?}", stage.show("pins").await);
+    let mut other = stage.client().await;
+    for _ in 0..3 {
+        assert_ne!(pid(&mut other).await, server);
+        assert_eq!(pid(&mut client).await, server);
+    }
+    let mut second =
+        RawClient::login(stage.pgusher.port(), "pin_alias_session", "postgres", "").await;
+    second.send(&pgusher_testkit::frontend::query("select 1")).await;
+    assert_eq!(second.expect_fatal().await.code(), "53300", "the budget is the pool's");
+    assert_eq!(
+        stage.show("pools").await.iter().filter(|pool| pool.contains("pin_alias")).count(),
+        1
+    );
+    ok(&mut client, "table mine").await;
+    client.terminate().await;
+    stage.expect_pins(0).await;
 }

@@ -29,7 +29,11 @@ async fn a_login_must_not_take_for_ever() {
     slow.send(&frontend::startup(0, &[("user", "u"), ("database", "d")])[..7]).await;
     slow.expect_closed().await;
     assert!(since.elapsed() >= TIMEOUT, "early: {:?}", since.elapsed());
-    assert_eq!(stage.client().await.query("select 1").await.value(), "1");
+    // The first may wait for the pool's first server for too long on a busy machine.
+    let login = || RawClient::try_login(stage.pgusher.port(), "timeout_login", "postgres", "");
+    while let Err(error) = login().await {
+        assert!(since.elapsed() < Duration::from_secs(60), "{error:?}");
+    }
 }
 
 #[tokio::test]

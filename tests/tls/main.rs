@@ -12,6 +12,7 @@ mod reload;
 mod servers;
 mod set;
 mod stage;
+mod storm;
 mod traffic;
 mod trials;
 mod tunnel;

@@ -67,6 +67,54 @@ fn a_unix_socket_has_no_tls_and_needs_none() {
 }
 
 #[test]
+fn a_database_may_have_tls_of_its_own() {
+    let (server, strangers) = (cluster(), Authority::new("strangers.example.com"));
+    let section = |name: &str, settings: &str| {
+        format!(
+            "[databases.{name}]\nhost = \"localhost\"\nport = {}\ndbname = \"postgres\"\n{settings}\n",
+            server.port()
+        )
+    };
+    let full = "server_tls_sslmode = \"verify-full\"\nserver_tls_ca_file";
+    let sections = section("full", &format!("{full} = \"root.crt\""))
+        + &section("foreign", &format!("{full} = \"other.crt\""))
+        + &section(
+            "shown",
+            "server_tls_sslmode = \"require\"\nserver_tls_cert_file = \"client.crt\"\n\
+             server_tls_key_file = \"client.key\"",
+        );
+    let pair = Authority::shared().issue("certified");
+    let pgusher = configured(&(config(server.port(), "", "sslmode = \"disable\"") + &sections))
+        .file("other.crt", &strangers.certificate())
+        .file("client.crt", &pair.certificate)
+        .file("client.key", &pair.key)
+        .start();
+    let ask = |user: &str, database: &str| {
+        let port = pgusher.port();
+        psql(&format!("host=localhost port={port} user={user} dbname={database}"), IS_TLS)
+    };
+    assert_eq!(ask("postgres", "postgres").as_deref(), Ok("f"));
+    assert_eq!(ask("postgres", "full").as_deref(), Ok("t"));
+    assert_eq!(ask("certified", "shown").as_deref(), Ok("t"));
+    assert!(ask("certified", "full").is_err(), "it has no certificate to show");
+    let error = ask("postgres", "foreign").unwrap_err();
+    assert!(error.contains("certificate verify failed"), "{error}");
+}
+
+#[test]
+fn each_host_of_a_list_has_to_bear_its_own_name() {
+    let server = cluster();
+    let text = config(server.port(), "", "sslmode = \"verify-full\"\nca_file = \"root.crt\"");
+    // The certificate is for `localhost` alone.
+    let start = |hosts: &str| {
+        configured(&text.replace("host = \"localhost\"", &format!("host = {hosts}"))).start()
+    };
+    assert_eq!(ask(&start("[\"127.0.0.1\", \"localhost\"]"), "alice"), Ok(true));
+    let error = ask(&start("[\"127.0.0.1\"]"), "alice").unwrap_err();
+    assert!(error.contains("does not match host name \"127.0.0.1\""), "{error}");
+}
+
+#[test]
 fn the_server_sees_pgushers_certificate() {
     let client = Authority::shared().issue("certified");
     let settings = "cert_file = \"me.crt\"\nkey_file = \"me.key\"";

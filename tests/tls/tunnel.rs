@@ -84,7 +84,7 @@ impl Drop for Tunnel {
 }
 
 /// A connection with TLS, begun as PostgreSQL begins it.
-async fn connect(port: u16) -> std::io::Result<SslStream<TcpStream>> {
+pub(crate) async fn connect(port: u16) -> std::io::Result<SslStream<TcpStream>> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     stream.set_nodelay(true)?;
     stream.write_all(&SSL_REQUEST).await?;

@@ -23,6 +23,7 @@ pub struct PgusherBuilder {
     env: Vec<(String, String)>,
     args: Vec<String>,
     startup_timeout: Duration,
+    port: Option<u16>,
 }
 
 /// How a run ended that was not meant to last.
@@ -53,6 +54,7 @@ impl PgusherBuilder {
             env: Vec::new(),
             args: Vec::new(),
             startup_timeout: Duration::from_secs(20),
+            port: None,
         }
     }
 
@@ -74,6 +76,13 @@ impl PgusherBuilder {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The port that `{port}` stands for; a free one unless told.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
         self
     }
 
@@ -147,7 +156,12 @@ impl PgusherBuilder {
         let folder =
             tempfile::Builder::new().prefix("pgu-").tempdir().expect("make a temporary folder");
         let config = folder.path().join(&self.config_name);
-        let site = Site { folder, config, port: free_port(), http_port: free_port() };
+        let site = Site {
+            folder,
+            config,
+            port: self.port.unwrap_or_else(free_port),
+            http_port: free_port(),
+        };
         site.write(&self.config_name, &self.config);
         for (name, text) in &self.files {
             site.write(name, text);

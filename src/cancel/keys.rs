@@ -1,4 +1,4 @@
-//! Cancel requests from clients: whose they are, and what they may strike.
+//! The keys of clients, and what they open.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,6 +12,7 @@ use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
 
+use super::peers::{TTL, mark};
 use crate::control::Dequeue;
 use crate::server::{Backend, deliver_cancel};
 
@@ -41,10 +42,20 @@ pub struct Target {
     pub pid: u32,
     /// The secret it was told.
     pub key: Box<[u8]>,
+    /// Bits of the last byte that peers may have changed.
+    ttl: u8,
     aim: Mutex<Aim>,
 }
 
 impl Target {
+    fn is_opened_by(&self, key: &[u8]) -> bool {
+        let mut key = key.to_vec();
+        if let Some(last) = key.last_mut() {
+            *last |= self.ttl;
+        }
+        bool::from(self.key.ct_eq(&key))
+    }
+
     /// The client waits.
     pub fn aim_at_queue(&self, queue: Arc<dyn Dequeue>) {
         *self.aim.lock() = Aim::Queue(queue);
@@ -108,23 +119,38 @@ pub struct CancelKeys {
 }
 
 impl CancelKeys {
-    /// A new client's key, of `length` bytes. It is valid until the guard is dropped.
+    /// A new client's key, of `length` bytes, which names this process to its peers unless `peer_id` is 0. It is valid
+    /// until the guard is dropped.
     ///
     /// # Errors
     /// The system has no randomness.
-    pub fn issue(self: &Arc<Self>, length: usize) -> Result<Issued, getrandom::Error> {
+    pub fn issue(
+        self: &Arc<Self>,
+        length: usize,
+        peer_id: u16,
+    ) -> Result<Issued, getrandom::Error> {
         // Both at once: each time is a system call.
         let mut key = vec![0; length + size_of::<u32>()];
         getrandom::fill(&mut key)?;
         let mut number =
             key.split_off(length).into_iter().fold(0, |all, byte| all << 8 | u32::from(byte));
+        if let Some(last) = key.last_mut().filter(|_| peer_id != 0) {
+            *last |= TTL;
+        }
         loop {
             // Positive, as real process ids are: some clients print it signed.
-            let pid = number >> 1;
+            let mut pid = number >> 1;
             number = number.wrapping_add(2);
+            if peer_id != 0 {
+                pid = mark(pid, peer_id);
+            }
             if let Entry::Vacant(free) = self.targets.entry(pid.max(1)) {
-                let target =
-                    Target { pid: *free.key(), key: key.into(), aim: Mutex::new(Aim::Nothing) };
+                let target = Target {
+                    pid: *free.key(),
+                    key: key.into(),
+                    ttl: if peer_id == 0 { 0 } else { TTL },
+                    aim: Mutex::new(Aim::Nothing),
+                };
                 let target = Arc::clone(&free.insert(Arc::new(target)));
                 return Ok(Issued { target, keys: Arc::clone(self) });
             }
@@ -151,7 +177,7 @@ impl CancelKeys {
             return Outcome::Unknown;
         }
         let target = self.targets.get(&pid).map(|entry| Arc::clone(entry.value()));
-        let Some(target) = target.filter(|target| bool::from(target.key.ct_eq(key))) else {
+        let Some(target) = target.filter(|target| target.is_opened_by(key)) else {
             self.count_guess(from);
             return Outcome::Unknown;
         };
@@ -240,7 +266,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_right_key_dequeues() {
         let keys = Arc::new(CancelKeys::default());
-        let issued = keys.issue(LONG_KEY).expect("randomness");
+        let issued = keys.issue(LONG_KEY, 0).expect("randomness");
         let queue = Arc::new(Queue::default());
         let (pid, key) = (issued.target.pid, issued.target.key.clone());
         assert_eq!(keys.cancel(pid, &key, None, LIMIT).await, Outcome::Stale);
@@ -257,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_guesses_is_not_listened_to() {
         let keys = Arc::new(CancelKeys::default());
-        let issued = keys.issue(SHORT_KEY).expect("randomness");
+        let issued = keys.issue(SHORT_KEY, 0).expect("randomness");
         issued.target.aim_at_queue(Arc::new(Queue::default()));
         let from = Some(IpAddr::from([127, 0, 0, 1]));
         for _ in 0..GUESSES_PER_SECOND {

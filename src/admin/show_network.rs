@@ -1,0 +1,80 @@
+//! SHOW PEERS, PEER_POOLS, DNS_HOSTS and DNS_ZONES: other processes, and the names of servers.
+
+use super::look::View;
+use super::table::{Cell, Field, Row};
+use crate::config::Peer;
+use crate::net::KnownName;
+
+/// A row of SHOW PEERS.
+pub(super) struct PeerRow {
+    id: u16,
+    peer: Peer,
+    /// `default_pool_size`, for peers without a size of their own.
+    default_size: usize,
+}
+
+impl Row for PeerRow {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field::int("peer_id", |row| Cell::Number(row.id.into())),
+        Field::text("host", |row| row.peer.address.host().into()),
+        Field::int("port", |row| Cell::Number(row.peer.address.port().into())),
+        Field::int("pool_size", |row| row.peer.pool_size.unwrap_or(row.default_size).into()),
+    ];
+
+    fn all(view: View<'_>) -> Vec<Self> {
+        let config = view.host.config();
+        let default_size = config.defaults.pool_size;
+        let row = |(id, peer): (&u16, &Peer)| PeerRow { id: *id, peer: peer.clone(), default_size };
+        config.peers.iter().map(row).collect()
+    }
+}
+
+/// A row of SHOW PEER_POOLS. Requests on their way to a peer are not counted.
+pub(super) struct PeerPoolRow(u16);
+
+impl Row for PeerPoolRow {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field::int("peer_id", |row| Cell::Number(row.0.into())),
+        Field::int("cl_active_cancel_req", |_| 0_usize.into()),
+        Field::int("cl_waiting_cancel_req", |_| 0_usize.into()),
+        Field::int("sv_active_cancel", |_| 0_usize.into()),
+        Field::int("sv_login", |_| 0_usize.into()),
+    ];
+
+    fn all(view: View<'_>) -> Vec<Self> {
+        view.host.config().peers.keys().map(|id| PeerPoolRow(*id)).collect()
+    }
+}
+
+/// A row of SHOW DNS_HOSTS.
+pub(super) struct DnsHostRow(KnownName);
+
+impl Row for DnsHostRow {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field::text("hostname", |row| row.0.name.as_str().into()),
+        Field::long("ttl", |row| row.0.left.as_secs().into()),
+        Field::text("addrs", |row| {
+            let addresses = row.0.addresses.iter().map(ToString::to_string);
+            addresses.collect::<Vec<_>>().join(",").into()
+        }),
+    ];
+
+    fn all(view: View<'_>) -> Vec<Self> {
+        view.host.pools().context.dialler.names.all().into_iter().map(DnsHostRow).collect()
+    }
+}
+
+/// SHOW DNS_ZONES has no rows: zones are not asked for.
+pub(super) enum DnsZoneRow {}
+
+impl Row for DnsZoneRow {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field::text("zonename", |row| match *row {}),
+        Field::long("serial", |row| match *row {}),
+        Field::int("count", |row| match *row {}),
+    ];
+
+    fn all(_: View<'_>) -> Vec<Self> {
+        Vec::new()
+    }
+}

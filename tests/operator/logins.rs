@@ -1,0 +1,83 @@
+//! What clients may ask for in their first packet, and what they find.
+
+use super::stage::{LIMIT, line, login, login_with, start};
+
+fn asks<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [&[("user", "postgres"), ("database", "app")], more].concat()
+}
+
+#[tokio::test]
+async fn parameters_are_kept_dropped_or_refused() {
+    let parameters = "ignore_startup_parameters = extra_float_digits, geqo\n\
+                      track_extra_parameters = IntervalStyle, statement_timeout";
+    let pgusher = start(parameters, &line("app", ""));
+    let kept =
+        [("IntervalStyle", "iso_8601"), ("DateStyle", "German"), ("TimeZone", "Europe/Oslo")];
+    let mut client = login_with(&pgusher, &asks(&kept)).await.unwrap();
+    let all = "select current_setting('intervalstyle') || ' ' || current_setting('datestyle') || ' ' || current_setting('timezone')";
+    assert_eq!(client.query(all).await.value(), "iso_8601 German, DMY Europe/Oslo");
+    let mut client = login_with(&pgusher, &asks(&[("extra_float_digits", "-9")])).await.unwrap();
+    assert_ne!(client.query("show extra_float_digits").await.value(), "-9", "dropped");
+    let options = [("options", "-c statement_timeout=7s --geqo=off")];
+    let mut client = login_with(&pgusher, &asks(&options)).await.unwrap();
+    assert_eq!(client.query("show statement_timeout").await.value(), "7s");
+    for (asked, message) in [
+        (("work_mem", "8MB"), "unsupported startup parameter: work_mem"),
+        (("options", "-c work_mem=8MB"), "unsupported startup parameter in options: work_mem"),
+        (
+            ("options", "-F"),
+            "unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed",
+        ),
+    ] {
+        let refused = login_with(&pgusher, &asks(&[asked])).await.unwrap_err();
+        assert_eq!((refused.severity(), refused.message()), ("FATAL", message));
+        assert_ne!(refused.code(), "08P01");
+        pgusher.wait_log(&format!("closing because: {message} (age=0s)"), LIMIT);
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_greeted_and_named() {
+    let parameters = "login_notify_message = Mind the gap\napplication_name_add_host = 1";
+    let pgusher = start(parameters, &line("app", ""));
+    let mut client = pgusher_testkit::RawClient::connect(pgusher.port()).await;
+    client.set_time_limit(LIMIT);
+    client.startup(0, &asks(&[("application_name", "report")])).await;
+    let messages = client.read_ready().await;
+    let notice = messages.iter().find(|message| message.tag == b'N');
+    assert!(notice.is_some_and(|notice| notice.texts().concat().contains("Mind the gap")));
+    let name = client.query("show application_name").await;
+    assert!(name.value().starts_with("report - 127.0.0.1:"), "{}", name.value());
+}
+
+#[tokio::test]
+async fn simple_queries_can_be_forbidden() {
+    let pgusher = start("disable_pqexec = 1", &line("app", ""));
+    let mut client = login(&pgusher, "app", "postgres").await;
+    assert_eq!(client.query_extended("select 1", &[]).await.value(), "1");
+    client.send(b"Q\0\0\0\x0dselect 1\0").await;
+    assert_eq!(client.expect_fatal().await.message(), "PQexec disallowed");
+    client.expect_closed().await;
+}
+
+#[tokio::test]
+async fn databases_come_by_themselves_and_go() {
+    let port = pgusher_testkit::Cluster::shared().port();
+    let pgusher = start("autodb_idle_timeout = 1", &format!("* = host=127.0.0.1 port={port}\n"));
+    let mut client = login(&pgusher, "postgres", "postgres").await;
+    assert_eq!(client.query("select 1").await.value(), "1");
+    pgusher.wait_log("registered new auto-database: postgres", LIMIT);
+    client.terminate().await;
+    pgusher.wait_log("cleaning up idle pool", LIMIT);
+    let mut console = login(&pgusher, "pgbouncer", "postgres").await;
+    assert!(
+        console
+            .query("SHOW POOLS")
+            .await
+            .rows
+            .iter()
+            .all(|row| row[0].as_deref() == Some("pgbouncer"))
+    );
+    let mut client = login(&pgusher, "postgres", "postgres").await;
+    assert_eq!(client.query("select 2").await.value(), "2");
+}

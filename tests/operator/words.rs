@@ -1,0 +1,132 @@
+//! PgBouncer's words, for clients and in the log; the codes are PostgreSQL's.
+
+use pgusher_testkit::{RawClient, free_port};
+
+use super::stage::{LIMIT, builder, line, login, start};
+
+/// Code and message of a login that fails.
+async fn refused(port: u16, database: &str, user: &str, password: &str) -> (String, String) {
+    match RawClient::try_login(port, database, user, password).await {
+        Err(error) => (error.code().to_owned(), error.message().to_owned()),
+        Ok(_) => panic!("{user} is in {database}"),
+    }
+}
+
+fn pair(code: &str, message: &str) -> (String, String) {
+    (code.to_owned(), message.to_owned())
+}
+
+#[tokio::test]
+async fn refused_logins_read_as_before() {
+    let parameters = "stats_users = other\nmax_client_conn = 3\nmax_db_client_connections = 1\n\
+                      [users]\napp = max_user_client_connections=1";
+    let databases = line("one", "") + &line("two", "") + &line("gone", "dbname=nowhere");
+    let pgusher = start(parameters, &databases);
+    let port = pgusher.port();
+    assert_eq!(
+        refused(port, "none", "postgres", "").await,
+        pair("3D000", "no such database: none")
+    );
+    assert_eq!(
+        refused(port, "one", "stranger", "").await,
+        pair("28000", "\"trust\" authentication failed")
+    );
+    assert_eq!(refused(port, "pgbouncer", "app", "").await, pair("42501", "not allowed"));
+    let gone = refused(port, "gone", "postgres", "").await;
+    assert_eq!(gone, pair("3D000", "database \"nowhere\" does not exist"));
+    let _first = login(&pgusher, "one", "postgres").await;
+    assert_eq!(
+        refused(port, "one", "postgres", "").await,
+        pair("53300", "client connections exceeded (max_db_client_connections)")
+    );
+    for reason in [
+        "closing because: no such database: none (age=0s)",
+        "closing because: \"trust\" authentication failed (age=0s)",
+        "closing because: not allowed (age=0s)",
+        "pooler error: no such database: none",
+        "server login failed: FATAL database \"nowhere\" does not exist",
+        "closing because: login failed (age=0s)",
+        "closing because: client connections exceeded (max_db_client_connections) (age=0s)",
+        "login attempt: db=none user=postgres tls=no replication=no",
+    ] {
+        // Written before the client could read its error.
+        assert!(pgusher.log().contains(reason), "no {reason}:\n{}", pgusher.log());
+    }
+    let log = pgusher.log();
+    let failed = log.lines().find(|line| line.contains("closing because: no such database"));
+    let socket = failed.unwrap().split(" LOG ").nth(1).unwrap().to_owned();
+    assert!(socket.starts_with("C-") && !socket.starts_with("C-0:"), "{socket}");
+    assert!(socket.contains(": none/postgres@127.0.0.1:"), "{socket}");
+}
+
+#[tokio::test]
+async fn failing_servers_are_reported_from_memory() {
+    let parameters = "pool_mode = transaction\nserver_login_retry = 600";
+    let nobody = free_port();
+    let databases = format!("app = host=127.0.0.1 port={nobody} user=postgres\n");
+    let pgusher = start(parameters, &databases);
+    let first = refused(pgusher.port(), "app", "app", "").await;
+    assert_eq!(first.0, "08001");
+    let second = refused(pgusher.port(), "app", "app", "").await;
+    assert_eq!(
+        second.1,
+        "server login has been failing, cached error: connect failed (server_login_retry)"
+    );
+    pgusher.wait_log("closing because: connect failed (age=", LIMIT);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_and_a_client_that_is_killed() {
+    let pgusher = start("", &line("app", ""));
+    let mut client = login(&pgusher, "app", "postgres").await;
+    client.query("select 1").await.value();
+    let mut console = login(&pgusher, "pgbouncer", "postgres").await;
+    let clients = console.query("SHOW CLIENTS").await;
+    let id = clients.rows.iter().find(|row| row[2].as_deref() == Some("app")).unwrap();
+    let id = id.last().unwrap().clone().unwrap();
+    assert!(console.query(&format!("KILL_CLIENT {id}")).await.error.is_none());
+    assert_eq!(client.expect_fatal().await.message(), "admin forced disconnect");
+    assert!(pgusher.log().contains("closing because: admin forced disconnect (age="));
+    client.expect_closed().await;
+}
+
+#[tokio::test]
+async fn a_removed_database_says_so() {
+    let both = line("app", "") + &line("other", "");
+    let pgusher = builder("", &both).start();
+    let mut client = login(&pgusher, "app", "postgres").await;
+    client.query("select 1").await.value();
+    pgusher.rewrite_config(&super::stage::text("", &line("other", "")));
+    let mut console = login(&pgusher, "pgbouncer", "postgres").await;
+    assert!(console.query("RELOAD").await.error.is_none());
+    assert_eq!(client.expect_fatal().await.message(), "database removed");
+}
+
+#[tokio::test]
+async fn statement_mode_refuses_blocks() {
+    let pgusher = start("pool_mode = statement", &line("app", ""));
+    let mut client = login(&pgusher, "app", "postgres").await;
+    client.send(b"Q\0\0\0\x0abegin\0").await;
+    let error = client.expect_fatal().await;
+    assert_eq!(error.message(), "transaction blocks not allowed in statement pooling mode");
+    let reason = "closing because: transaction blocks not allowed in statement pooling mode (age=";
+    pgusher.wait_log(reason, LIMIT);
+}
+
+/// Whoever waits is told once, in PgBouncer's words.
+#[tokio::test]
+async fn those_who_wait_are_told() {
+    let pgusher = start("query_wait_notify = 1", &line("app", "pool_size=1 user=postgres"));
+    let mut first = login(&pgusher, "app", "app").await;
+    first.query("select 1").await.value();
+    let mut second = login(&pgusher, "app", "app").await;
+    second.send(b"Q\0\0\0\x0dselect 1\0").await;
+    let notice = second.recv().await;
+    assert_eq!(notice.tag, b'N');
+    let text = notice.texts().concat();
+    assert!(
+        text.contains("No server connection available in postgres backend, client being queued")
+    );
+    first.terminate().await;
+    assert_eq!(second.read_result().await.value(), "1");
+}
