@@ -145,6 +145,31 @@ async fn the_console_says_the_same() {
 }
 
 #[tokio::test]
+async fn clients_that_keep_servers_and_clients_that_leave_are_told_apart() {
+    let pgusher = start("metrics_pins");
+    let mut pinned = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    let state = |metric: &str, state: &str| {
+        scrape(&pgusher)[&of_pool(metric, &format!(",state=\"{state}\""))]
+    };
+    assert_eq!(pinned.query("create temp table t (a int)").await.error, None);
+    for metric in ["pgusher_client_connections", "pgusher_server_connections"] {
+        assert_eq!((state(metric, "pinned"), state(metric, "active")), (1.0, 0.0), "{metric}");
+    }
+    assert_eq!(pinned.query("begin").await.error, None);
+    let servers = |name| state("pgusher_server_connections", name);
+    assert_eq!((servers("pinned"), servers("idle_in_transaction")), (0.0, 1.0));
+    assert_eq!(pinned.query("rollback").await.error, None);
+    pinned.terminate().await;
+    drop(RawClient::login(pgusher.port(), "app", "alice", "").await);
+    let left = |reason: &str| {
+        let series = of_pool("pgusher_client_disconnects_total", &format!(",reason=\"{reason}\""));
+        scrape(&pgusher)[&series]
+    };
+    let gone = wait_for(LIMIT, || (left("terminated"), left("closed")) == (1.0, 1.0)).await;
+    assert!(gone, "{} {}", left("terminated"), left("closed"));
+}
+
+#[tokio::test]
 async fn health_is_told() {
     let mut pgusher = start("metrics_health");
     assert_eq!(pgusher.http_get("/healthz").0, 200);

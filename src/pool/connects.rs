@@ -79,3 +79,28 @@ impl Counts {
         self.hosts.entry(name.clone()).or_insert_with(|| HostFacts::unknown(name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_host_has_its_counts_and_its_last_word() {
+        let connects = Connects::new(&Buckets::new(&[]));
+        let (app, took) = (Name::from("app"), Duration::from_millis(3));
+        let at = |port| ServerAddress::Tcp { host: "db".into(), port };
+        connects.succeeded(&app, &at(5432), took);
+        connects.failed(&app, Some(&at(5432)));
+        connects.failed(&app, Some(&at(5433)));
+        connects.succeeded(&app, &at(5433), took);
+        let facts = connects.all().remove(&app).expect("counted");
+        assert_eq!((facts.took.count(), facts.took.sum_micros), (2, 6_000));
+        let host = |name: &str, is_up| HostFacts {
+            name: name.to_owned(),
+            connected: 1,
+            failed: 1,
+            is_up: Some(is_up),
+        };
+        assert_eq!(facts.hosts, [host("db:5432", false), host("db:5433", true)]);
+    }
+}
