@@ -5,7 +5,7 @@
 //! end are ratios to PgBouncer, taken within one round and then as a median over the rounds.
 //!
 //! - `stage`: the server; `contestant`: those who take part;
-//! - `throughput`, `syscalls`, `bulk`, `logins`, `storm`, `idle`: what is measured, each with its table and its bars;
+//! - `throughput`, `syscalls`, `bulk`, `logins`, `storm`, `pins`, `idle`: what is measured, each with its table and its bars;
 //! - `pgbench`, `sponge`, `guest`: what drives them;
 //! - `pure`: options, what the tools print, tables and bars; tested by `tests/compare.rs`.
 
@@ -15,6 +15,7 @@ mod guest;
 mod idle;
 mod logins;
 mod pgbench;
+mod pins;
 #[allow(
     unused_imports,
     reason = "a bench has no harness: its tests are left out, their imports are not"
@@ -30,6 +31,7 @@ use crate::bulk::Bulk;
 use crate::contestant::{Contestant, Door};
 use crate::idle::Idle;
 use crate::logins::Logins;
+use crate::pins::Pins;
 use crate::pure::bars::Bar;
 use crate::pure::options::{Options, Part};
 use crate::stage::Stage;
@@ -94,6 +96,11 @@ fn compare(options: &Options) -> Vec<Bar> {
         let logins = Logins::measure(&stage, options);
         println!("## Logins (pgbench -C)\n\n{}", logins.table());
         bars.extend(logins.bars());
+    }
+    if options.wants(Part::Pins) {
+        let pins = Pins::measure(&stage, options);
+        println!("## Queries beside clients that keep their servers\n\n{}", pins.table());
+        bars.extend(pins.bars());
     }
     if options.wants(Part::Storm) {
         let storm = Storm::measure(&stage, options);

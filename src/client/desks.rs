@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustix::process::{getpriority_process, setpriority_process};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -73,12 +74,18 @@ impl Desk {
         let handle = runtime.handle().clone();
         let (open, closed) = oneshot::channel::<()>();
         std::thread::Builder::new().name(format!("login-{number}")).spawn(move || {
-            // Who may not stand back does not.
-            let _ = rustix::process::setpriority_process(None, MODESTY);
+            stand_back();
             let _ = runtime.block_on(closed);
             runtime.shutdown_background();
         })?;
         Ok(Desk { handle, jobs: Arc::default(), _open: open })
+    }
+}
+
+/// Gives the thread less priority than the process has. Who may not stand back does not.
+fn stand_back() {
+    if let Ok(nice) = getpriority_process(None) {
+        let _ = setpriority_process(None, nice + MODESTY);
     }
 }
 
@@ -110,7 +117,7 @@ mod tests {
             let both = Arc::clone(&both);
             desks.run(async move {
                 both.wait().await;
-                let nice = rustix::process::getpriority_process(None).unwrap();
+                let nice = getpriority_process(None).unwrap();
                 (std::thread::current().name().unwrap_or_default().to_owned(), nice)
             })
         };

@@ -58,7 +58,9 @@ impl Requests {
         let mut bytes = Vec::new();
         put_bind(&mut bytes, b"", b"refused by the pooler");
         let message = "cached plan must not change result type";
-        let fields = ErrorFields::new(Severity::Error, FEATURE_NOT_SUPPORTED, message);
+        // By the routine, drivers know that it helps to prepare again.
+        let fields = ErrorFields::new(Severity::Error, FEATURE_NOT_SUPPORTED, message)
+            .routine("RevalidateCachedQuery");
         let entry = Entry { refusal: Some(Box::new(fields)), ..Entry::client(Request::Bind) };
         self.send_instead(header, talk, entry, &bytes);
     }

@@ -48,6 +48,8 @@ pub struct ErrorFields {
     pub detail: Option<String>,
     /// Field H.
     pub hint: Option<String>,
+    /// Field R, where drivers look at which function of PostgreSQL's an error comes from.
+    pub routine: Option<Box<str>>,
     /// PgBouncer's words for the same, where it has others. No field of the message.
     pub brief: Option<Box<str>>,
 }
@@ -61,6 +63,7 @@ impl ErrorFields {
             message: message.into(),
             detail: None,
             hint: None,
+            routine: None,
             brief: None,
         }
     }
@@ -76,6 +79,13 @@ impl ErrorFields {
     #[must_use]
     pub fn hint(mut self, text: impl Into<String>) -> Self {
         self.hint = Some(text.into());
+        self
+    }
+
+    /// Adds the function of PostgreSQL's that says the same.
+    #[must_use]
+    pub fn routine(mut self, name: &str) -> Self {
+        self.routine = Some(name.into());
         self
     }
 
@@ -112,6 +122,7 @@ impl ErrorFields {
             message: String::new(),
             detail: None,
             hint: None,
+            routine: None,
             brief: None,
         };
         let mut body = Reader(visible.get(HEADER..).unwrap_or_default());
@@ -125,6 +136,7 @@ impl ErrorFields {
                 b'M' => fields.message = text,
                 b'D' => fields.detail = Some(text),
                 b'H' => fields.hint = Some(text),
+                b'R' => fields.routine = Some(text.into()),
                 _ => {}
             }
         }
@@ -155,6 +167,7 @@ impl ErrorFields {
         ];
         fields.extend(self.detail.clone().map(|text| (b'D', text)));
         fields.extend(self.hint.clone().map(|text| (b'H', text)));
+        fields.extend(self.routine.as_deref().map(|name| (b'R', name.to_owned())));
         for (_, text) in &mut fields {
             text.retain(|c| c != '\0');
         }

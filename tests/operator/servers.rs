@@ -113,5 +113,6 @@ async fn the_reserve_is_taken_once_a_connection() {
     first.query("select 1").await.value();
     let mut second = login(&pgusher, "app", "app").await;
     assert_eq!(second.query("select 1").await.value(), "1");
+    pgusher.wait_log("taking connection from reserve_pool", LIMIT);
     assert_eq!(pgusher.log().matches("taking connection from reserve_pool").count(), 1);
 }

@@ -18,7 +18,7 @@ fn pair(code: &str, message: &str) -> (String, String) {
 
 #[tokio::test]
 async fn refused_logins_read_as_before() {
-    let parameters = "stats_users = other\nmax_client_conn = 3\nmax_db_client_connections = 1\n\
+    let parameters = "logfile = {dir}/a.log\nstats_users = other\nmax_client_conn = 3\nmax_db_client_connections = 1\n\
                       [users]\napp = max_user_client_connections=1";
     let databases = line("one", "") + &line("two", "") + &line("gone", "dbname=nowhere");
     let pgusher = start(parameters, &databases);
@@ -39,6 +39,7 @@ async fn refused_logins_read_as_before() {
         refused(port, "one", "postgres", "").await,
         pair("53300", "client connections exceeded (max_db_client_connections)")
     );
+    let log = || std::fs::read_to_string(pgusher.dir().join("a.log")).unwrap();
     for reason in [
         "closing because: no such database: none (age=0s)",
         "closing because: \"trust\" authentication failed (age=0s)",
@@ -50,9 +51,9 @@ async fn refused_logins_read_as_before() {
         "login attempt: db=none user=postgres tls=no replication=no",
     ] {
         // Written before the client could read its error.
-        assert!(pgusher.log().contains(reason), "no {reason}:\n{}", pgusher.log());
+        assert!(log().contains(reason), "no {reason}:\n{}", log());
     }
-    let log = pgusher.log();
+    let log = log();
     let failed = log.lines().find(|line| line.contains("closing because: no such database"));
     let socket = failed.unwrap().split(" LOG ").nth(1).unwrap().to_owned();
     assert!(socket.starts_with("C-") && !socket.starts_with("C-0:"), "{socket}");
@@ -86,7 +87,7 @@ async fn a_server_that_dies_and_a_client_that_is_killed() {
     let id = id.last().unwrap().clone().unwrap();
     assert!(console.query(&format!("KILL_CLIENT {id}")).await.error.is_none());
     assert_eq!(client.expect_fatal().await.message(), "admin forced disconnect");
-    assert!(pgusher.log().contains("closing because: admin forced disconnect (age="));
+    pgusher.wait_log("closing because: admin forced disconnect (age=", LIMIT);
     client.expect_closed().await;
 }
 

@@ -171,14 +171,6 @@ async fn what_is_no_startup_is_refused() {
         (startup(&[("user", ""), ("database", database)]), "28000"),
         (version(2), "0A000"),
         (version(4), "0A000"),
-        (
-            startup(&[("user", "postgres"), ("database", database), ("replication", "true")]),
-            "0A000",
-        ),
-        (
-            startup(&[("user", "postgres"), ("database", database), ("replication", "database")]),
-            "0A000",
-        ),
         (startup(&[("user", "postgres"), ("database", "no such database")]), "3D000"),
         (startup(&[("user", "postgres"), ("database", database), ("options", "-F")]), "22023"),
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "08P01"),

@@ -45,6 +45,10 @@ pub(crate) const MOST_LOGIN_CPU: f64 = 1.0;
 /// The most that the 99th percentile of queries may grow in a storm of logins, beside one that goes elsewhere.
 pub(crate) const MOST_STORM_LATENCY: f64 = 2.0;
 
+/// The most that the 99th percentile of queries may grow beside clients that keep their servers for a moment, beside
+/// one where they do so elsewhere.
+pub(crate) const MOST_PIN_LATENCY: f64 = 1.5;
+
 /// The most memory for each idle client, as a ratio to PgBouncer's.
 pub(crate) const MOST_IDLE_MEMORY: f64 = 1.5;
 

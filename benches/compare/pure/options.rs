@@ -65,6 +65,8 @@ pub(crate) enum Part {
     Logins,
     /// Latency of queries while hundreds log in
     Storm,
+    /// Latency beside clients that keep their servers for a moment
+    Pins,
 }
 
 /// Who takes part.
