@@ -241,7 +241,7 @@ impl Failure {
 /// What was tried before belongs to the story: the first failure is often the one to look at.
 fn with_history(mut error: ConnectError, before: Option<ConnectError>) -> ConnectError {
     if let Some(before) = before.filter(|_| error.fields.detail.is_none()) {
-        error.fields.detail = Some(format!("Before that: {}", before.fields.message));
+        error.fields.detail = Some(format!("Before that: {}", before.fields.message).into());
     }
     error
 }

@@ -218,7 +218,7 @@ impl<'a> Login<'a> {
             unsupported("the server asks for the password in clear on a connection without TLS");
         error.fields.hint = Some(
             "Use TLS with the server, or scram-sha-256 in its pg_hba.conf; allow_cleartext_password in [tls.server] sends it nevertheless."
-                .to_owned(),
+                .into(),
         );
         Err(error)
     }

@@ -45,9 +45,9 @@ pub struct ErrorFields {
     /// Primary message (field M).
     pub message: String,
     /// Field D.
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
     /// Field H.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// Field R, where drivers look at which function of PostgreSQL's an error comes from.
     pub routine: Option<Box<str>>,
     /// PgBouncer's words for the same, where it has others. No field of the message.
@@ -71,14 +71,14 @@ impl ErrorFields {
     /// Adds DETAIL.
     #[must_use]
     pub fn detail(mut self, text: impl Into<String>) -> Self {
-        self.detail = Some(text.into());
+        self.detail = Some(text.into().into_boxed_str());
         self
     }
 
     /// Adds HINT.
     #[must_use]
     pub fn hint(mut self, text: impl Into<String>) -> Self {
-        self.hint = Some(text.into());
+        self.hint = Some(text.into().into_boxed_str());
         self
     }
 
@@ -134,8 +134,8 @@ impl ErrorFields {
                 b'V' => fields.severity = text.into(),
                 b'C' => fields.code = text.into(),
                 b'M' => fields.message = text,
-                b'D' => fields.detail = Some(text),
-                b'H' => fields.hint = Some(text),
+                b'D' => fields.detail = Some(text.into()),
+                b'H' => fields.hint = Some(text.into()),
                 b'R' => fields.routine = Some(text.into()),
                 _ => {}
             }
@@ -165,8 +165,8 @@ impl ErrorFields {
             (b'C', self.code.to_string()),
             (b'M', self.message.clone()),
         ];
-        fields.extend(self.detail.clone().map(|text| (b'D', text)));
-        fields.extend(self.hint.clone().map(|text| (b'H', text)));
+        fields.extend(self.detail.clone().map(|text| (b'D', text.into())));
+        fields.extend(self.hint.clone().map(|text| (b'H', text.into())));
         fields.extend(self.routine.as_deref().map(|name| (b'R', name.to_owned())));
         for (_, text) in &mut fields {
             text.retain(|c| c != '\0');
