@@ -1,16 +1,20 @@
-//! The pure cores, timed: framing, the conversation's bookkeeping, the pool's schedule, sets of parameters.
+//! The pure cores, timed: framing, the conversation's bookkeeping, the pool's schedule, sets of parameters, the
+//! metrics' page.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use pgusher::pool::ClassId;
 use pgusher::pool::core::{Core, Limits, Offer};
+use pgusher::pool::{ClassId, CloseReason};
 use pgusher::server::progress::{Entry, Progress, Request};
 use pgusher::session::params::{ParamSets, Values};
 use pgusher::session::replay::replay_sql;
 use pgusher::session::statement::Statements;
 use pgusher::sql::Quoting;
+use pgusher::stats::{
+    DatabaseFacts, Departure, HistogramTotal, HostFacts, PoolFacts, PoolPins, Snapshot,
+};
 use pgusher::types::{TransactionStatus, WorkerId};
 use pgusher::wire::{frame, frontend};
 
@@ -155,5 +159,50 @@ fn session(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, framing, conversation, schedule, session, sql);
+/// A snapshot of so many pools in which everything has happened.
+fn snapshot(pools: usize) -> Snapshot {
+    let bounds: Vec<u64> = (0..16).map(|power| 100 << power).collect();
+    let total = HistogramTotal { counts: vec![123_456; 17], sum_micros: 987_654_321 };
+    let pool = |number: usize| PoolFacts {
+        database: format!("customer_{number}").into(),
+        user: "application".into(),
+        size: 20,
+        queue_micros: 123_456_789,
+        busy_micros: 1_234_567_891,
+        waits: std::array::from_fn(|_| total.clone()),
+        hold: total.clone(),
+        query: total.clone(),
+        errors: vec![("server", "23".to_owned(), 42), ("pgusher", "53300".to_owned(), 4_711)],
+        pins: PoolPins::default().by_cause(),
+        closes: CloseReason::ALL.map(|why| (why.as_str(), 17)).to_vec(),
+        departures: Departure::ALL.map(|why| (why.as_str(), 4_711)).to_vec(),
+        ..PoolFacts::default()
+    };
+    let database = |pool: &PoolFacts| DatabaseFacts {
+        name: pool.database.clone(),
+        hosts: vec![HostFacts::unknown("db.example.com:5432".to_owned())],
+        connect_took: total.clone(),
+        ..DatabaseFacts::default()
+    };
+    let pools: Vec<_> = (0..pools).map(pool).collect();
+    Snapshot {
+        bounds,
+        databases: pools.iter().map(database).collect(),
+        pools,
+        ..Snapshot::default()
+    }
+}
+
+fn metrics(c: &mut Criterion) {
+    let snapshot = snapshot(500);
+    let mut group = c.benchmark_group("metrics");
+    group.sample_size(20);
+    group.throughput(Throughput::Bytes(pgusher::metrics::render(&snapshot).len() as u64));
+    group.bench_function("page of 500 pools", |b| {
+        b.iter(|| black_box(pgusher::metrics::render(&snapshot)))
+    });
+    group.finish();
+}
+
+criterion_group!(benches, framing, conversation, schedule, session, sql, metrics);
 criterion_main!(benches);

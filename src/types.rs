@@ -198,7 +198,7 @@ impl TransactionStatus {
 }
 
 /// How a client has proved who it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LoginMethod(u8);
 
 impl LoginMethod {

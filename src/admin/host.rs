@@ -8,7 +8,7 @@ use super::{Averages, Consoles};
 use crate::cancel::CancelKeys;
 use crate::config::{Compat, Config, ShownSetting};
 use crate::pool::Pools;
-use crate::stats::{HistogramTotal, ReloadFacts};
+use crate::stats::{HistogramTotal, LoginCount, ReloadFacts};
 use crate::types::Name;
 
 /// An answer that may take its time.
@@ -28,8 +28,8 @@ pub enum ShutdownMode {
 /// What happened at the door.
 #[derive(Clone, Debug, Default)]
 pub struct Door {
-    /// Logins by result and method.
-    pub logins: Vec<(&'static str, &'static str, u64)>,
+    /// Logins, counted.
+    pub logins: Vec<LoginCount>,
     /// How long successful logins took.
     pub took: HistogramTotal,
 }

@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use super::{Host, own};
 use crate::cancel::Outcome;
 use crate::config::{Config, Database};
-use crate::pool::{CloseReason, Pool, PoolCensus};
+use crate::pool::{CloseReason, ConnectFacts, Pool, PoolCensus};
 use crate::stats::{
-    ClientRecord, ClientState, ClientsByState, DatabaseFacts, PoolFacts, ProcessFacts, ServerState,
-    ServersByState, Snapshot, Totals, UserFacts, WaitOutcome,
+    ClientRecord, ClientState, ClientsByState, DatabaseFacts, HostFacts, PoolFacts, ProcessFacts,
+    ServerState, ServersByState, Snapshot, Totals, UserFacts, WaitOutcome,
 };
 use crate::types::Name;
 
@@ -38,7 +38,8 @@ pub fn look(host: &dyn Host) -> Snapshot {
     let config = host.config();
     let pools = host.pools();
     let clients = pools.context.records.clients();
-    let by_pool = count_clients(&config, &clients);
+    let pins = pools.context.records.pins.clients();
+    let by_pool = count_clients(&config, &clients, &pins);
     let all = pools.all();
     let facts = all.iter().map(|pool| {
         let key = (Name::clone(&pool.key.database), Name::clone(&pool.key.user));
@@ -58,29 +59,42 @@ pub fn look(host: &dyn Host) -> Snapshot {
     }
 }
 
-/// Clients of one pool: by state, and how many of the active ones are idle in their transactions.
-type Counts = (ClientsByState, usize);
+/// Clients of one pool.
+#[derive(Clone, Copy, Default)]
+struct Clients {
+    by_state: ClientsByState,
+    /// Those of the active ones that are idle in their transactions.
+    idle_in_transaction: usize,
+    /// Those of the other active ones that keep their servers.
+    pinned: usize,
+}
 
-fn count_clients(config: &Config, clients: &[Arc<ClientRecord>]) -> BTreeMap<(Name, Name), Counts> {
-    let mut counts: BTreeMap<_, Counts> = BTreeMap::new();
+fn count_clients(
+    config: &Config,
+    clients: &[Arc<ClientRecord>],
+    pins: &BTreeSet<u64>,
+) -> BTreeMap<(Name, Name), Clients> {
+    let mut counts: BTreeMap<_, Clients> = BTreeMap::new();
     for client in clients {
         let forced = config.database(&client.database).and_then(|found| found.user.as_ref());
         let user = forced.unwrap_or(&client.user);
         let key = (Name::clone(&client.database), Name::clone(user));
-        let (by_state, idle_in_transaction) = counts.entry(key).or_default();
+        let Clients { by_state, idle_in_transaction, pinned } = counts.entry(key).or_default();
         match client.state() {
             ClientState::Login | ClientState::Idle => by_state.idle += 1,
             ClientState::Waiting => by_state.waiting += 1,
             ClientState::Active => {
                 by_state.active += 1;
-                *idle_in_transaction += usize::from(client.is_idle_in_transaction());
+                let is_idle = client.is_idle_in_transaction();
+                *idle_in_transaction += usize::from(is_idle);
+                *pinned += usize::from(!is_idle && pins.contains(&client.id));
             }
         }
     }
     counts
 }
 
-fn pool_facts(pool: &Pool, (clients, idle_in_transaction): Counts) -> PoolFacts {
+fn pool_facts(pool: &Pool, clients: Clients) -> PoolFacts {
     let census = pool.census();
     let settings = pool.settings();
     let stats = &pool.stats;
@@ -91,8 +105,9 @@ fn pool_facts(pool: &Pool, (clients, idle_in_transaction): Counts) -> PoolFacts 
         size: settings.pool_size,
         reserve: settings.reserve_pool_size,
         is_paused: census.core.paused,
-        clients,
-        in_state: servers_by_state(&census, idle_in_transaction),
+        clients: clients.by_state,
+        pinned: clients.pinned,
+        in_state: servers_by_state(&census, clients.idle_in_transaction),
         queue: census.core.waiting,
         oldest_wait: census.core.oldest_wait,
         queue_micros: census.core.integrals.queue,
@@ -112,8 +127,10 @@ fn pool_facts(pool: &Pool, (clients, idle_in_transaction): Counts) -> PoolFacts 
         audits: pool.leaks.audits(),
         leaks: pool.leaks.all(),
         closes: CloseReason::ALL.map(|why| (why.as_str(), pool.closes.get(why))).to_vec(),
+        departures: pool.departures.all().to_vec(),
         cancels: census.cancels(),
         servers: census.servers,
+        classes: census.classes,
     }
 }
 
@@ -152,14 +169,7 @@ fn process_facts(host: &dyn Host, config: &Config) -> ProcessFacts {
 
 fn databases(host: &dyn Host, config: &Config, pools: &[Arc<Pool>]) -> Vec<DatabaseFacts> {
     let totals = host.pools().totals();
-    let mut connects: BTreeMap<_, _> = host
-        .pools()
-        .context
-        .connects
-        .all()
-        .into_iter()
-        .map(|(name, took, failed)| (name, (took, failed)))
-        .collect();
+    let mut connects = host.pools().context.connects.all();
     let names: BTreeSet<&Name> = config
         .databases
         .keys()
@@ -167,11 +177,11 @@ fn databases(host: &dyn Host, config: &Config, pools: &[Arc<Pool>]) -> Vec<Datab
         .chain(totals.keys())
         .collect();
     let facts = names.into_iter().map(|name| {
-        let (connect_took, connects_failed) = connects.remove(name).unwrap_or_default();
+        let ConnectFacts { took, hosts } = connects.remove(name).unwrap_or_default();
         DatabaseFacts {
             totals: totals.get(name).copied().unwrap_or_else(Totals::default),
-            connect_took,
-            connects_failed,
+            connect_took: took,
+            hosts: with_untried(hosts, config, name),
             connections: host.pools().database_servers(name),
             clients: host.clients_of_database(name),
             is_paused: host.pools().is_database_paused(name),
@@ -181,6 +191,17 @@ fn databases(host: &dyn Host, config: &Config, pools: &[Arc<Pool>]) -> Vec<Datab
         }
     });
     facts.collect()
+}
+
+/// The hosts of a database, those included that nobody has logged in to yet.
+fn with_untried(mut hosts: Vec<HostFacts>, config: &Config, database: &Name) -> Vec<HostFacts> {
+    let configured = config.databases.get(database).map(|found| &found.addresses);
+    for name in configured.into_iter().flatten().map(ToString::to_string) {
+        if !hosts.iter().any(|host| host.name == name) {
+            hosts.push(HostFacts::unknown(name));
+        }
+    }
+    hosts
 }
 
 /// What the configuration says about a database.

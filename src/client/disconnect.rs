@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::manners::Manners;
 use super::serve::Client;
 use crate::net::{Buffer, Stream};
+use crate::stats::Departure;
 use crate::wire::ErrorFields;
 
 /// How long a client that was told goodbye may take to hear it.
@@ -40,14 +41,14 @@ impl Goodbye {
         }
     }
 
-    /// A word for the metrics.
-    pub fn label(&self) -> &'static str {
+    /// As the metrics count it.
+    pub(super) fn departure(&self) -> Departure {
         match self {
-            Goodbye::Terminated => "terminated",
-            Goodbye::Closed => "closed",
-            Goodbye::Failed(_) => "failed",
-            Goodbye::Told(_) => "told",
-            Goodbye::ByServer => "server",
+            Goodbye::Terminated => Departure::Terminated,
+            Goodbye::Closed => Departure::Closed,
+            Goodbye::Failed(_) => Departure::Failed,
+            Goodbye::Told(_) => Departure::Told,
+            Goodbye::ByServer => Departure::ByServer,
         }
     }
 }

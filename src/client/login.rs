@@ -70,14 +70,19 @@ pub async fn log_in(
     };
     match outcome {
         Ok(pass) => {
-            gate.logins.count(LoginResult::Ok, facts.method, since.elapsed());
+            gate.logins.count(
+                LoginResult::Ok,
+                facts.method,
+                facts.counted_as(&config),
+                since.elapsed(),
+            );
             if config.process.log_connections {
                 facts.log_arrival(&incoming, &pass);
             }
             pass.admit(incoming)
         }
         Err(Refusal(result, fields)) => {
-            gate.logins.count(result, facts.method, since.elapsed());
+            gate.logins.count(result, facts.method, facts.counted_as(&config), since.elapsed());
             if config.process.log_pooler_errors {
                 facts.log_error(&incoming, &fields);
             }

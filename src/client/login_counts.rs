@@ -1,14 +1,15 @@
 //! Logins, counted.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::stats::{Buckets, Histogram, HistogramTotal};
-use crate::types::LoginMethod;
+use crate::stats::{Buckets, Histogram, HistogramTotal, LoginCount};
+use crate::types::{LoginMethod, Name};
 
 /// How a login ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LoginResult {
     /// The client is in.
     Ok,
@@ -64,46 +65,49 @@ impl LoginResult {
     }
 }
 
-/// Logins by result and method, and how long they took.
+/// How logins are told apart: by result, method and database.
+type Kind = (LoginResult, LoginMethod, Name);
+
+/// Logins by result, method and database, and how long they took. A lock is cheap beside a login.
 #[derive(Debug)]
 pub struct LoginCounts {
-    counts: [[AtomicU64; LoginMethod::NAMES.len()]; LoginResult::ALL.len()],
+    counts: Mutex<BTreeMap<Kind, u64>>,
     took: Mutex<Histogram>,
 }
 
 impl LoginCounts {
     pub(super) fn new(buckets: &Buckets) -> Self {
-        LoginCounts { counts: Default::default(), took: Mutex::new(Histogram::new(buckets)) }
+        LoginCounts { counts: Mutex::default(), took: Mutex::new(Histogram::new(buckets)) }
     }
 
-    /// A login ended.
+    /// A login ended. `database` is one of the configuration's, or empty: strangers choose names.
     pub(super) fn count(
         &self,
         result: LoginResult,
         method: LoginMethod,
-        took: std::time::Duration,
+        database: Name,
+        took: Duration,
     ) {
-        let count = self.counts.get(result as usize).and_then(|counts| counts.get(method.index()));
-        if let Some(count) = count {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
+        *self.counts.lock().entry((result, method, database)).or_default() += 1;
         if result == LoginResult::Ok {
             self.took.lock().observe(took);
         }
     }
 
-    /// How many logins ended which way, by which method: those that happened, and every result at least once.
-    pub fn all(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let mut all = Vec::new();
-        for (result, counts) in LoginResult::ALL.iter().zip(&self.counts) {
-            for (at, (method, count)) in LoginMethod::NAMES.iter().zip(counts).enumerate() {
-                let count = count.load(Ordering::Relaxed);
-                if count > 0 || at == 0 {
-                    all.push((result.as_str(), *method, count));
-                }
-            }
+    /// How many logins ended which way: those that happened, and every result at least once.
+    pub fn all(&self) -> Vec<LoginCount> {
+        let mut counts = self.counts.lock().clone();
+        for result in LoginResult::ALL {
+            counts.entry((result, LoginMethod::default(), "".into())).or_default();
         }
-        all
+        let all = counts.into_iter();
+        all.map(|((result, method, database), count)| LoginCount {
+            result: result.as_str(),
+            method: method.as_str(),
+            database,
+            count,
+        })
+        .collect()
     }
 
     /// How long successful logins took.

@@ -3,6 +3,7 @@
 use super::entry::Pass;
 use super::handshake::Incoming;
 use super::manners::Manners;
+use crate::config::Config;
 use crate::types::{LoginMethod, Name};
 use crate::wire::ErrorFields;
 use crate::wire::startup::Startup;
@@ -22,6 +23,12 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// The database's name for the metrics: empty unless it is in the configuration, since strangers choose names.
+    pub(super) fn counted_as(&self, config: &Config) -> Name {
+        let known = config.databases.get_key_value(&self.database);
+        known.map_or_else(|| "".into(), |(name, _)| Name::clone(name))
+    }
+
     pub(super) fn new(id: u64, manners: Manners) -> Self {
         Facts {
             user: "".into(),

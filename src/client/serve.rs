@@ -113,6 +113,7 @@ fn live(mut client: Client) -> impl Future<Output = ()> {
         match client.converse().await {
             Ok(()) => client.park(),
             Err(goodbye) => {
+                client.pool.departures.count(goodbye.departure());
                 client.log_departure(&goodbye);
                 // Boxed, so that the task of a client that stays does not carry the room for parting.
                 Box::pin(client.part(goodbye)).await;

@@ -2,13 +2,20 @@
 
 use std::time::SystemTime;
 
+use super::pools::labels_and;
 use super::text::Page;
-use crate::stats::Snapshot;
+use crate::stats::{LoginCount, Snapshot};
+
+/// What it was built from, where the build was told by the variable `PGUSHER_REVISION`.
+const REVISION: &str = match option_env!("PGUSHER_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
 
 pub(super) fn put(page: &mut Page, snapshot: &Snapshot) {
     let facts = &snapshot.process;
-    page.gauge("pgusher_build_info", "Always 1; the labels say what is running.")
-        .value(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    let build = [("version", env!("CARGO_PKG_VERSION")), ("revision", REVISION)];
+    page.gauge("pgusher_build_info", "Always 1; the labels say what is running.").value(&build, 1);
     page.gauge(
         "pgusher_config_last_reload_successful",
         "1 if the running configuration is the file's.",
@@ -22,12 +29,14 @@ pub(super) fn put(page: &mut Page, snapshot: &Snapshot) {
     page.gauge("pgusher_draining", "1 while the process stops gracefully.")
         .value(&[], u8::from(facts.is_draining));
     connections(page, snapshot);
+    departures(page, snapshot);
     let mut logins = page.counter(
         "pgusher_client_logins_total",
-        "Logins of clients by result and by the method of authentication.",
+        "Logins of clients by result, method of authentication and database (empty if it is not configured).",
     );
-    for &(result, method, count) in &facts.logins {
-        logins.value(&[("result", result), ("method", method)], count);
+    for LoginCount { result, method, database, count } in &facts.logins {
+        let labels = [("result", *result), ("method", *method), ("database", &**database)];
+        logins.value(&labels, count);
     }
     page.histogram(
         "pgusher_client_login_seconds",
@@ -54,7 +63,8 @@ fn connections(page: &mut Page, snapshot: &Snapshot) {
     for pool in &snapshot.pools {
         let states = [
             ("idle", pool.clients.idle),
-            ("active", pool.clients.active),
+            ("active", pool.clients.active.saturating_sub(pool.pinned)),
+            ("pinned", pool.pinned),
             ("waiting", pool.clients.waiting),
         ];
         for (state, count) in states {
@@ -73,6 +83,15 @@ fn connections(page: &mut Page, snapshot: &Snapshot) {
     for database in &snapshot.databases {
         if let Some(limit) = database.max_clients {
             limits.value(&[("database", &database.name)], limit);
+        }
+    }
+}
+
+fn departures(page: &mut Page, snapshot: &Snapshot) {
+    let mut departures = page.counter("pgusher_client_disconnects_total", "Why clients left.");
+    for pool in &snapshot.pools {
+        for &(reason, count) in &pool.departures {
+            departures.value(&labels_and(pool, ("reason", reason)), count);
         }
     }
 }

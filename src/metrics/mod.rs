@@ -3,6 +3,7 @@
 //! `text` knows the format, `process` asks the kernel about the process, and the other files each list the metrics of
 //! one subject: a metric's name, type, help and values stand together.
 
+mod classes;
 mod clients;
 mod exporter;
 mod pools;
@@ -26,6 +27,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     clients::put(&mut page, snapshot);
     pools::put(&mut page, snapshot);
     queue::put(&mut page, snapshot);
+    classes::put(&mut page, snapshot);
     traffic::put(&mut page, snapshot);
     state::put(&mut page, snapshot);
     process::put(&mut page);

@@ -1,7 +1,7 @@
 //! Metrics of pools and their servers.
 
 use super::text::{Label, Page};
-use crate::stats::{PoolFacts, Snapshot};
+use crate::stats::{DatabaseFacts, HostFacts, PoolFacts, Snapshot};
 
 /// The labels of everything that is counted by pool.
 pub(super) fn labels(pool: &PoolFacts) -> [Label<'_>; 2] {
@@ -33,9 +33,12 @@ fn servers(page: &mut Page, snapshot: &Snapshot) {
     let mut servers = page.gauge("pgusher_server_connections", "Servers by state.");
     for pool in &snapshot.pools {
         let in_state = &pool.in_state;
+        // The clients were looked at a moment earlier.
+        let pinned = pool.pinned.min(in_state.active);
         let states = [
             ("idle", in_state.idle + in_state.used),
-            ("active", in_state.active),
+            ("active", in_state.active - pinned),
+            ("pinned", pinned),
             ("idle_in_transaction", in_state.idle_in_transaction),
             ("login", in_state.login),
             ("testing", in_state.tested),
@@ -50,9 +53,19 @@ fn servers(page: &mut Page, snapshot: &Snapshot) {
 fn connects(page: &mut Page, snapshot: &Snapshot) {
     let mut connects = page.counter("pgusher_server_connects_total", "Logins to servers.");
     for database in &snapshot.databases {
-        let counts = [("ok", database.connect_took.count()), ("failed", database.connects_failed)];
-        for (result, count) in counts {
-            connects.value(&[("database", &database.name), ("result", result)], count);
+        for host in &database.hosts {
+            for (result, count) in [("ok", host.connected), ("failed", host.failed)] {
+                let [database, host] = host_labels(database, host);
+                connects.value(&[database, host, ("result", result)], count);
+            }
+        }
+    }
+    let mut up = page.gauge("pgusher_server_up", "1 if the last login to the host succeeded.");
+    for database in &snapshot.databases {
+        for host in &database.hosts {
+            if let Some(is_up) = host.is_up {
+                up.value(&host_labels(database, host), u8::from(is_up));
+            }
         }
     }
     let mut took = page.histogram(
@@ -63,6 +76,11 @@ fn connects(page: &mut Page, snapshot: &Snapshot) {
         let labels = [("database", &*database.name)];
         took.observations(&labels, &snapshot.bounds, &database.connect_took);
     }
+}
+
+/// The labels of what is counted by host.
+fn host_labels<'a>(database: &'a DatabaseFacts, host: &'a HostFacts) -> [Label<'a>; 2] {
+    [("database", &database.name), ("host", &host.name)]
 }
 
 fn closes(page: &mut Page, snapshot: &Snapshot) {

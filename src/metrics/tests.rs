@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{pgbouncer_exporter, render};
 use crate::stats::{
-    ClientsByState, DatabaseFacts, HistogramTotal, PoolFacts, ProcessFacts, ServersByState,
-    Snapshot, Total, Totals,
+    ClassFacts, ClientsByState, DatabaseFacts, HistogramTotal, HostFacts, LoginCount, PoolFacts,
+    ProcessFacts, ServersByState, Snapshot, Total, Totals,
 };
 
 fn pool(user: &str) -> PoolFacts {
@@ -30,6 +30,15 @@ fn pool(user: &str) -> PoolFacts {
         assigned_queued: 3,
         errors: vec![("server", "42".to_owned(), 2)],
         closes: vec![("out_of_sync", 0)],
+        departures: vec![("closed", 3)],
+        pinned: 1,
+        classes: vec![ClassFacts {
+            name: "batch".into(),
+            waiting: 1,
+            assigned: 4,
+            waited_micros: 2_500_000,
+            ..ClassFacts::default()
+        }],
         ..PoolFacts::default()
     };
     pool.waits[0] = HistogramTotal { counts: vec![7, 2, 1], sum_micros: 1_000_000 };
@@ -41,7 +50,12 @@ fn snapshot() -> Snapshot {
         process: ProcessFacts {
             clients: 8,
             max_clients: 100,
-            logins: vec![("ok", "md5", 9)],
+            logins: vec![LoginCount {
+                result: "ok",
+                method: "md5",
+                database: "app".into(),
+                count: 9,
+            }],
             ..ProcessFacts::default()
         },
         bounds: vec![100, 1_000],
@@ -50,6 +64,15 @@ fn snapshot() -> Snapshot {
             name: "app".into(),
             is_paused: true,
             max_clients: Some(50),
+            hosts: vec![
+                HostFacts {
+                    connected: 2,
+                    failed: 1,
+                    is_up: Some(false),
+                    ..HostFacts::unknown("db:5432".to_owned())
+                },
+                HostFacts::unknown("standby:5432".to_owned()),
+            ],
             ..DatabaseFacts::default()
         }],
         ..Snapshot::default()
@@ -75,7 +98,8 @@ fn values_are_those_of_the_snapshot() {
         of("pgusher_client_connections"),
         [
             r#"pgusher_client_connections{database="app",user="alice",state="idle"} 4"#,
-            r#"pgusher_client_connections{database="app",user="alice",state="active"} 2"#,
+            r#"pgusher_client_connections{database="app",user="alice",state="active"} 1"#,
+            r#"pgusher_client_connections{database="app",user="alice",state="pinned"} 1"#,
             r#"pgusher_client_connections{database="app",user="alice",state="waiting"} 1"#,
             r#"pgusher_client_connections{database="",user="",state="login"} 8"#,
         ]
@@ -113,6 +137,41 @@ fn values_are_those_of_the_snapshot() {
     );
     assert_eq!(of("pgusher_pool_paused"), [r#"pgusher_pool_paused{database="app"} 1"#]);
     assert_eq!(of("pgusher_draining"), ["pgusher_draining 0"]);
+}
+
+#[test]
+fn hosts_classes_logins_and_departures_have_their_labels() {
+    let page = render(&snapshot());
+    let of = |name| lines(&page, name);
+    assert_eq!(
+        of("pgusher_server_connects_total"),
+        [
+            r#"pgusher_server_connects_total{database="app",host="db:5432",result="ok"} 2"#,
+            r#"pgusher_server_connects_total{database="app",host="db:5432",result="failed"} 1"#,
+            r#"pgusher_server_connects_total{database="app",host="standby:5432",result="ok"} 0"#,
+            r#"pgusher_server_connects_total{database="app",host="standby:5432",result="failed"} 0"#,
+        ]
+    );
+    let up = r#"pgusher_server_up{database="app",host="db:5432"} 0"#;
+    assert_eq!(of("pgusher_server_up"), [up], "nothing is known of the other");
+    let class = r#"{database="app",user="alice",class="batch"}"#;
+    for (name, value) in [
+        ("pgusher_class_waiting", "1"),
+        ("pgusher_class_assignments_total", "4"),
+        ("pgusher_class_wait_seconds_total", "2.5"),
+    ] {
+        assert_eq!(of(name), [format!("{name}{class} {value}")]);
+    }
+    assert_eq!(
+        of("pgusher_client_logins_total"),
+        [r#"pgusher_client_logins_total{result="ok",method="md5",database="app"} 9"#]
+    );
+    assert_eq!(
+        of("pgusher_client_disconnects_total"),
+        [r#"pgusher_client_disconnects_total{database="app",user="alice",reason="closed"} 3"#]
+    );
+    assert_eq!(of("pgusher_build_info").len(), 1);
+    assert!(page.contains("pgusher_build_info{version=\"") && page.contains("revision=\""));
 }
 
 #[test]

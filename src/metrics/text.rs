@@ -35,7 +35,7 @@ impl Page {
     fn family(&mut self, name: &'static str, help: &str, kind: &str) -> Family<'_> {
         write_help_line(&mut self.0, name, None, None, help);
         write_type_line(&mut self.0, name, None, None, kind);
-        Family { name, out: &mut self.0 }
+        Family { name, out: &mut self.0, bounds: Vec::new() }
     }
 
     pub(super) fn into_text(self) -> String {
@@ -47,12 +47,14 @@ impl Page {
 pub(super) struct Family<'a> {
     name: &'static str,
     out: &'a mut String,
+    /// Bounds of buckets as they are written.
+    bounds: Vec<String>,
 }
 
 impl Family<'_> {
     /// One value.
     pub(super) fn value(&mut self, labels: &[Label<'_>], value: impl Display) -> &mut Self {
-        self.line("", labels, None, value);
+        self.line("", labels, value);
         self
     }
 
@@ -74,35 +76,30 @@ impl Family<'_> {
         bounds: &[u64],
         total: &HistogramTotal,
     ) -> &mut Self {
-        let mut below = 0;
-        for (at, bound) in bounds.iter().enumerate() {
-            below += total.counts.get(at).copied().unwrap_or_default();
-            self.line("_bucket", labels, Some(("le", &seconds(*bound).to_string())), below);
+        if self.bounds.is_empty() {
+            let written = bounds.iter().map(|&bound| seconds(bound).to_string());
+            self.bounds = written.chain(std::iter::once("+Inf".to_owned())).collect();
         }
-        self.line("_bucket", labels, Some(("le", "+Inf")), total.count());
-        self.line("_sum", labels, None, seconds(total.sum_micros));
-        self.line("_count", labels, None, total.count());
+        // Most of a page is buckets: what they have in common is put together once.
+        let mut bucket = String::new();
+        push_series(&mut bucket, (self.name, "_bucket"), labels);
+        bucket.push_str(if labels.is_empty() { "{le=\"" } else { ",le=\"" });
+        let mut below = 0;
+        for (at, bound) in self.bounds.iter().enumerate() {
+            below += total.counts.get(at).copied().unwrap_or_default();
+            self.out.push_str(&bucket);
+            self.out.push_str(bound);
+            // Writing to a String does not fail.
+            let _ = writeln!(self.out, "\"}} {below}");
+        }
+        self.line("_sum", labels, seconds(total.sum_micros));
+        self.line("_count", labels, below);
         self
     }
 
-    fn line(
-        &mut self,
-        suffix: &str,
-        labels: &[Label<'_>],
-        last: Option<Label<'_>>,
-        value: impl Display,
-    ) {
-        self.out.push_str(self.name);
-        self.out.push_str(suffix);
-        let mut opener = '{';
-        for (name, value) in labels.iter().copied().chain(last) {
-            self.out.push(std::mem::replace(&mut opener, ','));
-            self.out.push_str(name);
-            self.out.push_str("=\"");
-            push_escaped(self.out, value);
-            self.out.push('"');
-        }
-        if opener == ',' {
+    fn line(&mut self, suffix: &str, labels: &[Label<'_>], value: impl Display) {
+        push_series(self.out, (self.name, suffix), labels);
+        if !labels.is_empty() {
             self.out.push('}');
         }
         // Writing to a String does not fail.
@@ -110,9 +107,26 @@ impl Family<'_> {
     }
 }
 
+/// A series' name and labels, without the closing brace.
+fn push_series(out: &mut String, (name, suffix): (&str, &str), labels: &[Label<'_>]) {
+    out.push_str(name);
+    out.push_str(suffix);
+    let mut opener = '{';
+    for (name, value) in labels {
+        out.push(std::mem::replace(&mut opener, ','));
+        out.push_str(name);
+        out.push_str("=\"");
+        push_escaped(out, value);
+        out.push('"');
+    }
+}
+
 /// Escapes a label's value. Different values stay different: the crate's own escaping drops a backslash before a
 /// quote, and two users named so would make one series twice, which makes Prometheus refuse the whole page.
 fn push_escaped(out: &mut String, value: &str) {
+    if !value.contains(['\\', '"', '\n']) {
+        return out.push_str(value);
+    }
     for c in value.chars() {
         match c {
             '\\' => out.push_str("\\\\"),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::core::Census;
 use super::{Facts, Holder, Holding, Pool};
-use crate::stats::{ServerRecord, ServerState};
+use crate::stats::{ClassFacts, ServerRecord, ServerState};
 
 /// So many holders are named in an error.
 const LONGEST: usize = 3;
@@ -96,6 +96,8 @@ pub struct PoolCensus {
     pub core: Census,
     /// Its servers, by number.
     pub servers: Vec<Arc<ServerRecord>>,
+    /// Its classes; empty where there is but one.
+    pub classes: Vec<ClassFacts>,
 }
 
 impl PoolCensus {
@@ -120,7 +122,8 @@ impl Pool {
     /// The pool now.
     pub fn census(&self) -> PoolCensus {
         let servers = self.servers.lock().values().map(Arc::clone).collect();
-        PoolCensus { core: self.core.lock().census(Instant::now()), servers }
+        let (mut core, now) = (self.core.lock(), Instant::now());
+        PoolCensus { core: core.census(now), classes: core.classes(now), servers }
     }
 
     /// What a client that waited in vain should know.

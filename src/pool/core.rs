@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::queues::{ClassId, ClassRules, OVERTAKE_PLACES, PlaceFacts, Queues, TicketNumber, Use};
+use crate::stats::ClassFacts;
 use crate::types::{Name, WorkerId};
 
 /// How many servers a pool may have.
@@ -378,6 +379,11 @@ impl<S, W> Core<S, W> {
             paused: self.paused,
             integrals: self.integrals,
         }
+    }
+
+    /// What each class has and wants; nothing where there is but one.
+    pub fn classes(&self, now: Instant) -> Vec<ClassFacts> {
+        self.queues.classes(now)
     }
 
     fn account(&mut self, now: Instant) {

@@ -131,11 +131,12 @@ impl Slot {
         match server::connect(&blueprint, limit, &pool.context.means(), id, turn).await {
             Ok(mut server) => {
                 pool.greet(&blueprint.connect_query, &mut server).await;
-                pool.context.connects.succeeded(&pool.key.database, started.elapsed());
+                let (database, address) = (&pool.key.database, &server.record.address);
+                pool.context.connects.succeeded(database, address, started.elapsed());
                 self.arrived(Pooled { server, permit, generation, since: started, used: None });
             }
             Err(error) => {
-                pool.context.connects.failed(&pool.key.database);
+                pool.context.connects.failed(&pool.key.database, error.address.as_ref());
                 drop(self);
                 drop(permit);
                 pool.dial_failed(error, started);

@@ -13,13 +13,13 @@ use super::departed::Departed;
 use super::make_way::Siblings;
 use super::pauses::Pauses;
 use super::pool::Guests;
-use super::{AuthQueries, CapTable, Caps, CloseReason, Exchanges, Pool};
+use super::{AuthQueries, CapTable, Caps, CloseReason, Connects, Exchanges, Pool};
 use crate::auth::ServerCredential;
 use crate::config::{Config, Database};
 use crate::net::Dialler;
 use crate::server::{Blueprint, Means};
 use crate::session::params::ParamSets;
-use crate::stats::{Buckets, Histogram, HistogramTotal, Records, Totals};
+use crate::stats::{Buckets, Records, Totals};
 use crate::tls::Keyring;
 use crate::types::{Name, Timeout};
 
@@ -89,51 +89,6 @@ impl PoolsContext {
     /// How long a cancel request may take.
     pub fn cancel_wait(&self) -> Duration {
         self.cancel_wait_timeout.read().unwrap_or(Duration::from_secs(10))
-    }
-}
-
-/// Logins to servers, by database.
-#[derive(Debug)]
-pub struct Connects {
-    buckets: Buckets,
-    by_database: Mutex<std::collections::BTreeMap<Name, Count>>,
-}
-
-#[derive(Debug)]
-struct Count {
-    failed: u64,
-    took: Histogram,
-}
-
-impl Connects {
-    /// Nothing counted yet.
-    pub fn new(buckets: &Buckets) -> Self {
-        Connects { buckets: buckets.clone(), by_database: Mutex::default() }
-    }
-
-    pub(super) fn succeeded(&self, database: &Name, took: Duration) {
-        self.with(database, |count| count.took.observe(took));
-    }
-
-    pub(super) fn failed(&self, database: &Name) {
-        self.with(database, |count| count.failed += 1);
-    }
-
-    fn with(&self, database: &Name, change: impl FnOnce(&mut Count)) {
-        let mut all = self.by_database.lock();
-        let fresh = || Count { failed: 0, took: Histogram::new(&self.buckets) };
-        change(all.entry(Name::clone(database)).or_insert_with(fresh));
-    }
-
-    /// By database: how long the logins that succeeded took, and how many failed.
-    pub fn all(&self) -> Vec<(Name, HistogramTotal, u64)> {
-        let all = self.by_database.lock();
-        let total = |count: &Count| {
-            let mut total = HistogramTotal::default();
-            count.took.add_to(&mut total);
-            total
-        };
-        all.iter().map(|(name, count)| (Name::clone(name), total(count), count.failed)).collect()
     }
 }
 

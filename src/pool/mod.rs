@@ -10,6 +10,7 @@ mod blockers;
 mod caps;
 mod census;
 mod clean_up;
+mod connects;
 pub mod core;
 mod departed;
 mod dial;
@@ -38,7 +39,8 @@ pub use auth_query::{
 pub use blockers::{Holder, Holding, Waiter};
 pub use caps::{Cap, CapTable, Caps};
 pub use census::{CloseReason, PoolCensus};
-pub use directory::{Connects, Patience, PoolKey, Pools, PoolsContext};
+pub use connects::{ConnectFacts, Connects};
+pub use directory::{Patience, PoolKey, Pools, PoolsContext};
 pub use error::{Facts, Outlook, PoolError};
 pub use keeper::keep;
 pub use lease::Lease;

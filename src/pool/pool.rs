@@ -22,7 +22,9 @@ use super::{
 use crate::auth::ServerCredential;
 use crate::config::PoolSettings;
 use crate::server::{Blueprint, Server, ServerId, drain_news};
-use crate::stats::{ErrorCounts, LeakCounts, PoolPins, PoolStats, ServerRecord, ServerState};
+use crate::stats::{
+    DepartureCounts, ErrorCounts, LeakCounts, PoolPins, PoolStats, ServerRecord, ServerState,
+};
 use crate::types::{Name, PoolMode, WorkerId};
 
 /// The servers of one database and user, and the clients that wait for them.
@@ -35,6 +37,8 @@ pub struct Pool {
     pub errors: ErrorCounts,
     /// Why servers were closed.
     pub closes: CloseCounts,
+    /// Why clients left.
+    pub departures: DepartureCounts,
     /// Clients that keep their servers.
     pub pins: Arc<PoolPins>,
     /// What audits have found.
@@ -119,6 +123,7 @@ impl Pool {
                 stats: PoolStats::new(context.workers + 1, &context.buckets),
                 errors: ErrorCounts::default(),
                 closes: CloseCounts::default(),
+                departures: DepartureCounts::default(),
                 pins: Arc::default(),
                 leaks: LeakCounts::default(),
                 audit_sample: AtomicUsize::new(settings.audit_sample),

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::stats::ClassFacts;
 use crate::types::{Name, WorkerId};
 
 /// A waiter on the worker that gives a server back may overtake waiters of other workers by this many places: moving a
@@ -106,6 +107,10 @@ struct Class<W> {
     pace: Average,
     /// When somebody of the present queue was served last; `None` if nobody was yet.
     turned: Option<Instant>,
+    /// Servers given to its clients.
+    assigned: u64,
+    /// How long those waited, in microseconds.
+    waited: u64,
 }
 
 /// A moving average of microseconds.
@@ -144,6 +149,8 @@ impl<W> Class<W> {
             hold: Average::default(),
             pace: Average::default(),
             turned: None,
+            assigned: 0,
+            waited: 0,
         }
     }
 
@@ -183,6 +190,9 @@ impl<W> Class<W> {
         let place = self.queue.get_mut(own.unwrap_or(0))?.take();
         if let Some(turned) = self.turned.replace(now) {
             self.pace.add(now.saturating_duration_since(turned));
+        }
+        if let Some(place) = &place {
+            self.waited += micros(now.saturating_duration_since(place.since));
         }
         self.left();
         place
@@ -362,6 +372,7 @@ impl<W> Queues<W> {
         let clock = self.clock;
         let Some(class) = self.get(id) else { return Use { class: id, paid: 0 } };
         class.running += 1;
+        class.assigned += 1;
         let start = class.paid.max(clock);
         let paid = u32::try_from(class.cost(class.hold.0.unwrap_or_default())).unwrap_or(u32::MAX);
         class.paid = start.saturating_add(paid.into());
@@ -376,6 +387,20 @@ impl<W> Queues<W> {
         class.hold.add(held);
         let due = class.cost(micros(held));
         class.paid = class.paid.saturating_add(due).saturating_sub(used.paid.into());
+    }
+
+    /// What each class has and wants; nothing where there is but one.
+    pub(super) fn classes(&self, now: Instant) -> Vec<ClassFacts> {
+        let classes = self.classes.iter().filter(|_| self.classes.len() > 1);
+        let facts = classes.map(|class| ClassFacts {
+            name: Name::clone(&class.rules.name),
+            waiting: class.waiting,
+            oldest_wait: oldest(std::iter::once(class), now),
+            servers: class.running,
+            assigned: class.assigned,
+            waited_micros: class.waited,
+        });
+        facts.collect()
     }
 
     /// Everybody who waits, those of one class in the order of their turns.

@@ -49,6 +49,31 @@ fn time_is_shared_by_weight_however_long_a_turn_takes() {
 }
 
 #[test]
+fn classes_tell_what_they_have_had_and_one_alone_tells_nothing() {
+    let start = Instant::now();
+    assert_eq!(queues(&[]).classes(start), []);
+    let mut queues = queues(&[rules("batch", 1)]);
+    let batch = queues.id("batch");
+    for waiter in 0..3 {
+        queues.enqueue(batch, waiter, HERE, start);
+    }
+    let step = Duration::from_millis(5);
+    for turn in 1..=2 {
+        queues.next(HERE, start + turn * step).expect("somebody waits");
+    }
+    let expected = ClassFacts {
+        name: "batch".into(),
+        waiting: 1,
+        oldest_wait: 4 * step,
+        servers: 2,
+        assigned: 2,
+        waited_micros: 15_000,
+    };
+    let idle = ClassFacts { name: "default".into(), ..ClassFacts::default() };
+    assert_eq!(queues.classes(start + 4 * step), [idle, expected]);
+}
+
+#[test]
 fn a_class_that_was_away_neither_saves_up_nor_pays_for_others() {
     let mut queues = queues(&[rules("web", 1), rules("batch", 1)]);
     let step = Duration::from_millis(1);

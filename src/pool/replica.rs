@@ -33,7 +33,8 @@ impl Pool {
         let connected = server::connect(&blueprint, limit, &means, id, turn).await;
         match connected {
             Ok(server) => {
-                self.context.connects.succeeded(&self.key.database, began.elapsed());
+                let (database, address) = (&self.key.database, &server.record.address);
+                self.context.connects.succeeded(database, address, began.elapsed());
                 let generation = self.generation();
                 let pooled = Pooled { server, permit, generation, since: began, used: None };
                 let mut lease = slot.seat(pooled);
@@ -41,7 +42,7 @@ impl Pool {
                 Ok(lease)
             }
             Err(error) => {
-                self.context.connects.failed(&self.key.database);
+                self.context.connects.failed(&self.key.database, error.address.as_ref());
                 drop((slot, permit));
                 self.note_failed_login(&error);
                 Err(PoolError::ServerDown(Arc::new(error)))

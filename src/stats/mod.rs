@@ -6,6 +6,7 @@
 mod audit;
 mod cells;
 mod counter;
+mod departures;
 mod errors;
 mod histogram;
 mod names;
@@ -19,6 +20,7 @@ mod totals;
 pub use audit::{AuditTable, LeakCounts, Offence};
 pub use cells::{PoolCells, PoolStats, WaitOutcome};
 pub use counter::Counter;
+pub use departures::{Departure, DepartureCounts};
 pub use errors::ErrorCounts;
 pub use histogram::{Buckets, Histogram, HistogramTotal};
 pub use names::Names;
@@ -27,7 +29,8 @@ pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
 pub use records::{ClientRecord, ClientState, Ends, ServerRecord, ServerState};
 pub use registry::{Entered, IdSource, Records};
 pub use snapshot::{
-    AuthServerFacts, ClientsByState, DatabaseFacts, ExchangeFacts, PinsByCause, PoolFacts,
-    ProcessFacts, ReloadFacts, ServersByState, Snapshot, UserFacts,
+    AuthServerFacts, ClassFacts, ClientsByState, DatabaseFacts, ExchangeFacts, HostFacts,
+    LoginCount, PinsByCause, PoolFacts, ProcessFacts, ReloadFacts, ServersByState, Snapshot,
+    UserFacts,
 };
 pub use totals::{Total, Totals};

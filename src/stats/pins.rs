@@ -306,6 +306,11 @@ impl PinBook {
         self.0.lock().values().cloned().collect()
     }
 
+    /// The clients, by number.
+    pub fn clients(&self) -> std::collections::BTreeSet<u64> {
+        self.0.lock().keys().copied().collect()
+    }
+
     /// True when this client keeps its server.
     pub fn has(&self, client: u64) -> bool {
         self.0.lock().contains_key(&client)

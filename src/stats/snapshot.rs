@@ -112,8 +112,8 @@ pub struct ProcessFacts {
     pub is_paused: bool,
     /// True when everything stands still.
     pub is_suspended: bool,
-    /// Logins by result.
-    pub logins: Vec<(&'static str, &'static str, u64)>,
+    /// Logins, counted.
+    pub logins: Vec<LoginCount>,
     /// How long successful logins took.
     pub login_took: HistogramTotal,
     /// Cancel requests by what became of them.
@@ -122,6 +122,19 @@ pub struct ProcessFacts {
     pub reload: ReloadFacts,
     /// When certificates of our own expire, by the side they are shown to.
     pub certificates: Vec<(&'static str, SystemTime)>,
+}
+
+/// Logins of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoginCount {
+    /// How they ended.
+    pub result: &'static str,
+    /// How clients proved who they were.
+    pub method: &'static str,
+    /// The database, if it is one of the configuration's; else empty: strangers choose names.
+    pub database: Name,
+    /// How many.
+    pub count: u64,
 }
 
 /// The last time the configuration was read.
@@ -240,6 +253,12 @@ pub struct PoolFacts {
     pub leaks: Vec<(&'static str, u64)>,
     /// Closed servers by reason.
     pub closes: Vec<(&'static str, u64)>,
+    /// Clients that left, by reason.
+    pub departures: Vec<(&'static str, u64)>,
+    /// Active clients that keep their servers, but for those that are idle in transactions.
+    pub pinned: usize,
+    /// Its classes; empty where there is but one.
+    pub classes: Vec<ClassFacts>,
 }
 
 /// One database.
@@ -287,8 +306,45 @@ pub struct DatabaseFacts {
     pub totals: Totals,
     /// How long successful logins to its servers took.
     pub connect_took: HistogramTotal,
-    /// Logins to its servers that failed.
-    pub connects_failed: u64,
+    /// Its hosts, and those it had.
+    pub hosts: Vec<HostFacts>,
+}
+
+/// One host of a database's servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Its address.
+    pub name: String,
+    /// Logins that succeeded.
+    pub connected: u64,
+    /// Logins that failed.
+    pub failed: u64,
+    /// Whether the last login succeeded; `None` before the first.
+    pub is_up: Option<bool>,
+}
+
+impl HostFacts {
+    /// A host that has not been tried.
+    pub fn unknown(name: String) -> Self {
+        HostFacts { name, ..HostFacts::default() }
+    }
+}
+
+/// What a class of clients has and wants in one pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassFacts {
+    /// What it is called.
+    pub name: Name,
+    /// Clients of it that wait.
+    pub waiting: usize,
+    /// How long the first of them has waited.
+    pub oldest_wait: Duration,
+    /// Servers in its clients' hands.
+    pub servers: usize,
+    /// Servers given to its clients.
+    pub assigned: u64,
+    /// How long those waited who were given one, in microseconds.
+    pub waited_micros: u64,
 }
 
 /// One user.

@@ -127,11 +127,11 @@ async fn an_address_that_keeps_failing_is_slowed_down_and_nobody_else() {
     until("the metric", || {
         let counted = crate::stage::metric(
             &pgusher,
-            "pgusher_client_logins_total{result=\"throttled\",method=\"none\"}",
+            "pgusher_client_logins_total{result=\"throttled\",method=\"none\",database=\"app\"}",
         );
         counted == Some(turned_away as f64)
     })
     .await;
-    let failed = "pgusher_client_logins_total{result=\"auth_failed\",method=\"scram-sha-256\"}";
+    let failed = "pgusher_client_logins_total{result=\"auth_failed\",method=\"scram-sha-256\",database=\"app\"}";
     assert_eq!(crate::stage::metric(&pgusher, failed), Some((33 - turned_away) as f64));
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks 127.0.0.1 for a page; gives the status and the body.
-pub(crate) fn get(port: u16, path: &str) -> Result<(u16, String), String> {
+///
+/// # Errors
+/// There is no answer, or none of HTTP; the text says which.
+pub fn get(port: u16, path: &str) -> Result<(u16, String), String> {
     let reply =
         exchange(port, path).map_err(|error| format!("GET {path} on port {port}: {error}"))?;
     parse(&reply).ok_or_else(|| format!("GET {path}: not an HTTP reply: {reply:?}"))

@@ -8,6 +8,7 @@
 //! - [`FakeServer`]: a PostgreSQL that does what a script says, with [`backend`] to make its messages;
 //! - [`FaultProxy`]: a network that stalls, cuts, resets, loses and throttles on command;
 //! - [`Daemon`]: any other program, gone when the test is;
+//! - [`http`]: a client for pages;
 //! - [`wait_for`], [`free_port`], [`processes`]: waiting for conditions, finding ports, looking at processes.
 //!
 //! Everything panics with a readable text instead of returning errors: a test that cannot set its stage has failed.
@@ -25,7 +26,7 @@ mod fault;
 mod fault_proxy;
 mod fault_pump;
 pub mod frontend;
-mod http;
+pub mod http;
 mod login;
 mod message;
 mod output;
