@@ -76,6 +76,8 @@ impl ParamSet {
 #[derive(Debug, Default)]
 pub struct ParamSets {
     known: Mutex<Known>,
+    /// Clients choose the values: its keys are random, so that nobody can aim at one bucket.
+    hasher: ahash::RandomState,
 }
 
 #[derive(Debug, Default)]
@@ -90,7 +92,7 @@ const SWEEP_EVERY: usize = 1024;
 impl ParamSets {
     /// The one object for these values.
     pub fn intern(&self, values: Values) -> Arc<ParamSet> {
-        let hash = HASHER.with(|hasher| hasher.hash_one(&values));
+        let hash = self.hasher.hash_one(&values);
         let mut known = self.known.lock();
         let bucket = known.sets.entry(hash).or_default();
         bucket.retain(|set| set.strong_count() > 0);
@@ -129,11 +131,6 @@ impl ParamSets {
         let taken = other.values.iter().filter(|(name, _)| takes(name));
         self.intern(own.chain(taken).map(|(name, value)| (name.clone(), value.clone())).collect())
     }
-}
-
-thread_local! {
-    // The same keys for the whole process: the map is shared between threads.
-    static HASHER: ahash::RandomState = const { ahash::RandomState::with_seeds(1, 2, 3, 4) };
 }
 
 impl Known {
