@@ -228,6 +228,11 @@ impl<S, W> Core<S, W> {
         self.queues.finish(used, held);
     }
 
+    /// A server that [`checkout`](Core::checkout) gave is not lent after all; it stays busy.
+    pub fn revoke(&mut self, used: Use) {
+        self.queues.revoke(used);
+    }
+
     /// A server in use is given back by `worker`.
     pub fn give_back(&mut self, server: S, worker: WorkerId, now: Instant) -> Offer<S, W> {
         self.account(now);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::MutexGuard;
 
@@ -48,7 +48,7 @@ impl Pool {
                 return Checkout::Later(ticket);
             };
             if self.needs_check(&pooled, now) {
-                core.finish(used, Duration::ZERO);
+                core.revoke(used);
                 core.needs_test(now);
                 let ticket = self.queue_up(core, class, worker, now, waiting());
                 self.test_later(pooled);

@@ -403,6 +403,13 @@ impl<W> Queues<W> {
         facts.collect()
     }
 
+    /// The server was not given to the client after all.
+    pub(super) fn revoke(&mut self, used: Use) {
+        let Some(class) = self.get(used.class) else { return };
+        class.running -= 1;
+        class.paid = class.paid.saturating_sub(used.paid.into());
+    }
+
     /// Everybody who waits, those of one class in the order of their turns.
     pub(super) fn places(&self, now: Instant) -> Vec<PlaceFacts<W>>
     where

@@ -139,6 +139,20 @@ fn the_expected_wait_follows_the_queue() {
     assert_eq!((places.len(), places[0].waiter, places[99].ahead), (100, 200, 99));
 }
 
+#[test]
+fn a_server_that_was_not_lent_after_all_counts_for_nothing() {
+    let capped = ClassRules { max: Some(1), ..rules("batch", 1) };
+    let mut queues = queues(&[capped]);
+    let (now, batch) = (Instant::now(), queues.id("batch"));
+    let lent = queues.serve(batch);
+    queues.finish(lent, Duration::from_millis(8));
+    let lent = queues.serve(batch);
+    assert!(!queues.may_pass(batch));
+    queues.revoke(lent);
+    assert!(queues.may_pass(batch));
+    assert_eq!(queues.outlook(batch, now).1, Some(Duration::from_millis(8)), "the usual hold");
+}
+
 /// While the first connections were made everything took long.
 #[test]
 fn a_slow_start_is_forgotten_with_its_queue() {
