@@ -4,10 +4,11 @@
 //!
 //! A client comes in at a worker, a thread with a runtime of its own, and logs in there; what would keep a processor busy,
 //! a TLS handshake above all, is done at desks of their own that let workers go first. While it rests it is parked: it
-//! has no task and no buffers, and one descriptor watches the sockets of all who rest. When it sends a request it is given a task, which takes a server from the pool, or waits for one in a queue, relays both
-//! ways until the transaction is over, and gives the server back before the last reply is even sent. A busy client keeps
-//! its task. Clients and servers of one conversation live on one thread; what threads share is the pool's small
-//! schedule, behind a lock.
+//! has no task and no buffers, and one descriptor watches the sockets of all who rest. When it sends a request it is
+//! given a task, which takes a server from the pool, or waits for one in the queue of its class, relays both ways until
+//! the transaction is over, and gives the server back before the last reply is even sent. A busy client keeps its task.
+//! Clients and servers of one conversation live on one thread; what threads share is the pool's small schedule, behind a
+//! lock.
 //!
 //! # The road of a byte, and the rooms along it
 //!
@@ -15,7 +16,7 @@
 //! |---|---|
 //! | [`net`] | sockets, listeners, buffers that are borrowed while bytes are pending, deadlines from one tick |
 //! | [`client`] | handshake → login → a client's life: idle, wants a server, holds one; parked while it rests |
-//! | [`pool`] | who gets which server next ([`pool::core`], pure), leases, dialling, shared limits, the keeper |
+//! | [`pool`] | who gets which server next ([`pool::core`] and its queues, pure), leases, dialling, shared limits, the keeper |
 //! | [`server`] | one connection to PostgreSQL: its login, what is outstanding on it ([`server::progress`], pure), bringing it to rest |
 //! | [`relay`] | whole runs of messages both ways, names of prepared statements |
 //! | [`session`] | the virtual session: what a client believes its connection holds (pure) |
@@ -55,8 +56,9 @@
 //!
 //! # Who may import whom
 //!
-//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls ← metrics, net, auth, hba, session ← server, authority ← pool, relay, cancel,
-//! http (not each other) ← client, admin (not each other) ← app. A test reads every `use crate::` and fails on one that points the other way.
+//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls ← metrics, net, auth, hba, session ← server,
+//! authority ← pool, relay, cancel, http (not each other) ← client, admin (not each other) ← app. A test reads every
+//! `use crate::` and fails on one that points the other way.
 
 pub mod admin;
 pub mod app;
