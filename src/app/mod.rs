@@ -1,7 +1,8 @@
 //! The composition root: the only place that knows every room.
 //!
-//! [`run`] builds what is needed and serves until a signal ends it. Logins, dials, the console and everything else that
-//! is not relaying runs on the control runtime; workers have runtimes of their own.
+//! [`run`] builds what is needed and serves until a signal ends it. Dials, the console and everything else that neither
+//! lets clients in nor relays runs on the control runtime; workers, and the desks at which logins do what takes long,
+//! have threads of their own.
 
 mod certificates;
 mod drain;
