@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::Conversation;
 use super::requests::Requests;
 use crate::server::progress::{Entry, Origin, Request};
+use crate::session::Told;
 use crate::types::TransactionStatus;
 use crate::wire::frame::HEADER;
 use crate::wire::{Header, backend, frontend};
@@ -29,11 +30,17 @@ pub(super) enum Fit {
 
 impl Conversation<'_> {
     /// Compares what the client was told of the statement behind this name with what the server has.
-    pub(super) fn fit(&self, name: &[u8]) -> Fit {
+    pub(super) fn fit(&mut self, name: &[u8]) -> Fit {
         let Some((statement, told)) = self.session.described(name) else { return Fit::Yes };
-        match self.server.prepared.shape(statement) {
-            Some(shape) if shape == told => Fit::Yes,
+        let prepared = &mut self.server.prepared;
+        match prepared.shape(statement) {
+            Some(shape) if shape == told.shape => Fit::Yes,
             _ if self.server.progress.status() == TransactionStatus::Failed => Fit::Yes,
+            // The client knows of a newer copy, on another server: this one is out of date, not the client.
+            Some(_) if prepared.copy(statement) < told.copy => {
+                prepared.remove(statement);
+                Fit::Unknown
+            }
             Some(_) => Fit::No,
             None => Fit::Unknown,
         }
@@ -52,7 +59,8 @@ impl Conversation<'_> {
         let Some(statement) = &head.statement else { return };
         let (statement, shape) = (Arc::clone(statement), shape_of(message));
         if let Some(name) = &head.name {
-            self.session.describe(name, &statement, shape);
+            let told = Told { shape, copy: self.server.prepared.copy(&statement) };
+            self.session.describe(name, &statement, told);
         }
         self.server.prepared.describe(&statement, shape);
     }

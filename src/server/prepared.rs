@@ -23,6 +23,8 @@ struct Held {
     batch: u64,
     /// The [age](Statement::schema_age) of schemas when it was made.
     schema_age: u64,
+    /// The number of the copy among all servers' copies.
+    copy: u64,
     /// What its rows look like; 0: it was not described here.
     shape: u64,
 }
@@ -68,6 +70,11 @@ impl Prepared {
         known.then_some(held.shape)
     }
 
+    /// The [number](Statement::new_copy) of the server's copy; 0 without one.
+    pub fn copy(&self, statement: &Statement) -> u64 {
+        self.held.get(&statement.id()).map_or(0, |held| held.copy)
+    }
+
     /// The server has described its copy.
     pub fn describe(&mut self, statement: &Statement, shape: u64) {
         if let Some(held) = self.held.get_mut(&statement.id()) {
@@ -94,6 +101,7 @@ impl Prepared {
             used: self.clock,
             batch,
             schema_age: statement.schema_age(),
+            copy: statement.new_copy(),
             shape: 0,
         };
         self.held.insert(statement.id(), held);

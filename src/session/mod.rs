@@ -19,4 +19,4 @@ mod virtual_session;
 
 pub use portals::Portals;
 pub use unnamed::Unnamed;
-pub use virtual_session::{MAX_NAME, MAX_UNNAMED, VirtualSession};
+pub use virtual_session::{MAX_NAME, MAX_UNNAMED, Told, VirtualSession};

@@ -18,6 +18,8 @@ pub struct Statement {
     scope_at: usize,
     /// Counts up when servers report that their copies have gone stale.
     generation: AtomicU32,
+    /// How many copies were made on servers.
+    copies: AtomicU64,
     /// What executing it does to a session.
     verdict: OnceLock<Judged>,
     registry: Weak<Statements>,
@@ -55,6 +57,11 @@ impl Statement {
     /// Declares all servers' copies stale, after DDL changed what the statement means.
     pub fn outdate(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number of a new copy on a server: those made later have higher ones.
+    pub fn new_copy(&self) -> u64 {
+        self.copies.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// How often clients have changed the schema of some database.
@@ -168,6 +175,7 @@ impl Statements {
             key: key.as_ref().into(),
             scope_at: content.len(),
             generation: AtomicU32::new(0),
+            copies: AtomicU64::new(0),
             verdict: OnceLock::new(),
             registry: Arc::downgrade(self),
         });

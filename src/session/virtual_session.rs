@@ -28,8 +28,17 @@ type Named = AHashMap<Box<[u8]>, Known>;
 #[derive(Debug)]
 struct Known {
     statement: Arc<Statement>,
-    /// What it was told of its rows; 0: nothing.
-    shape: u64,
+    /// What it was told of its rows.
+    told: Told,
+}
+
+/// What a client was told of the rows of a statement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// What they look like; 0: nothing was said.
+    pub shape: u64,
+    /// Of which [copy](Statement::new_copy) that was true.
+    pub copy: u64,
 }
 
 /// A client's side of the session, independent of the server that serves it.
@@ -140,16 +149,16 @@ impl VirtualSession {
     }
 
     /// The statement behind a client's name whose rows were described to it, and what it was told of them.
-    pub fn described(&self, name: &[u8]) -> Option<(&Arc<Statement>, u64)> {
-        let known = self.named.as_ref()?.get(name).filter(|known| known.shape != 0)?;
-        Some((&known.statement, known.shape))
+    pub fn described(&self, name: &[u8]) -> Option<(&Arc<Statement>, Told)> {
+        let known = self.named.as_ref()?.get(name).filter(|known| known.told.shape != 0)?;
+        Some((&known.statement, known.told))
     }
 
     /// The client is told what the rows of a statement look like.
-    pub fn describe(&mut self, name: &[u8], statement: &Arc<Statement>, shape: u64) {
+    pub fn describe(&mut self, name: &[u8], statement: &Arc<Statement>, told: Told) {
         let known = self.named.as_mut().and_then(|named| named.get_mut(name));
         if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.statement, statement)) {
-            known.shape = shape;
+            known.told = told;
         }
     }
 
@@ -164,7 +173,7 @@ impl VirtualSession {
 
     /// Gives a statement a name.
     pub fn name_statement(&mut self, name: Box<[u8]>, statement: Arc<Statement>) {
-        self.named.get_or_insert_default().insert(name, Known { statement, shape: 0 });
+        self.named.get_or_insert_default().insert(name, Known { statement, told: Told::default() });
     }
 
     /// Forgets a name; the statement it had is returned.

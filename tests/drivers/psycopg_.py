@@ -1,9 +1,11 @@
 """psycopg 3: prepared statements, pipelines, cursors of the server, COPY, notifications, cancelling."""
 
+import enum
+import threading
+
 import psycopg
 from psycopg import errors, sql
 from psycopg.types.enum import EnumInfo, register_enum
-import enum
 
 from crowd import CLIENTS, DATABASE, HOST, PORT, USER, crowd, same
 
@@ -132,17 +134,21 @@ def types(conn, n):
     same(conn.execute("select %b::int[], %b::jsonb", ([n, None], psycopg.types.json.Jsonb({"n": n}))).fetchone(), ([n, None], {"n": n}))
 
 
-def cancelled(conn, n):
-    import threading
+# One at a time: a query that waits for its turn behind other sleepers might be cancelled just as its session is being
+# restored on the server it gets, which ends the session.
+SLEEPING = threading.Lock()
 
-    timer = threading.Timer(0.3, conn.cancel_safe)
-    timer.start()
-    try:
-        conn.execute("select pg_sleep(60)")
-        raise AssertionError("not cancelled")
-    except errors.QueryCanceled:
-        pass
-    timer.join()
+
+def cancelled(conn, n):
+    with SLEEPING:
+        timer = threading.Timer(0.5, conn.cancel_safe)
+        timer.start()
+        try:
+            conn.execute("select pg_sleep(60)")
+            raise AssertionError("not cancelled")
+        except errors.QueryCanceled:
+            pass
+        timer.join()
     same(value(conn, "select %s::int", n), n)
 
 
