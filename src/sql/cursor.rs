@@ -66,7 +66,8 @@ impl<'t, 'a> Cursor<'t, 'a> {
 /// Cuts a name that is too long, at a character's boundary.
 fn cut(name: &mut Vec<u8>) {
     let mut end = name.len().min(MAX_IDENT);
-    while name.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+    // What is no text may be nothing but rests of characters.
+    while end > 0 && name.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
         end -= 1;
     }
     name.truncate(end);
