@@ -6,7 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::queues::{ClassId, ClassRules, OVERTAKE_PLACES, PlaceFacts, Queues, TicketNumber, Use};
+use super::class::{ClassRules, OVERTAKE_PLACES};
+use super::queues::{ClassId, PlaceFacts, Queues, TicketNumber, Use};
 use crate::stats::ClassFacts;
 use crate::types::{Name, WorkerId};
 

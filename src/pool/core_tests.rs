@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::pool::queues::OVERTAKE_TIME;
+use crate::pool::class::OVERTAKE_TIME;
 
 const HERE: WorkerId = WorkerId(0);
 const THERE: WorkerId = WorkerId(1);
