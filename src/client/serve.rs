@@ -261,9 +261,7 @@ impl Client {
         if due.is_some_and(|at| now >= at) {
             return Poll::Ready(Err(Goodbye::Told(replies::idle_timeout())));
         }
-        // Whoever listens has to be woken when something comes.
-        let listens = self.session.listening.is_some();
-        let can_park = !listens && self.relay.is_blank() && self.stream.is_sent();
+        let can_park = self.relay.is_blank() && self.stream.is_sent();
         let park_at = can_park.then(|| since.max(self.woken_at) + self.patience);
         if park_at.is_some_and(|at| now >= at) {
             if self.stream.can_suspend() {

@@ -181,6 +181,9 @@ impl Requests {
             let Some(header) = frame::header(self.unseen())? else { return Ok(()) };
             self.keep_on(header);
             if talk.must_restore() {
+                if !talk.server.backend.shield() {
+                    return Ok(());
+                }
                 self.restore(talk);
             }
             if let Look::More = self.look(header, talk)? {
