@@ -2,7 +2,7 @@
 
 use crate::pure::options::Kind;
 use crate::stage::Stage;
-use pgusher_testkit::{Daemon, Pgusher, processes};
+use pgusher_testkit::{Daemon, Pgusher, processes, self_signed};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -184,7 +184,7 @@ fn start_pgbouncer(stage: &Stage, door: Door) -> (u16, Body) {
     );
     let mut text = text;
     if door == Door::TlsScram {
-        let (certificate, key) = make_certificate(folder.path());
+        let (certificate, key) = self_signed("localhost", &[]).write(folder.path(), "tls");
         text += &format!(
             "client_tls_sslmode = require\nclient_tls_cert_file = {}\nclient_tls_key_file = {}\n",
             certificate.display(),
@@ -232,7 +232,7 @@ fn start_pgusher(stage: &Stage, workers: u32, door: Door) -> (u16, Body) {
     let folder = make_folder();
     let tls = match door {
         Door::TlsScram => {
-            let (certificate, key) = make_certificate(folder.path());
+            let (certificate, key) = self_signed("localhost", &[]).write(folder.path(), "tls");
             let (certificate, key) = (certificate.display(), key.display());
             format!(
                 "[tls.client]\nsslmode = \"require\"\ncert_file = \"{certificate}\"\nkey_file = \"{key}\"\n"
@@ -244,29 +244,6 @@ fn start_pgusher(stage: &Stage, workers: u32, door: Door) -> (u16, Body) {
     let pgusher = builder.file("users", &stage.userlist()).start();
     // What it read of the folder it keeps.
     (pgusher.port(), Body::Pgusher(pgusher))
-}
-
-/// A certificate that vouches for itself, and its key, which every user may read.
-fn make_certificate(folder: &Path) -> (PathBuf, PathBuf) {
-    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-        ])
-        .args(["-keyout".as_ref(), key.as_os_str(), "-out".as_ref(), certificate.as_os_str()])
-        .output()
-        .expect("run openssl");
-    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
-    set_mode(&key, 0o644);
-    (certificate, key)
 }
 
 fn user_exists(name: &str) -> bool {
