@@ -12,8 +12,10 @@ const PATIENCE: &str = "300ms";
 
 /// A pgusher with both sets of metrics and the database `app`, which has two servers.
 pub(crate) fn start(database: &str) -> Pgusher {
-    let cluster = Cluster::shared();
-    cluster.create_database(database);
+    let settings = format!(
+        "pool_size = 2\nquery_wait_timeout = \"{PATIENCE}\"\nmax_db_connections = 10\nmax_db_client_connections = 50"
+    );
+    let pooled = Cluster::shared().pooled("app", database, &settings);
     let config = format!(
         r#"
 [pgusher]
@@ -35,19 +37,7 @@ key_file = "{{dir}}/tls.key"
 application_names = ["batch"]
 max_servers = 1
 
-[databases.app]
-host = "{host}"
-port = {port}
-dbname = "{database}"
-user = "{user}"
-pool_size = 2
-query_wait_timeout = "{PATIENCE}"
-max_db_connections = 10
-max_db_client_connections = 50
-"#,
-        host = cluster.host(),
-        port = cluster.port(),
-        user = cluster.superuser(),
+{pooled}"#
     );
     let Pair { certificate, key } = self_signed("localhost", &[]);
     Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config)
