@@ -345,6 +345,10 @@ impl Client {
     fn judge(held: &mut Held, outcome: Outcome) -> Result<Instant, Goodbye> {
         Err(match outcome {
             Outcome::Settled(now) => return Ok(now),
+            Outcome::Unserved => {
+                held.progress.lose();
+                return Ok(Instant::now());
+            }
             Outcome::ClientLeft => Goodbye::Terminated,
             Outcome::ClientGone => Goodbye::Closed,
             Outcome::ClientLost(error) => Goodbye::Failed(error.kind()),

@@ -323,6 +323,14 @@ impl Requests {
         }
     }
 
+    /// Nothing that was sent, or is being sent, will be answered.
+    pub(super) fn abandon(&mut self) {
+        let (unseen, rest) = (self.unseen().to_vec(), self.passing);
+        *self = Requests { refuses_simple: self.refuses_simple, ..Requests::default() };
+        self.buffer.push(&unseen);
+        self.drop_message(rest);
+    }
+
     /// True when a message that must be seen whole is not all there; makes room for the rest of it.
     pub(super) fn is_incomplete(&mut self, size: usize) -> bool {
         let incomplete = self.unseen().len() < size;

@@ -40,10 +40,13 @@ pub fn replay_sql(from: &ParamSet, to: &ParamSet) -> Option<String> {
     (!sql.is_empty() && from != to).then_some(sql)
 }
 
-/// The same for a server that is not in a transaction: all of it or nothing, and after a refusal the server refuses
-/// everything that was sent behind it as well, so that no query runs in a session that is not its client's.
+/// The same for a server that is not in a transaction: all of it or nothing, and with a refusal the server ends itself,
+/// so that no query that was sent behind it runs in a session that is not its client's. A failed transaction would not
+/// do: what is behind may begin with its end.
 pub fn replay_whole(from: &ParamSet, to: &ParamSet) -> Option<String> {
-    replay_sql(from, to).map(|sql| format!("BEGIN;{};COMMIT", sql.trim_end_matches(';')))
+    let sql = replay_sql(from, to)?;
+    let sql = sql.trim_end_matches(';');
+    Some(format!("BEGIN;SET LOCAL exit_on_error=on;{sql};COMMIT"))
 }
 
 /// SQL that asks for the values of parameters: one row, each value in hexadecimal digits of the server's encoding.
@@ -101,7 +104,10 @@ mod tests {
                    SELECT pg_catalog.set_config(E'timezone',E'UTC',false),\
                    pg_catalog.set_config(E'work_mem',E'4MB',false)";
         assert_eq!(replay_sql(&from, &to).expect("a difference"), sql);
-        assert_eq!(replay_whole(&from, &to), Some(format!("BEGIN;{sql};COMMIT")));
+        assert_eq!(
+            replay_whole(&from, &to),
+            Some(format!("BEGIN;SET LOCAL exit_on_error=on;{sql};COMMIT"))
+        );
         assert_eq!(replay_sql(&to, &to), None);
     }
 
@@ -118,7 +124,7 @@ mod tests {
         let none = sets.intern(Values::new());
         assert_eq!(
             replay_whole(&from, &none).expect("a difference"),
-            "BEGIN;RESET \"role\";RESET \"x\".\"y\";COMMIT"
+            "BEGIN;SET LOCAL exit_on_error=on;RESET \"role\";RESET \"x\".\"y\";COMMIT"
         );
         let same_role = sets.intern(values(&[("role", "a"), ("x.y", "2")]));
         assert_eq!(

@@ -139,19 +139,25 @@ async fn parameters_follow_where_names_do_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_server_refuses_ends_the_session_and_runs_nothing() {
     let stage = stage("pool_size = 1");
-    tokio::task::block_in_place(|| stage.cluster.psql("create role gone; grant gone to app"));
-    let mut client = stage.login(true, &[]).await;
-    let mut other = stage.login(true, &[]).await;
-    assert_eq!(client.query("set role gone").await.error, None);
-    // Another client has the server, without the role.
-    assert_eq!(other.query("select current_user").await.value(), "app");
-    tokio::task::block_in_place(|| stage.cluster.psql("drop role gone"));
-    client.send(&pgusher_testkit::frontend::query("insert into t values (2)")).await;
-    let error = client.expect_fatal().await;
-    assert_eq!(error.code(), "22023", "{error:?}");
-    assert!(error.message().contains("gone"), "{error:?}");
-    assert_eq!(other.query("select count(*) from t").await.value(), "1");
-    assert_eq!(other.query("select current_user").await.value(), "app");
+    // What is behind the refusal may begin with the end of a transaction.
+    let requests = ["insert into t values (2)", "commit; insert into t values (2)"];
+    for (number, sql) in requests.into_iter().enumerate() {
+        let role = format!("gone{number}");
+        let all = format!("create role {role}; grant {role} to app");
+        tokio::task::block_in_place(|| stage.cluster.psql(&all));
+        let mut client = stage.login(true, &[]).await;
+        let mut other = stage.login(true, &[]).await;
+        assert_eq!(client.query(&format!("set role {role}")).await.error, None);
+        // Another client has the server, without the role.
+        assert_eq!(other.query("select current_user").await.value(), "app");
+        tokio::task::block_in_place(|| stage.cluster.psql(&format!("drop role {role}")));
+        client.send(&pgusher_testkit::frontend::query(sql)).await;
+        let error = client.expect_fatal().await;
+        assert_eq!(error.code(), "22023", "{error:?}");
+        assert!(error.message().contains("gone"), "{error:?}");
+        assert_eq!(other.query("select count(*) from t").await.value(), "1", "{sql}");
+        assert_eq!(other.query("select current_user").await.value(), "app");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

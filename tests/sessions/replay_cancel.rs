@@ -1,8 +1,8 @@
 //! A cancel request that comes while a client's session is being restored on another server.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pgusher_testkit::{FakeConn, FakeServer, Pgusher, RawClient, frontend, wait_for};
@@ -19,7 +19,12 @@ struct Script {
     answers: watch::Receiver<bool>,
     /// How many replays have come.
     replays: Arc<AtomicUsize>,
+    /// What strikes the next one.
+    fate: Arc<Mutex<Option<Fate>>>,
 }
+
+/// The code of an error, after which the connection is closed.
+type Fate = &'static str;
 
 /// Holds answers to replays back until it is told. A cancel request while one is open fails it, as PostgreSQL would;
 /// later it ends the sleep.
@@ -32,6 +37,11 @@ async fn serve(mut conn: FakeConn, mut script: Script) {
         let sql = message.texts().concat();
         if sql.contains("set_config") || sql.contains("RESET") {
             script.replays.fetch_add(1, Ordering::SeqCst);
+            let fate = script.fate.lock().expect("the fate").take();
+            if let Some(code) = fate {
+                conn.error("FATAL", code, "struck").await;
+                return;
+            }
             let struck = tokio::select! {
                 biased;
                 () = conn.cancelled(PID, KEY) => true,
@@ -62,7 +72,7 @@ struct Stage {
 impl Stage {
     async fn set(settings: &str) -> Self {
         let (answers, watched) = watch::channel(true);
-        let script = Script { answers: watched, replays: Arc::default() };
+        let script = Script { answers: watched, replays: Arc::default(), fate: Arc::default() };
         let played = script.clone();
         let server = FakeServer::start(move |conn| serve(conn, played.clone())).await;
         let config = format!(
@@ -149,4 +159,50 @@ async fn a_client_that_leaves_meanwhile_lets_the_request_go() {
     stage.answers.send_replace(true);
     let mut other = RawClient::login(stage.pgusher.port(), "app", "app", "").await;
     assert_eq!(other.query("select 3").await.error, None);
+}
+
+/// A timeout of the client before may strike it, or an administrator.
+#[tokio::test]
+async fn a_replay_that_is_struck_costs_the_server_and_no_session() {
+    let stage = Stage::set("").await;
+    let mut client = stage.client().await;
+    let own = frontend::query("select own").to_vec();
+    let batch = [frontend::parse("", "select own", &[]), frontend::sync()].concat();
+    // What is outstanding, how often it fails, and what ends it.
+    for (round, (request, failures, rest)) in [
+        (own.clone(), 1, Vec::new()),
+        ([own.clone(), own.clone()].concat(), 2, Vec::new()),
+        (batch.clone(), 1, Vec::new()),
+        ([&batch[..], &own, &batch].concat(), 3, Vec::new()),
+        (
+            [frontend::parse("", "select own", &[]), frontend::flush()].concat(),
+            1,
+            [frontend::bind("", "", &[]), frontend::execute("", 0), frontend::sync()].concat(),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut other = RawClient::login(stage.pgusher.port(), "app", "app", "").await;
+        assert_eq!(other.query("select 1").await.error, None, "round {round}");
+        *stage.script.fate.lock().expect("the fate") = Some("57014");
+        client.send(&request).await;
+        for failure in 0..failures {
+            if !rest.is_empty() {
+                assert_eq!(client.recv().await.error().code(), "57014", "round {round}");
+                client.send(&rest).await;
+                assert_eq!(client.read_ready().await.len(), 1, "round {round}");
+                continue;
+            }
+            let result = client.read_result().await;
+            let error = result.unwrap_error();
+            assert_eq!((error.code(), error.severity()), ("57014", "ERROR"), "{round} {failure}");
+            assert_eq!(result.status, b'I');
+        }
+        assert_eq!(client.query("select 2").await.error, None, "round {round}");
+        let before = stage.script.replays.load(Ordering::SeqCst);
+        assert_eq!(other.query("select 1").await.error, None);
+        assert_eq!(client.query("select 2").await.error, None);
+        assert_eq!(stage.script.replays.load(Ordering::SeqCst), before + 2, "its parameters are");
+    }
 }
