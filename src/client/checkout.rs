@@ -90,7 +90,10 @@ impl Client {
         self.disarm();
         let mut patience = Patience::default();
         let end = std::future::poll_fn(|cx| self.poll_queue(cx, &mut ticket, &mut patience)).await;
-        self.key.target.aim_at_nothing();
+        match &end {
+            End::Served(_) => self.key.target.aim_soon(),
+            End::Failed(_) | End::Left(_) => self.key.target.aim_at_nothing(),
+        }
         self.disarm();
         end
     }

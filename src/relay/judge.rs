@@ -245,6 +245,7 @@ impl Requests {
         talk.server.applied = Arc::clone(&talk.session.params);
         let Some(sql) = sql else { return talk.server.backend.expose() };
         self.inject(talk, &sql, Purpose::Replay);
+        talk.server.backend.begin();
         talk.cells.replays.add(1);
     }
 

@@ -169,6 +169,62 @@ async fn a_server_with_a_library_is_closed() {
     assert_ne!(pid(&mut stage.client().await).await, server);
 }
 
+/// What no catalog shows the client keeps its server for until it leaves.
+#[tokio::test]
+async fn what_cannot_be_taken_away_pins_for_good() {
+    let stage = Stage::new("pin_lasting", "pool_size = 1");
+    let mut maker = stage.client().await;
+    ok(&mut maker, "select pg_replication_origin_create('pin_lasting')").await;
+    for (sql, cause) in [
+        ("load 'plpgsql'", "load"),
+        ("/* a */ LOAD 'plpgsql'", "load"),
+        ("set seed = 0.5", "setseed"),
+        ("select pg_replication_origin_session_setup('pin_lasting')", "replication_origin"),
+    ] {
+        let mut client = stage.client().await;
+        ok(&mut client, sql).await;
+        let server = pid(&mut client).await;
+        for clearing in ["discard all", "reset all", "select 1"] {
+            ok(&mut client, clearing).await;
+        }
+        let pins = stage.show("pins").await;
+        assert!(pins.len() == 1 && pins[0].contains(&format!("|{cause}|")), "{sql}: {pins:?}");
+        client.terminate().await;
+        assert_ne!(pid(&mut stage.client().await).await, server, "{sql}");
+    }
+    stage.expect_pins(0).await;
+    ok(&mut maker, "select pg_replication_origin_drop('pin_lasting')").await;
+}
+
+/// What cannot be read with certainty is taken for the worst.
+#[tokio::test]
+async fn what_cannot_be_read_pins() {
+    let stage = Stage::new("pin_unsure", "pool_size = 2");
+    for sql in [
+        r#"select U&"pg_advisory_loc\006b"(7)"#,
+        r#"select U&"pg_advisory_loc!006b" uescape '!' (7)"#,
+        r#"create table pg_temp.mine (a int)"#,
+        "do $$ begin perform pg_advisory_lock(7); end $$",
+        "/* /* nested */ ' */ select pg_advisory_lock(7) -- '",
+    ] {
+        let (mut client, mut other) = (stage.client().await, stage.client().await);
+        let answer = client.query(sql).await;
+        if answer.error.is_some() {
+            continue;
+        }
+        let server = pid(&mut client).await;
+        stage.expect_pins(1).await;
+        for _ in 0..3 {
+            assert_ne!(pid(&mut other).await, server, "{sql}");
+        }
+        client.terminate().await;
+        stage.expect_pins(0).await;
+        for client in [&mut other, &mut stage.client().await] {
+            assert_eq!(client.query(HELD).await.value(), "0", "{sql}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_session_on_request() {
     let stage = Stage::new("pin_session", "pool_size = 3\nmax_pinned = 1");

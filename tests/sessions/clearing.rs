@@ -118,6 +118,31 @@ async fn clearing_inside_of_a_transaction() {
     }
 }
 
+/// A role is none of the parameters that RESET ALL resets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_stays_where_parameters_are_reset() {
+    const SCRIPT: &[Step] = &[
+        Query("set role alice"),
+        Query("set lock_timeout = '1{n}s'"),
+        Query("reset all"),
+        Query("select current_user, current_setting('lock_timeout')"),
+        Extended("reset all", &[]),
+        Query("begin"),
+        Query("set local role bob"),
+        Query("reset all"),
+        Query("select current_user"),
+        Query("commit"),
+        Query("select current_user"),
+        Query("reset role"),
+        Query("select current_user"),
+        Query("begin; set role bob; savepoint s; set role none; rollback to s; commit"),
+        Query("select current_user"),
+        Extended("set session authorization default", &[]),
+        Query("select current_user, session_user"),
+    ];
+    differ(&stage("pool_size = 2"), &[("lock_timeout", "7s")], SCRIPT).await;
+}
+
 /// Where names are left to the clients, what they do to their sessions is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parameters_follow_where_names_do_not() {
