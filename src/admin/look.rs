@@ -54,6 +54,7 @@ pub fn look(host: &dyn Host) -> Snapshot {
         databases: databases(host, &config, &all),
         users: users(host, &config, &all),
         clients,
+        cancels: pools.context.records.cancels(),
         exchanges: pools.context.exchanges.all(),
         auth_servers: pools.auth_queries.servers(),
     }

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub users: Vec<UserFacts>,
     /// Clients, by number.
     pub clients: Vec<Arc<ClientRecord>>,
+    /// Requests to cancel a client's query, by number.
+    pub cancels: Vec<Arc<ClientRecord>>,
     /// Where notifications are handed on, by database.
     pub exchanges: Vec<ExchangeFacts>,
     /// Connections over which users are looked up.
