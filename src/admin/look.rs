@@ -49,6 +49,7 @@ pub fn look(host: &dyn Host) -> Snapshot {
         process: process_facts(host, &config),
         bounds: pools.context.buckets.bounds().to_vec(),
         peers: config.peers.len(),
+        names_asked: pools.context.dialler.names.asked(),
         names: pools.context.dialler.names.all().len(),
         pools: facts.collect(),
         databases: databases(host, &config, &all),

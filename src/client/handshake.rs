@@ -199,18 +199,19 @@ async fn in_time<T>(deadline: Option<Instant>, what: impl Future<Output = T>) ->
 
 /// A visitor has said nothing for too long. PostgreSQL closes such a connection without a word.
 async fn dismiss(gate: &Gate, incoming: Incoming) -> Option<Visitor> {
-    let config = gate.config();
-    let manners = Manners::new(&config.process);
-    if manners.like_pgbouncer {
-        let fields = replies::login_timeout(false);
-        Facts::new(gate.pools.context.records.ids.next(), manners).log_refusal(
-            &incoming,
-            &fields,
-            &config,
-        );
-        incoming.refuse(&manners.told(fields)).await;
+    if Manners::new(&gate.config().process).like_pgbouncer {
+        turn_away(gate, incoming, replies::login_timeout(false)).await;
     }
     None
+}
+
+/// Says why a visitor of whom nothing is known cannot stay.
+async fn turn_away(gate: &Gate, incoming: Incoming, fields: ErrorFields) {
+    let config = gate.config();
+    let manners = Manners::new(&config.process);
+    let facts = Facts::new(gate.pools.context.records.ids.next(), manners);
+    facts.log_refusal(&incoming, &fields, &config);
+    incoming.refuse(&manners.told(fields)).await;
 }
 
 /// Listens to a visitor until it says what it wants. `None`: it went away, or was sent away.
@@ -255,8 +256,7 @@ pub async fn receive(
             Ok(Some(Packet::Startup(startup))) => return Some(Visitor::Client(incoming, startup)),
             Ok(None) => return None,
             Err(error) => {
-                tracing::info!(peer = %incoming.peer, %error, "bad start-up packet");
-                incoming.refuse(&replies::bad_startup(&error)).await;
+                turn_away(gate, incoming, replies::bad_startup(&error)).await;
                 return None;
             }
         }

@@ -147,7 +147,9 @@ impl Replies {
         self.pass();
         while self.passing == 0 {
             match frame::header(self.unseen()) {
-                Ok(Some(next)) if next.tag == tag && next.size <= self.unseen().len().min(limit) => {
+                Ok(Some(next))
+                    if next.tag == tag && next.size <= self.unseen().len().min(limit) =>
+                {
                     self.ready += next.size;
                 }
                 _ => return,
