@@ -184,6 +184,7 @@ impl Client {
                 waker: cx.waker(),
             },
             state_limit: self.settings.max_session_state,
+            packet_limit: self.settings.max_packet_size,
             way: self.pool.as_ref(),
         };
         if !std::mem::replace(restored, true) {
@@ -325,7 +326,7 @@ impl Client {
             held.condemn(CloseReason::Unclean);
         }
         let result = match end {
-            End::Relay(outcome) => Self::judge(&mut held, outcome),
+            End::Relay(outcome) => self.judge(&mut held, outcome),
             End::TimedOut(phase) => Err(timed_out(phase)),
             End::TransactionTooLong => Err(Goodbye::Told(replies::transaction_timeout())),
             End::Ordered(goodbye) => Err(goodbye),
@@ -344,7 +345,7 @@ impl Client {
         result.map(drop)
     }
 
-    fn judge(held: &mut Held, outcome: Outcome) -> Result<Instant, Goodbye> {
+    fn judge(&self, held: &mut Held, outcome: Outcome) -> Result<Instant, Goodbye> {
         Err(match outcome {
             Outcome::Settled(now) => return Ok(now),
             Outcome::Unserved => {
@@ -369,7 +370,12 @@ impl Client {
             }
             Outcome::ServerGone { farewell } => {
                 held.condemn(CloseReason::Error);
-                if farewell { Goodbye::ByServer } else { Goodbye::Told(replies::server_gone()) }
+                // PgBouncer hands a server's last words on, and adds its own.
+                if farewell && !self.worker.manners.like_pgbouncer {
+                    Goodbye::ByServer
+                } else {
+                    Goodbye::Told(replies::server_gone())
+                }
             }
         })
     }

@@ -149,6 +149,7 @@ impl Client {
         let Who { session, pool, record, key, counted, present, resting_since, .. } = who;
         let mut relay = Relay::default();
         relay.refuses_simple(worker.manners.refuses_simple);
+        relay.ends_on_wrong_names(worker.manners.like_pgbouncer);
         let settings = pool.settings_of(&record.client.user);
         let standing = standing(&pool, &settings, &record.client, &session.params);
         Client {

@@ -64,6 +64,11 @@ impl Relay {
         self.requests.refuses_simple = refuses;
     }
 
+    /// From now on wrong names of statements end the session, or do not.
+    pub fn ends_on_wrong_names(&mut self, ends: bool) {
+        self.requests.ends_on_wrong_names = ends;
+    }
+
     /// Makes the server's parameters the client's, if they are not.
     pub fn restore_session(&mut self, talk: &mut Conversation<'_>) {
         (self.requests.barrier, self.requests.changing) = (false, false);
