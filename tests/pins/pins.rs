@@ -247,6 +247,33 @@ async fn a_session_on_request() {
     assert_eq!(wrong.authenticate("postgres", "").await.unwrap_err().code(), "22023");
 }
 
+/// The key is pgusher's own, the process id that the server knows is the server's.
+#[tokio::test]
+async fn a_session_is_cancelled_by_its_key_and_by_its_servers_pid() {
+    let stage = Stage::new("pin_cancel", "pool_size = 2\npool_mode = \"session\"");
+    let mut client = stage.client().await;
+    let server = pid(&mut client).await;
+    assert_ne!(client.pid().to_string(), server);
+    let sleeps = format!(
+        "select count(*) from pg_stat_activity where pid = {server} and wait_event = 'PgSleep'"
+    );
+    for by_key in [true, false] {
+        client.send(&pgusher_testkit::frontend::query("select pg_sleep(600)")).await;
+        let asleep = || stage.cluster.psql(&sleeps).trim() == "1";
+        assert!(pgusher_testkit::wait_for(LIMIT, asleep).await, "it does not sleep");
+        if by_key {
+            RawClient::cancel(stage.pgusher.port(), client.pid(), client.key()).await;
+        } else {
+            stage.cluster.psql(&format!("select pg_cancel_backend({server})"));
+        }
+        assert_eq!(client.read_result().await.unwrap_error().code(), "57014");
+    }
+    assert_eq!(pid(&mut client).await, server);
+    client.send(&pgusher_testkit::frontend::query("select pg_sleep(600)")).await;
+    stage.cluster.psql(&format!("select pg_terminate_backend({server})"));
+    assert_eq!(client.expect_fatal().await.code(), "57P01");
+}
+
 #[tokio::test]
 async fn an_alias_gives_sessions_out_of_the_same_pool() {
     let stage = Stage::new(
