@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgusher_testkit::{FakeConn, FakeServer, Pgusher, RawClient, frontend, wait_for};
 use tokio::sync::watch;
@@ -98,7 +98,9 @@ impl Stage {
 
     /// Waits until a client has a server.
     async fn until_served(&self, console: &mut RawClient) {
+        let deadline = Instant::now() + PATIENCE;
         loop {
+            assert!(Instant::now() < deadline, "no client is served");
             let clients = console.query("show clients").await;
             let is_active = |row: &Vec<Option<String>>| row.contains(&Some("active".to_owned()));
             let app = |row: &&Vec<Option<String>>| row.contains(&Some("app".to_owned()));
@@ -137,7 +139,9 @@ async fn a_request_is_kept_for_the_clients_own_statement() {
     let (port, pid, key) = (stage.pgusher.port(), client.pid(), client.key().to_vec());
     let cancel = tokio::spawn(async move { RawClient::cancel(port, pid, &key).await });
     let mut console = RawClient::login(port, "pgusher", "admin", "").await;
+    let deadline = Instant::now() + PATIENCE;
     loop {
+        assert!(Instant::now() < deadline, "the request is not with the pooler");
         let pools = console.query("show pools").await;
         let at = pools.columns.iter().position(|name| name == "cl_active_cancel_req");
         let kept = |row: &Vec<Option<String>>| row[at.expect("a column")].as_deref() == Some("1");
