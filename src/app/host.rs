@@ -13,6 +13,7 @@ use crate::metrics;
 use crate::pool::Pools;
 use crate::stats::ReloadFacts;
 use crate::types::Name;
+use crate::web;
 
 /// A share of the process.
 #[derive(Clone)]
@@ -156,7 +157,13 @@ pub(super) async fn start(process: &Arc<Process>) -> Result<(), String> {
     let Some(listen) = process.gate.config().http.as_ref().map(|http| http.listen) else {
         return Ok(());
     };
-    let http = http::bind(listen, Arc::new(hosted)).await?;
+    let mut http = http::bind(listen, Arc::new(hosted.clone())).await?;
+    if let Some(settings) = &process.gate.config().http
+        && let Some((page, keeper)) = web::page(Arc::new(hosted), settings)
+    {
+        tokio::spawn(keeper);
+        http = http.with(page);
+    }
     tracing::info!(address = %listen, "http listening");
     let (process, present) = (Arc::clone(process), process.presence());
     tokio::spawn(async move {

@@ -8,6 +8,7 @@ mod certificates;
 mod drain;
 mod host;
 mod launch;
+mod page;
 mod process;
 mod reload;
 mod serve;

@@ -313,9 +313,9 @@ impl Client {
         Poll::Pending
     }
 
-    /// Nothing that belongs to the client is in the task alone. Whoever listens has to be woken when something comes.
+    /// Nothing that belongs to the client is in the task alone.
     fn can_be_parted(&self) -> bool {
-        self.session.listening.is_none() && self.relay.is_blank()
+        self.relay.is_blank()
     }
 
     /// Goes to another worker as soon as the last reply has gone out.

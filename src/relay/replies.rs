@@ -131,6 +131,9 @@ impl Replies {
                 self.buffer.reserve(self.ready + view);
                 return Ok(());
             }
+            if header.tag == tag::READY_FOR_QUERY && talk.awaits_own_post(self.unseen()) {
+                return Ok(());
+            }
             let verdict = self.look(header, talk, now)?;
             self.swallowing = verdict == Verdict::Swallow;
             self.may_heal &= self.swallowing;

@@ -202,6 +202,9 @@ impl Requests {
             }
             self.keep_on(header);
             if talk.must_restore() {
+                if !talk.server.backend.shield() {
+                    return Ok(());
+                }
                 self.restore(talk);
             }
             if let Look::More = self.look(header, talk)? {
