@@ -165,6 +165,8 @@ impl Client {
             log: self.settings.log_queue_wait,
             timeout: self.settings.query_wait_timeout,
             deadline: self.standing().deadline,
+            // To PgBouncer a query that waits runs.
+            query: self.settings.query_timeout.filter(|_| self.worker.manners.like_pgbouncer),
         }
     }
 }
@@ -182,6 +184,7 @@ struct Limits {
     log: Timeout,
     timeout: Timeout,
     deadline: Timeout,
+    query: Timeout,
 }
 
 impl Limits {
@@ -191,6 +194,8 @@ impl Limits {
             Some(PoolError::DeadlinePassed)
         } else if is_over(self.timeout, waited) {
             Some(PoolError::WaitTimeout)
+        } else if is_over(self.query, waited) {
+            Some(|_| PoolError::QueryTimeout)
         } else {
             None
         }
@@ -200,7 +205,7 @@ impl Limits {
     fn next(&self, patience: &Patience) -> Timeout {
         let notify = self.notify.filter(|_| !patience.notified);
         let log = self.log.filter(|_| !patience.logged);
-        [notify, log, self.timeout, self.deadline].into_iter().flatten().min()
+        [notify, log, self.timeout, self.deadline, self.query].into_iter().flatten().min()
     }
 }
 
