@@ -1,6 +1,7 @@
 //! `pgusher top`.
 
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,6 +24,11 @@ fn once(pgusher: &Pgusher, arguments: &[&str], password: &str) -> Output {
         .expect("run pgusher top")
 }
 
+fn parser(size: PtySize) -> vt100::Parser {
+    let sides = [size.rows, size.cols].map(|side| NonZero::new(side).expect("a size"));
+    vt100::Parser::new(sides[0], sides[1], 0)
+}
+
 /// The view on a terminal of its own.
 struct View {
     screen: Arc<Mutex<vt100::Parser>>,
@@ -40,7 +46,7 @@ impl View {
         command.env("PGPASSWORD", "boss-word");
         command.env("TERM", "xterm-256color");
         let child = pair.slave.spawn_command(command).expect("run pgusher top");
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(SIZE.rows, SIZE.cols, 0)));
+        let screen = Arc::new(Mutex::new(parser(SIZE)));
         let mut output = pair.master.try_clone_reader().expect("its output");
         let shown = Arc::clone(&screen);
         std::thread::spawn(move || {
@@ -100,7 +106,7 @@ async fn the_view_shows_who_waits_and_for_whom_until_somebody_leaves() {
     view.press("1");
     view.wait("an empty queue", |text| text.contains("0 waiting"));
     let wide = PtySize { cols: 140, ..SIZE };
-    view.screen.lock().unwrap().screen_mut().set_size(wide.rows, wide.cols);
+    *view.screen.lock().unwrap() = parser(wide);
     view.terminal.resize(wide).expect("another size");
     view.wait("the columns of a wide screen", |text| text.contains("CLIENTS"));
     view.press("q");
