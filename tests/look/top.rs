@@ -9,9 +9,8 @@ use std::time::Duration;
 use pgusher_testkit::{Pgusher, wait_for_blocking};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use crate::stage::{Jam, start};
+use crate::stage::{Jam, LIMIT, start};
 
-const LIMIT: Duration = Duration::from_secs(60);
 const SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
 
 fn once(pgusher: &Pgusher, arguments: &[&str], password: &str) -> Output {
