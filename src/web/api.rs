@@ -146,6 +146,9 @@ pub(super) async fn sign_in(State(web): Shared, ConnectInfo(from): From, body: B
     let Ok(SignIn { user, password }) = serde_json::from_slice(&body) else {
         return refuse(StatusCode::BAD_REQUEST, "user and password are needed");
     };
+    let Ok(_place) = web.signing_in.try_acquire() else {
+        return refuse(StatusCode::TOO_MANY_REQUESTS, "too many people are signing in, try again");
+    };
     let desk = match web.house.enter(from, &user, &password).await {
         Ok(desk) => desk,
         Err(why) => {

@@ -34,9 +34,12 @@ pool_size = 1
     );
     let users = ["boss", "watcher", "alice", "bob"];
     let users = users.map(|name| format!("\"{name}\" \"{name}-word\"\n"));
-    Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config)
+    let pgusher = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config)
         .file("userlist.txt", &users.concat())
-        .start()
+        .start();
+    // The HTTP port opens after the other one.
+    pgusher.wait_log("pgusher is ready", LIMIT);
+    pgusher
 }
 
 /// Somebody idle in a transaction, and somebody who waits for the server meanwhile.

@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::num::NonZero;
 use std::process::{Command, Output};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use pgusher_testkit::{Pgusher, wait_for_blocking};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
@@ -51,7 +51,7 @@ impl View {
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(read @ 1..) = output.read(&mut bytes) {
-                shown.lock().unwrap().process(&bytes[..read]);
+                shown.lock().process(&bytes[..read]);
             }
         });
         let keys = pair.master.take_writer().expect("its keyboard");
@@ -59,7 +59,7 @@ impl View {
     }
 
     fn text(&self) -> String {
-        self.screen.lock().unwrap().screen().contents()
+        self.screen.lock().screen().contents()
     }
 
     fn press(&mut self, keys: &str) {
@@ -75,7 +75,7 @@ impl View {
     fn wait_left(&mut self) {
         let left = wait_for_blocking(LIMIT, || self.child.try_wait().is_ok_and(|s| s.is_some()));
         assert!(left, "it is still there:\n{}", self.text());
-        let is_back = || !self.screen.lock().unwrap().screen().alternate_screen();
+        let is_back = || !self.screen.lock().screen().alternate_screen();
         assert!(wait_for_blocking(LIMIT, is_back), "the terminal was not given back");
     }
 }
@@ -105,7 +105,7 @@ async fn the_view_shows_who_waits_and_for_whom_until_somebody_leaves() {
     view.press("1");
     view.wait("an empty queue", |text| text.contains("0 waiting"));
     let wide = PtySize { cols: 140, ..SIZE };
-    *view.screen.lock().unwrap() = parser(wide);
+    *view.screen.lock() = parser(wide);
     view.terminal.resize(wide).expect("another size");
     view.wait("the columns of a wide screen", |text| text.contains("CLIENTS"));
     view.press("q");

@@ -3,7 +3,7 @@
 
 const POLL = 1000;
 const $ = (id) => document.getElementById(id);
-const view = { hold: false, session: {}, snapshot: null, history: null, cursor: null, marks: {}, seen: 0 };
+const view = { hold: false, session: {}, snapshot: null, history: null, cursor: null, marks: {}, seen: 0, era: 0 };
 
 // ---- numbers as people read them
 
@@ -403,6 +403,10 @@ function drawHeat() {
   });
   pen.fillStyle = quiet;
   pen.font = "11px " + getComputedStyle(document.body).fontFamily;
+  if (columns.every((column) => column.sum.every((waits) => waits === 0))) {
+    pen.textAlign = "center";
+    pen.fillText("No waits on record yet", left + (width - left) / 2, (height - bottom) / 2);
+  }
   pen.textAlign = "right";
   pen.textBaseline = "middle";
   let last = Infinity;
@@ -463,7 +467,9 @@ function showSettings() {
 }
 
 async function readAside() {
+  const era = view.era;
   const fresh = await ask("/api/settings", true).catch((error) => error);
+  if (era !== view.era) return;
   if (fresh instanceof Error) {
     if (fresh.status === 403) {
       fill($("settings-table"), SETTINGS, [], () => "", "Sign in to see the settings.");
@@ -473,6 +479,7 @@ async function readAside() {
   }
   if (fresh !== null) { settings = fresh.settings; showSettings(); }
   const log = await ask("/api/log?after=" + view.seen, false);
+  if (era !== view.era) return;
   const place = $("log-lines");
   if (log.seen < view.seen || view.seen === 0) place.textContent = "";
   view.seen = log.seen;
@@ -495,6 +502,7 @@ async function readSession() {
 
 // What a table had in it belongs to whoever was signed in.
 async function startOver() {
+  view.era += 1;
   view.marks = {};
   view.seen = 0;
   settings = [];
@@ -544,7 +552,7 @@ function stored() {
 function showTheme(choice) {
   const dark = choice === "dark" || (choice === "auto" && system.matches);
   document.documentElement.dataset.theme = dark ? "dark" : "light";
-  $("theme").textContent = "Theme: " + choice;
+  put($("theme").lastElementChild, choice);
   $("theme").setAttribute("aria-label", "Theme: " + (choice === "auto" ? "as the system" : choice));
   drawHeat();
 }
