@@ -34,7 +34,7 @@ pub struct Run {
     /// Log nothing to standard error
     #[arg(short, long)]
     pub quiet: bool,
-    /// Take over from a running process (not supported yet: starts normally)
+    /// Relieve the process that runs: listen beside it (`so_reuseport`), then have it wait for its clients to leave
     #[arg(short = 'R', long)]
     pub reboot: bool,
     /// Become this user; needs to be started as root

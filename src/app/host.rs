@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::process::{Ending, Process};
 use crate::admin::{self, Answer, Averages, Consoles, Door, Host, ShutdownMode};
-use crate::cancel::CancelKeys;
+use crate::cancel::{CancelKeys, PeerFacts};
 use crate::client::{Console, ConsoleRights};
 use crate::config::{Compat, Config, MetricsCompat, ShownSetting};
 use crate::http::{self, Pages};
@@ -30,6 +30,10 @@ impl Host for Hosted {
 
     fn cancel_keys(&self) -> &Arc<CancelKeys> {
         &self.0.gate.cancel_keys
+    }
+
+    fn peer(&self, id: u16) -> PeerFacts {
+        self.0.gate.peers.facts(id)
     }
 
     fn consoles(&self) -> &Arc<Consoles> {

@@ -155,10 +155,6 @@ pub struct Process {
     pub dns_max_ttl: Timeout,
     /// How long it is remembered that a name has no addresses.
     pub dns_nxdomain_ttl: Timeout,
-    /// How often the serial numbers of zones are looked at; `None`: never.
-    pub dns_zone_check_period: Timeout,
-    /// Whom zones are asked about, instead of `/etc/resolv.conf`.
-    pub resolv_conf: Option<PathBuf>,
     /// Log to syslog, too.
     pub syslog: bool,
     /// Under which name.

@@ -124,10 +124,6 @@ section_table! {
             "How long the addresses of a server's name are used before the name is looked up again.";
         dns_nxdomain_ttl: Delay = "15s", RELOAD,
             "How long it is remembered that a name has no addresses.";
-        dns_zone_check_period: Limited = "off", RELOAD,
-            "How often the serial numbers of the names' zones are looked at; a new one has names looked up at once.";
-        resolv_conf: OptionalPath = "", RESTART,
-            "Which servers are asked about zones. Without it, those of /etc/resolv.conf.";
         syslog: Flag = "false", RELOAD,
             "Log to syslog as well as to the file or standard error.";
         syslog_ident: Text = "pgusher", RELOAD,
