@@ -60,9 +60,9 @@
 //!
 //! # Who may import whom
 //!
-//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls ← glance, metrics, net, auth, hba, session ← server,
-//! authority ← pool, relay, cancel, web, http (not each other) ← client, admin (not each other) ← app. A test reads every
-//! `use crate::` and fails on one that points the other way.
+//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls ← glance, metrics, net, auth, hba, session ←
+//! server, authority ← pool, relay, cancel, web, http (not each other) ← client, admin (not each other) ← app. A test
+//! reads every `use crate::` and fails on one that points the other way.
 
 pub mod admin;
 pub mod app;
