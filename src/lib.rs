@@ -37,10 +37,12 @@
 //! | [`admin`] | the console: commands, orders, tables made from one snapshot ([`stats::Snapshot`]) |
 //! | [`metrics`] | the same snapshot as Prometheus reads it |
 //! | [`http`] | the port of `/metrics`, `/healthz` and `/readyz` |
+//! | [`otlp`] | the same snapshot, and spans, on their way to an OpenTelemetry collector |
 //! | [`app`] | the composition root: the only place that knows every room |
 //! | [`cli`], [`telemetry`] | the command line, the log |
 //!
-//! Vocabulary that imports nothing of ours: [`types`], [`secret`], [`sqlstate`], [`control`], [`date`].
+//! Vocabulary that imports nothing of ours: [`types`], [`secret`], [`sqlstate`], [`control`], [`date`],
+//! [`backstage`].
 //!
 //! # What must always hold
 //!
@@ -56,7 +58,7 @@
 //!
 //! # Who may import whom
 //!
-//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls ← metrics, net, auth, hba, session ← server,
+//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls ← metrics, otlp, net, auth, hba, session ← server,
 //! authority ← pool, relay, cancel, http (not each other) ← client, admin (not each other) ← app. A test reads every
 //! `use crate::` and fails on one that points the other way.
 
@@ -64,6 +66,7 @@ pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod authority;
+pub mod backstage;
 pub mod cancel;
 pub mod cli;
 pub mod client;
@@ -74,6 +77,8 @@ pub mod hba;
 pub mod http;
 pub mod metrics;
 pub mod net;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod pool;
 pub mod relay;
 pub mod secret;

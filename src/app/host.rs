@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::process::{Ending, Process};
 use crate::admin::{self, Answer, Averages, Consoles, Door, Host, ShutdownMode};
-use crate::cancel::CancelKeys;
+use crate::cancel::{CancelKeys, Peers};
 use crate::client::{Console, ConsoleRights};
 use crate::config::{Compat, Config, MetricsCompat, ShownSetting};
 use crate::http::{self, Pages};
@@ -29,6 +29,10 @@ impl Host for Hosted {
 
     fn cancel_keys(&self) -> &Arc<CancelKeys> {
         &self.0.gate.cancel_keys
+    }
+
+    fn peers(&self) -> &Peers {
+        &self.0.gate.peers
     }
 
     fn consoles(&self) -> &Arc<Consoles> {
@@ -145,17 +149,22 @@ async fn serve_console(process: Arc<Process>, console: Console) {
     admin::serve(arrival, Arc::new(Hosted(process))).await;
 }
 
-/// Starts what others look through: the sampler of SHOW STATS, and the HTTP port if there is one.
+/// Starts what others look through: the sampler of SHOW STATS, and the exporter and the HTTP port if there are such.
 pub(super) async fn start(process: &Arc<Process>) -> Result<(), String> {
     let hosted = Hosted(Arc::clone(process));
     tokio::spawn(admin::sample(Arc::new(hosted.clone())));
+    #[cfg(feature = "otlp")]
+    super::exporter::start(process)?;
     let Some(listen) = process.gate.config().http.as_ref().map(|http| http.listen) else {
         return Ok(());
     };
-    let http = http::bind(listen, Arc::new(hosted)).await?;
+    // A page of hundreds of pools is megabytes: queries need not wait until it is written.
+    let backstage = process.backstage.handle();
+    let binding = backstage.spawn(http::bind(listen, Arc::new(hosted)));
+    let http = binding.await.map_err(|error| error.to_string())??;
     tracing::info!(address = %listen, "http listening");
     let (process, present) = (Arc::clone(process), process.presence());
-    tokio::spawn(async move {
+    backstage.spawn(async move {
         let _present = present;
         if let Err(error) = http.serve(async move { process.farewell().await }).await {
             tracing::error!(%error, "http port lost");

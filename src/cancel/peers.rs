@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::{Config, Peer};
 use crate::net::{Buffer, Dialler};
+use crate::stats::PeersByState;
 use crate::wire::startup;
 
 /// The bits of a key's last byte that count.
@@ -35,6 +36,8 @@ fn peer_of(pid: u32) -> u16 {
 pub struct Peers {
     /// How many requests may be on their way to a peer, and the places for them.
     places: Mutex<BTreeMap<u16, (usize, Arc<Semaphore>)>>,
+    /// Whether they could be reached last.
+    reached: Mutex<BTreeMap<u16, bool>>,
 }
 
 impl Peers {
@@ -65,7 +68,24 @@ impl Peers {
             deliver(dialler, peer, pid, &key).await.map_err(|error| error.to_string())
         };
         let late = || format!("no answer within {limit:?} (cancel_wait_timeout)");
-        tokio::time::timeout(limit, delivery).await.unwrap_or_else(|_| Err(late()))
+        let told = tokio::time::timeout(limit, delivery).await.unwrap_or_else(|_| Err(late()));
+        self.reached.lock().insert(id, told.is_ok());
+        told
+    }
+
+    /// How the configured peers took their last requests.
+    pub fn by_state(&self, config: &Config) -> PeersByState {
+        let reached = self.reached.lock();
+        let mut states = PeersByState::default();
+        for id in config.peers.keys() {
+            match reached.get(id) {
+                _ if *id == config.process.peer_id => states.up += 1,
+                Some(true) => states.up += 1,
+                Some(false) => states.down += 1,
+                None => states.unknown += 1,
+            }
+        }
+        states
     }
 
     fn places(&self, id: u16, peer: &Peer, config: &Config) -> Arc<Semaphore> {

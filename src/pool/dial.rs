@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::caps::Permit;
 use super::{CloseReason, Lease, Pool, PoolError, Pooled};
 use crate::server::{self, ConnectError, Server};
+use crate::stats::Role;
 
 /// A pause grows up to this many times `server_login_retry`.
 const LONGEST_PAUSE: u32 = 16;
@@ -132,7 +133,8 @@ impl Slot {
             Ok(mut server) => {
                 pool.greet(&blueprint.connect_query, &mut server).await;
                 let (database, address) = (&pool.key.database, &server.record.address);
-                pool.context.connects.succeeded(database, address, started.elapsed());
+                let role = Role::of(server.reported.get("in_hot_standby"));
+                pool.context.connects.succeeded(database, address, started.elapsed(), role);
                 self.arrived(Pooled { server, permit, generation, since: started, used: None });
             }
             Err(error) => {

@@ -9,6 +9,7 @@ use super::caps::Permit;
 use super::dial::Slot;
 use super::{CloseReason, Lease, Pool, PoolError, Pooled};
 use crate::server;
+use crate::stats::Role;
 
 /// How often it is looked whether there is a place.
 const LOOK: Duration = Duration::from_millis(20);
@@ -34,7 +35,8 @@ impl Pool {
         match connected {
             Ok(server) => {
                 let (database, address) = (&self.key.database, &server.record.address);
-                self.context.connects.succeeded(database, address, began.elapsed());
+                let role = Role::of(server.reported.get("in_hot_standby"));
+                self.context.connects.succeeded(database, address, began.elapsed(), role);
                 let generation = self.generation();
                 let pooled = Pooled { server, permit, generation, since: began, used: None };
                 let mut lease = slot.seat(pooled);

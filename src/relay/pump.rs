@@ -9,6 +9,7 @@ use super::replies::Replies;
 use super::requests::Requests;
 use super::{Conversation, Release, ReplyError, RequestError};
 use crate::net::{BufferPool, Nudges, Stream};
+use crate::server::Fate;
 use crate::server::progress::Purpose;
 use crate::types::TransactionStatus;
 
@@ -65,6 +66,7 @@ impl Relay {
     /// Makes the server's parameters the client's, if they are not.
     pub fn restore_session(&mut self, talk: &mut Conversation<'_>) {
         (self.requests.barrier, self.requests.changing) = (false, false);
+        talk.server.fate = Fate::Good;
         if talk.differs() {
             self.requests.restore(talk);
         }
@@ -98,7 +100,9 @@ impl Relay {
     ) -> Result<bool, Outcome> {
         self.requests.scan(talk).map_err(Outcome::BadRequest)?;
         self.replies.may_heal = self.requests.may_heal();
+        let given = self.replies.ready;
         let mut moved = self.replies.answer_locals(talk);
+        talk.cells.client_sent.add((self.replies.ready - given) as u64);
         moved |= self.send_requests(cx, talk)?;
         moved |= self.receive_replies(cx, client, talk)?;
         moved |= self.send_replies(cx, client)?;
@@ -206,6 +210,7 @@ impl Relay {
         match talk.server.stream.poll_send(cx, ready) {
             Poll::Ready(Ok(count)) => {
                 self.requests.sent(count);
+                talk.cells.server_sent.add(count as u64);
                 Ok(count > 0)
             }
             // What the server had to say before it went is still to be read.
@@ -233,10 +238,13 @@ impl Relay {
             Poll::Ready(Ok(0) | Err(_)) => return Err(self.server_gone(talk)),
             Poll::Ready(Ok(count)) => count,
         };
-        talk.cells.client_sent.add(count as u64);
+        talk.cells.server_received.add(count as u64);
         let now = Instant::now();
         server.bulk.received(count, now, &mut server.stream);
-        self.replies.scan(talk, now).map_err(Outcome::BadReply)?;
+        let given = self.replies.ready;
+        let scanned = self.replies.scan(talk, now);
+        talk.cells.client_sent.add(self.replies.ready.saturating_sub(given) as u64);
+        scanned.map_err(Outcome::BadReply)?;
         self.heal(talk);
         if before > 0 && self.replies.buffer.is_full() {
             self.replies.buffer.enlarge(client.pool);
@@ -343,6 +351,11 @@ impl Relay {
     /// True when there are bytes of the client that nobody has looked at.
     pub fn has_requests(&self) -> bool {
         !self.requests.unseen().is_empty()
+    }
+
+    /// The client's next messages, as far as they have come.
+    pub fn wanted(&self) -> &[u8] {
+        self.requests.unseen()
     }
 
     /// The bytes of the client that arrived with its login.

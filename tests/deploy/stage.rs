@@ -15,6 +15,9 @@ const PATIENCE: &str = "300ms";
 pub(crate) fn start(database: &str) -> Pgusher {
     let cluster = Cluster::shared();
     cluster.create_database(database);
+    // Nobody listens there any more.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr());
+    let nobody = nobody.unwrap();
     let config = format!(
         r#"
 [pgusher]
@@ -31,6 +34,10 @@ metrics_compat = ["pgbouncer_exporter"]
 sslmode = "allow"
 cert_file = "{{dir}}/tls.crt"
 key_file = "{{dir}}/tls.key"
+
+[otlp]
+endpoint = "http://{nobody}"
+interval = "1s"
 
 [classes.batch]
 application_names = ["batch"]
@@ -91,6 +98,7 @@ impl Life {
     /// One of everything.
     pub(crate) async fn round(&mut self) {
         self.work().await;
+        self.heal().await;
         self.wait_in_vain().await;
         self.listener.query("select 'what has come meanwhile is read with this'").await;
         self.console.query("reconnect app").await;
@@ -112,6 +120,23 @@ impl Life {
         RawClient::cancel(self.port, web.pid(), web.key()).await;
         pinned.terminate().await;
         drop(web);
+    }
+
+    /// A statement that has other columns than it had when the server prepared it.
+    async fn heal(&self) {
+        let mut web = client(self.port, "web").await;
+        web.query("create table if not exists shape (a int)").await;
+        let ask = |name: &str| {
+            let [bind, sync] = [frontend::bind("", name, &[]), frontend::sync()];
+            [bind, frontend::describe(b'P', ""), frontend::execute("", 0), sync].concat()
+        };
+        let parse = frontend::parse("s", "select * from shape", &[]);
+        web.send(&[parse, ask("s")].concat()).await;
+        web.read_result().await;
+        web.query("alter table shape add column b int").await;
+        web.send(&ask("s")).await;
+        web.read_result().await;
+        web.query("drop table shape").await;
     }
 
     /// Both servers are idle in transactions while others wait: at first in vain, then until they are served.
