@@ -8,8 +8,8 @@ use pgusher_testkit::{Cluster, Pgusher, RawClient, Signal, wait_for};
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn start(database: &str) -> Pgusher {
-    let cluster = Cluster::shared();
-    cluster.create_database(database);
+    let pooled =
+        Cluster::shared().pooled("app", database, "pool_size = 1\nquery_wait_timeout = \"200ms\"");
     let config = format!(
         r#"
 [pgusher]
@@ -22,17 +22,7 @@ admin_users = ["boss"]
 listen = "127.0.0.1:{{http_port}}"
 metrics_compat = ["pgbouncer_exporter"]
 
-[databases.app]
-host = "{host}"
-port = {port}
-dbname = "{database}"
-user = "{user}"
-pool_size = 1
-query_wait_timeout = "200ms"
-"#,
-        host = cluster.host(),
-        port = cluster.port(),
-        user = cluster.superuser(),
+{pooled}"#
     );
     Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config)
 }
@@ -165,16 +155,11 @@ async fn bytes_are_counted_on_either_side() {
 
 #[tokio::test]
 async fn classes_have_their_waits_and_closed_servers_are_seen_to_go() {
-    let cluster = Cluster::shared();
-    cluster.create_database("metrics_classes");
+    let pooled = Cluster::shared().pooled("app", "metrics_classes", "pool_size = 1");
     let config = format!(
         "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
          [http]\nlisten = \"127.0.0.1:{{http_port}}\"\n[peers.7]\nhost = \"127.0.0.1\"\n\
-         [classes.alice]\nusers = [\"alice\"]\n\
-         [databases.app]\nhost = \"{}\"\nport = {}\ndbname = \"metrics_classes\"\nuser = \"{}\"\npool_size = 1\n",
-        cluster.host(),
-        cluster.port(),
-        cluster.superuser(),
+         [classes.alice]\nusers = [\"alice\"]\n{pooled}"
     );
     let pgusher = Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config);
     let mut alice = RawClient::login(pgusher.port(), "app", "alice", "").await;

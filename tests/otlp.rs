@@ -129,8 +129,8 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn start(database: &str, collector: u16, settings: &str) -> Pgusher {
-    let cluster = Cluster::shared();
-    cluster.create_database(database);
+    let pooled =
+        Cluster::shared().pooled("app", database, "pool_size = 1\nquery_wait_timeout = \"1s\"");
     let config = format!(
         r#"
 [pgusher]
@@ -148,17 +148,7 @@ interval = "100ms"
 timeout = "5s"
 {settings}
 
-[databases.app]
-host = "{host}"
-port = {port}
-dbname = "{database}"
-user = "{user}"
-pool_size = 1
-query_wait_timeout = "1s"
-"#,
-        host = cluster.host(),
-        port = cluster.port(),
-        user = cluster.superuser(),
+{pooled}"#
     );
     Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config)
 }
