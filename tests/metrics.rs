@@ -107,7 +107,7 @@ async fn transactions_are_told_apart_by_how_they_ended() {
         (&["begin", "savepoint s", "rollback to s", "commit"], 0),
         (&["begin", "savepoint s", "select 1/0", "rollback to s; select 1", "commit"], 0),
         (&["begin", "rollback"], 1),
-        (&["begin; select 1; rollback; select 1"], 0),
+        (&["begin; select 1; rollback; select 1"], 1),
         (&["begin", "select 1/0", "rollback"], 1),
         (&["begin", "select 1/0", "commit"], 1),
         (&["begin", "insert into t values (1), (1)", "commit"], 1),
@@ -118,7 +118,6 @@ async fn transactions_are_told_apart_by_how_they_ended() {
         for sql in asked {
             client.query(sql).await;
         }
-        // A statement behind the end of a block is a transaction, too, but of the same message.
         expected[result] += 1.0;
         assert_eq!(results(), expected, "{asked:?}");
     }
@@ -168,12 +167,11 @@ async fn classes_have_their_waits_and_closed_servers_are_seen_to_go() {
     alice.send(&pgusher_testkit::frontend::query("select 1")).await;
     let of = |name: &str, more: &str| scrape(&pgusher)[&of_pool(name, more)];
     assert!(wait_for(LIMIT, || of("pgusher_class_waiting", ",class=\"alice\"") == 1.0).await);
-    let waited = std::time::Instant::now();
     assert_eq!(bob.query("commit").await.error, None);
     assert_eq!(alice.read_result().await.error, None);
     let of_class = |name: &str| of(name, ",class=\"alice\"");
     assert_eq!(of_class("pgusher_class_wait_seconds_count"), 1.0);
-    assert!(of_class("pgusher_class_wait_seconds_sum") > 0.0, "{:?}", waited.elapsed());
+    assert!(of_class("pgusher_class_wait_seconds_sum") > 0.0);
     assert_eq!(of_class("pgusher_class_assignments_total"), 1.0);
     assert_eq!(alice.query("select 1").await.error, None);
     assert_eq!(of_class("pgusher_class_wait_seconds_count"), 2.0, "one did not wait");
@@ -189,7 +187,8 @@ async fn the_list_of_metrics_is_true() {
     let mut client = RawClient::login(pgusher.port(), "app", "alice", "").await;
     client.query("select 1/0").await;
     let (_, page) = pgusher.http_get("/metrics");
-    let list = include_str!("../config/METRICS.md");
+    let list = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/METRICS.md"));
+    let list = list.expect("the list");
     let rows = list.lines().filter_map(|line| line.strip_prefix("| `"));
     let listed: BTreeMap<_, (&str, &str)> = rows
         .filter_map(|row| {

@@ -26,13 +26,10 @@ impl Source for Hosted {
 pub(super) fn start(process: &Arc<Process>) -> Result<(), String> {
     let config = process.gate.config();
     let Some(settings) = &config.otlp else { return Ok(()) };
-    let mut seed = [0; 16];
-    getrandom::fill(&mut seed).map_err(|error| error.to_string())?;
-    let seed = u128::from_ne_bytes(seed);
-    let exporter = Exporter::new(settings, format!("{seed:032x}"))?;
+    let random = || getrandom::u64().map_err(|error| error.to_string());
+    let exporter = Exporter::new(settings, format!("{:016x}", random()?))?;
     let tracer = &process.gate.pools.context.records.tracer;
-    #[allow(clippy::cast_possible_truncation, reason = "half of it is random enough")]
-    let spans = tracer.begin(settings.span_queue, settings.sample_ratio, seed as u64);
+    let spans = tracer.begin(settings.span_queue, settings.sample_ratio, random()?);
     let spans = spans.ok_or("the exporter was started before")?;
     tracing::info!(endpoint = settings.endpoint, "exporting by otlp");
     let (source, present) = (Arc::new(Hosted(Arc::clone(process))), process.presence());

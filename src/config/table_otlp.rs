@@ -16,7 +16,7 @@ section_table! {
         headers_file: OptionalPath = "", RESTART,
             "The same from a file, one to a line.";
         interval: Pause = "30s", RESTART,
-            "How often metrics are exported; spans go at least every 5 seconds.";
+            "How often metrics are exported; spans go every second.";
         timeout: Pause = "10s", RESTART,
             "Longest time for one export, connecting included.";
         sample_ratio: Ratio = "0", RELOAD,

@@ -102,7 +102,9 @@ impl Relay {
         self.replies.may_heal = self.requests.may_heal();
         let given = self.replies.ready;
         let mut moved = self.replies.answer_locals(talk);
-        talk.cells.client_sent.add((self.replies.ready - given) as u64);
+        if moved {
+            talk.cells.client_sent.add((self.replies.ready - given) as u64);
+        }
         moved |= self.send_requests(cx, talk)?;
         moved |= self.receive_replies(cx, client, talk)?;
         moved |= self.send_replies(cx, client)?;

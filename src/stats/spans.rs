@@ -217,7 +217,7 @@ impl Tracer {
         }
     }
 
-    /// A number that nobody can foresee, not 0 (splitmix64).
+    /// A number that looks like chance, not 0 (splitmix64).
     fn number(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut mixed = self.state.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
