@@ -97,21 +97,25 @@ impl Life {
         drop(web);
     }
 
-    /// A statement that has other columns than it had when the server prepared it.
+    /// A statement that has other columns than it had when the server prepared it: somebody else has changed its table.
     async fn heal(&self) {
         let mut web = client(self.port, "web").await;
-        web.query("create table if not exists shape (a int)").await;
-        let ask = |name: &str| {
-            let [bind, sync] = [frontend::bind("", name, &[]), frontend::sync()];
-            [bind, frontend::describe(b'P', ""), frontend::execute("", 0), sync].concat()
-        };
+        let database = web.query("select current_database()").await.value().to_owned();
+        let ddl = |sql: &str| Cluster::shared().psql_in(&database, sql);
+        ddl("drop table if exists shape; create table shape (a int)");
+        let ask = [
+            frontend::bind("", "s", &[]),
+            frontend::describe(b'P', ""),
+            frontend::execute("", 0),
+            frontend::sync(),
+        ]
+        .concat();
         let parse = frontend::parse("s", "select * from shape", &[]);
-        web.send(&[parse, ask("s")].concat()).await;
+        web.send(&[parse, ask.clone()].concat()).await;
         web.read_result().await;
-        web.query("alter table shape add column b int").await;
-        web.send(&ask("s")).await;
+        ddl("alter table shape add column b int");
+        web.send(&ask).await;
         web.read_result().await;
-        web.query("drop table shape").await;
     }
 
     /// Both servers are idle in transactions while others wait: at first in vain, then until they are served.
