@@ -9,10 +9,11 @@ const FLOORS: &[&[&str]] = &[
     &["types", "secret", "sqlstate", "control", "date", "backstage"],
     &["wire", "sql", "config", "stats"],
     &["tls"],
-    &["metrics", "otlp", "net", "auth", "hba", "session"],
+    &["glance", "metrics", "otlp", "net", "auth", "hba", "session"],
     &["server", "authority"],
-    &["pool", "relay", "cancel", "http"],
+    &["pool", "relay", "cancel", "http", "web"],
     &["client", "admin"],
+    &["top"],
     &["cli", "telemetry"],
     &["app"],
 ];

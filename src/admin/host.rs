@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::{Averages, Consoles};
-use crate::cancel::{CancelKeys, Peers};
+use crate::cancel::{CancelKeys, PeerFacts, Peers};
 use crate::config::{Compat, Config, ShownSetting};
 use crate::pool::Pools;
 use crate::stats::{HistogramTotal, LoginCount, ReloadFacts};
@@ -44,6 +44,8 @@ pub trait Host: Send + Sync {
     fn cancel_keys(&self) -> &Arc<CancelKeys>;
     /// Where cancel requests for others go.
     fn peers(&self) -> &Peers;
+    /// Cancel requests on their way to a peer.
+    fn peer(&self, id: u16) -> PeerFacts;
     /// Who is at the console.
     fn consoles(&self) -> &Arc<Consoles>;
     /// The sampler of SHOW STATS.

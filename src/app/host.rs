@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::process::{Ending, Process};
 use crate::admin::{self, Answer, Averages, Consoles, Door, Host, ShutdownMode};
-use crate::cancel::{CancelKeys, Peers};
+use crate::cancel::{CancelKeys, PeerFacts, Peers};
 use crate::client::{Console, ConsoleRights};
 use crate::config::{Compat, Config, MetricsCompat, ShownSetting};
 use crate::http::{self, Pages};
@@ -13,6 +13,7 @@ use crate::metrics;
 use crate::pool::Pools;
 use crate::stats::ReloadFacts;
 use crate::types::Name;
+use crate::web;
 
 /// A share of the process.
 #[derive(Clone)]
@@ -33,6 +34,10 @@ impl Host for Hosted {
 
     fn peers(&self) -> &Peers {
         &self.0.gate.peers
+    }
+
+    fn peer(&self, id: u16) -> PeerFacts {
+        self.0.gate.peers.facts(id)
     }
 
     fn consoles(&self) -> &Arc<Consoles> {
@@ -160,8 +165,14 @@ pub(super) async fn start(process: &Arc<Process>) -> Result<(), String> {
     };
     // A page of hundreds of pools is megabytes: queries need not wait until it is written.
     let backstage = process.backstage.handle();
-    let binding = backstage.spawn(http::bind(listen, Arc::new(hosted)));
-    let http = binding.await.map_err(|error| error.to_string())??;
+    let binding = backstage.spawn(http::bind(listen, Arc::new(hosted.clone())));
+    let mut http = binding.await.map_err(|error| error.to_string())??;
+    if let Some(settings) = &process.gate.config().http
+        && let Some((page, keeper)) = web::page(Arc::new(hosted), settings)
+    {
+        backstage.spawn(keeper);
+        http = http.with(page);
+    }
     tracing::info!(address = %listen, "http listening");
     let (process, present) = (Arc::clone(process), process.presence());
     backstage.spawn(async move {
