@@ -97,9 +97,8 @@ impl Pool {
 }
 
 impl Pool {
-    /// Counts a login that failed, and says so in the log.
+    /// Says in the log that a login has failed. Whoever waits for it is told, and counted, where it waits.
     pub(super) fn note_failed_login(&self, error: &ConnectError) {
-        self.errors.from_pgusher(&error.fields.code);
         let (severity, reason) = (&error.fields.severity, &error.fields.message);
         let (server, stage) = (error.id, error.stage.as_str());
         let address = error.address.as_ref().map(tracing::field::display);
