@@ -243,12 +243,13 @@ async fn pages_are_made_by_a_thread_that_steps_back() {
         let tasks = tasks();
         tasks.iter().filter(|task| task.0.starts_with(name)).map(|task| task.1).sum()
     };
-    let before = (worked("backstage"), worked("control"));
+    let before = worked("backstage");
     for _ in 0..50 {
         scrape(&pgusher);
     }
-    let (backstage, control) = (worked("backstage") - before.0, worked("control") - before.1);
-    assert!(backstage > 4 * control, "backstage {backstage} ns, control {control} ns");
+    // There is nothing else for it to do; a page of one pool takes it 20 µs at the very least.
+    let page = (worked("backstage") - before) / 50;
+    assert!(page > 20_000, "{page} ns for a page");
     let nice = |name: &str| tasks().into_iter().find(|task| task.0.starts_with(name)).map(|t| t.2);
     let (own, workers) = (nice("backstage").expect("it"), nice("worker").expect("a worker"));
     assert!(own > workers, "{own} {workers}");

@@ -8,7 +8,7 @@ use crate::admin::{self, Answer, Averages, Consoles, Door, Host, ShutdownMode};
 use crate::cancel::{CancelKeys, PeerFacts, Peers};
 use crate::client::{Console, ConsoleRights};
 use crate::config::{Compat, Config, MetricsCompat, ShownSetting};
-use crate::http::{self, Pages};
+use crate::http::{self, Made, Pages};
 use crate::metrics;
 use crate::pool::Pools;
 use crate::stats::ReloadFacts;
@@ -118,8 +118,9 @@ impl Host for Hosted {
     }
 }
 
-impl Pages for Hosted {
-    fn metrics(&self) -> (&'static str, String) {
+impl Hosted {
+    /// The page of metrics.
+    fn page(&self) -> (&'static str, String) {
         let snapshot = admin::look(self);
         let mut page = metrics::render(&snapshot);
         let config = self.config();
@@ -132,6 +133,15 @@ impl Pages for Hosted {
             }
         }
         (metrics::CONTENT_TYPE, page)
+    }
+}
+
+impl Pages for Hosted {
+    fn metrics(&self) -> Made {
+        // A page of hundreds of pools is megabytes: queries need not wait until it is written.
+        let hosted = self.clone();
+        let made = self.0.backstage.handle().spawn(async move { hosted.page() });
+        Box::pin(async move { made.await.ok() })
     }
 
     fn readiness(&self) -> Result<(), String> {
@@ -163,19 +173,16 @@ pub(super) async fn start(process: &Arc<Process>) -> Result<(), String> {
     let Some(listen) = process.gate.config().http.as_ref().map(|http| http.listen) else {
         return Ok(());
     };
-    // A page of hundreds of pools is megabytes: queries need not wait until it is written.
-    let backstage = process.backstage.handle();
-    let binding = backstage.spawn(http::bind(listen, Arc::new(hosted.clone())));
-    let mut http = binding.await.map_err(|error| error.to_string())??;
+    let mut http = http::bind(listen, Arc::new(hosted.clone())).await?;
     if let Some(settings) = &process.gate.config().http
         && let Some((page, keeper)) = web::page(Arc::new(hosted), settings)
     {
-        backstage.spawn(keeper);
+        tokio::spawn(keeper);
         http = http.with(page);
     }
     tracing::info!(address = %listen, "http listening");
     let (process, present) = (Arc::clone(process), process.presence());
-    backstage.spawn(async move {
+    tokio::spawn(async move {
         let _present = present;
         if let Err(error) = http.serve(async move { process.farewell().await }).await {
             tracing::error!(%error, "http port lost");
