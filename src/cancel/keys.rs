@@ -127,12 +127,20 @@ pub enum Outcome {
     Unknown,
     /// The server could not be asked.
     Failed,
+    /// It was a peer's, which was told.
+    Peer,
 }
 
 impl Outcome {
     /// All outcomes, in the order of their numbers.
-    pub const ALL: [Outcome; 5] =
-        [Outcome::Forwarded, Outcome::Dequeued, Outcome::Stale, Outcome::Unknown, Outcome::Failed];
+    pub const ALL: [Outcome; 6] = [
+        Outcome::Forwarded,
+        Outcome::Dequeued,
+        Outcome::Stale,
+        Outcome::Unknown,
+        Outcome::Failed,
+        Outcome::Peer,
+    ];
 
     /// The label's value.
     pub fn as_str(self) -> &'static str {
@@ -142,6 +150,7 @@ impl Outcome {
             Outcome::Stale => "stale",
             Outcome::Unknown => "unknown",
             Outcome::Failed => "failed",
+            Outcome::Peer => "peer",
         }
     }
 }
@@ -211,10 +220,15 @@ impl CancelKeys {
         limit: Duration,
     ) -> Outcome {
         let outcome = self.strike(pid, key, from, limit).await;
+        self.note(outcome);
+        outcome
+    }
+
+    /// Counts a request that has ended this way.
+    pub fn note(&self, outcome: Outcome) {
         if let Some(count) = self.outcomes.get(outcome as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        outcome
     }
 
     async fn strike(&self, pid: u32, key: &[u8], from: Option<IpAddr>, limit: Duration) -> Outcome {

@@ -336,6 +336,7 @@ impl Client {
         let cells = self.cells();
         cells.hold.observe(took);
         if result.is_err() {
+            self.trace_cut_short(&mut held);
             cells.cut_short(watch.clock.transaction_since, watch.clock.idle_since);
         }
         // Before the last replies are sent: whoever waits need not wait for that.
@@ -343,6 +344,15 @@ impl Client {
         self.record.client.set_idle_in_transaction(false);
         self.note_idle();
         result.map(drop)
+    }
+
+    /// A transaction that its client or its server did not live to see the end of.
+    fn trace_cut_short(&self, held: &mut Held) {
+        let traced = std::mem::take(&mut held.traced);
+        if traced.is_open() {
+            let (client, server) = (&self.record.client, &held.record);
+            self.record.records.tracer.transaction(traced, client, server, "aborted");
+        }
     }
 
     fn judge(&self, held: &mut Held, outcome: Outcome) -> Result<Instant, Goodbye> {

@@ -184,6 +184,9 @@ impl Requests {
         let seen = self.unseen();
         let seen = seen.get(HEADER..header.size.min(seen.len())).unwrap_or_default();
         talk.server.record.statement.write(seen.strip_suffix(b"\0").unwrap_or(seen));
+        if talk.keeping.records.tracer.is_on() {
+            talk.server.traced.note(seen);
+        }
         if talk.is_private() {
             self.send_query(header, talk, entry(None));
             return Look::Next;

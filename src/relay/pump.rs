@@ -9,6 +9,7 @@ use super::replies::Replies;
 use super::requests::Requests;
 use super::{Conversation, Release, ReplyError, RequestError};
 use crate::net::{BufferPool, Nudges, Stream};
+use crate::server::Fate;
 use crate::server::progress::Purpose;
 use crate::types::TransactionStatus;
 
@@ -72,6 +73,7 @@ impl Relay {
     /// Makes the server's parameters the client's, if they are not.
     pub fn restore_session(&mut self, talk: &mut Conversation<'_>) {
         (self.requests.barrier, self.requests.changing) = (false, false);
+        talk.server.fate = Fate::Good;
         if talk.differs() {
             self.requests.restore(talk);
         }
@@ -105,7 +107,11 @@ impl Relay {
     ) -> Result<bool, Outcome> {
         self.requests.scan(talk).map_err(Outcome::BadRequest)?;
         self.replies.may_heal = self.requests.may_heal();
+        let given = self.replies.ready;
         let mut moved = self.replies.answer_locals(talk);
+        if moved {
+            talk.cells.client_sent.add((self.replies.ready - given) as u64);
+        }
         moved |= self.send_requests(cx, talk)?;
         moved |= self.resume_replies(talk)?;
         moved |= self.receive_replies(cx, client, talk)?;
@@ -219,6 +225,7 @@ impl Relay {
         match talk.server.stream.poll_send(cx, ready) {
             Poll::Ready(Ok(count)) => {
                 self.requests.sent(count);
+                talk.cells.server_sent.add(count as u64);
                 Ok(count > 0)
             }
             // What the server had to say before it went is still to be read.
@@ -246,7 +253,7 @@ impl Relay {
             Poll::Ready(Ok(0) | Err(_)) => return Err(self.server_gone(talk)),
             Poll::Ready(Ok(count)) => count,
         };
-        talk.cells.client_sent.add(count as u64);
+        talk.cells.server_received.add(count as u64);
         let now = Instant::now();
         server.bulk.received(count, now, &mut server.stream);
         self.look_at_replies(talk, now)?;
@@ -263,7 +270,10 @@ impl Relay {
         talk: &mut Conversation<'_>,
         now: Instant,
     ) -> Result<(), Outcome> {
-        match self.replies.scan(talk, now) {
+        let given = self.replies.ready;
+        let scanned = self.replies.scan(talk, now);
+        talk.cells.client_sent.add(self.replies.ready.saturating_sub(given) as u64);
+        match scanned {
             Err(ReplyError::ReplayRefused(reason)) if talk.can_be_unserved(&reason) => {
                 self.give_up(talk, reason);
                 return Err(Outcome::Unserved);
@@ -380,6 +390,11 @@ impl Relay {
     /// True when there are bytes of the client that nobody has looked at.
     pub fn has_requests(&self) -> bool {
         !self.requests.unseen().is_empty()
+    }
+
+    /// The client's next messages, as far as they have come.
+    pub fn wanted(&self) -> &[u8] {
+        self.requests.unseen()
     }
 
     /// The bytes of the client that arrived with its login.
