@@ -8,6 +8,7 @@ mod certificates;
 mod drain;
 mod host;
 mod launch;
+mod memory;
 mod process;
 mod reload;
 mod serve;

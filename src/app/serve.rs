@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::process::{Ending, Process};
-use super::{certificates, drain, host, reload, signals, systemd};
+use super::{certificates, drain, host, memory, reload, signals, systemd};
 use crate::authority;
 use crate::cancel::Peers;
 use crate::client::{CancelRequest, Entry, Incoming, Seat, Visitor, log_in, receive};
@@ -44,6 +44,7 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
     tokio::spawn(watching);
     tokio::spawn(certificates::keep(Arc::clone(&process)));
+    tokio::spawn(memory::keep());
     host::start(&process).await?;
     let unheard = Arc::new(AtomicUsize::new(0));
     let mut doors = JoinSet::new();
