@@ -10,6 +10,7 @@ mod drain;
 mod exporter;
 mod host;
 mod launch;
+mod memory;
 mod page;
 mod process;
 mod reload;

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::launch::Claim;
 use super::process::{Ending, Process};
-use super::{certificates, drain, host, reload, signals, systemd};
+use super::{certificates, drain, host, memory, reload, signals, systemd};
 use crate::authority;
 use crate::cancel::{Outcome, Peers};
 use crate::client::{CancelRequest, Entry, Incoming, Seat, Visitor, log_in, receive};
@@ -49,6 +49,7 @@ pub(super) async fn serve(process: Arc<Process>, claim: Claim) -> Result<(), Str
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
     tokio::spawn(watching);
     tokio::spawn(certificates::keep(Arc::clone(&process)));
+    tokio::spawn(memory::keep());
     host::start(&process).await?;
     let unheard = Arc::new(AtomicUsize::new(0));
     let mut doors = JoinSet::new();

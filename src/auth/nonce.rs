@@ -31,7 +31,7 @@ impl Nonce {
 
     /// This nonce with the server's part behind it.
     pub(super) fn followed_by(&self, other: &Nonce) -> Nonce {
-        Nonce(format!("{}{}", self.0, other.0))
+        Nonce([self.as_str(), other.as_str()].concat())
     }
 
     /// Whether this is `first` with something behind it.

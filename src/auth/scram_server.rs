@@ -116,15 +116,12 @@ impl ScramServer {
 
         let nonce = client_nonce.followed_by(&self.nonce);
         let verifier = &self.subject.verifier;
-        let server_first = format!(
-            "r={},s={},i={}",
-            nonce.as_str(),
-            BASE64_STANDARD.encode(verifier.salt()),
-            verifier.iterations()
-        );
+        let salt = BASE64_STANDARD.encode(verifier.salt());
+        let iterations = verifier.iterations().to_string();
+        let server_first = ["r=", nonce.as_str(), ",s=", &salt, ",i=", &iterations].concat();
         let next = ScramServerFinal {
             bound_header: bound_header(header, &self.binding),
-            auth_message: format!("{bare},{server_first}"),
+            auth_message: [bare, ",", &server_first].concat(),
             nonce,
             subject: self.subject,
         };

@@ -1,8 +1,8 @@
 //! What clients have shown at their logins, to log in to servers with.
 
-use std::collections::HashMap;
 use std::fmt;
 
+use ahash::AHashMap;
 use parking_lot::Mutex;
 
 use super::server_login::ServerCredential;
@@ -17,7 +17,7 @@ const CAPACITY: usize = 100_000;
 /// It outlives servers, pools and reloads, so that a server made hours after the login is logged in to all the same.
 #[derive(Default)]
 pub struct Shown {
-    all: Mutex<HashMap<(Name, Name), Entry>>,
+    all: Mutex<AHashMap<(Name, Name), Entry>>,
 }
 
 struct Entry {

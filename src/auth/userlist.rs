@@ -1,9 +1,10 @@
 //! PgBouncer's `auth_file`: one `"user" "secret"` a line.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use ahash::AHashMap;
 
 use super::stored::StoredSecret;
 use crate::types::Name;
@@ -17,7 +18,7 @@ const MAX_SECRET_LEN: usize = 65_530;
 /// Who may log in, and with which secret.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Userlist {
-    secrets: HashMap<Name, StoredSecret>,
+    secrets: AHashMap<Name, StoredSecret>,
 }
 
 /// A line that cannot be used. It never quotes the line, which may hold a secret.

@@ -1,10 +1,10 @@
 //! SCRAM verifiers for users whose secret is no verifier, and for users who do not exist.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use ahash::AHashMap;
 use parking_lot::Mutex;
 
 use super::error::{AuthError, Refusal};
@@ -28,7 +28,7 @@ pub struct VerifierCache {
     seed: Key,
     /// Of the verifiers made from now on.
     iterations: AtomicU32,
-    made: Mutex<HashMap<Name, Made>>,
+    made: Mutex<AHashMap<Name, Made>>,
 }
 
 struct Made {
@@ -82,12 +82,30 @@ impl VerifierCache {
         }
     }
 
+    /// [`VerifierCache::subject`] where that is quick; `None` when a verifier has to be made first.
+    pub fn ready(&self, user: &Name, secret: Option<&StoredSecret>) -> Option<ScramSubject> {
+        match secret {
+            Some(StoredSecret::Plain(password)) if !password.expose().is_empty() => {
+                self.made(user, &self.fingerprint(password.expose())).map(ScramSubject::real)
+            }
+            _ => Some(self.subject(user, secret)),
+        }
+    }
+
+    fn fingerprint(&self, password: &str) -> Key {
+        self.derive(b"fingerprint", password)
+    }
+
+    fn made(&self, user: &Name, fingerprint: &Key) -> Option<Arc<ScramVerifier>> {
+        let kept = self.made.lock();
+        let made = kept.get(user).filter(|made| made.fingerprint == *fingerprint)?;
+        Some(Arc::clone(&made.verifier))
+    }
+
     fn verifier(&self, user: &Name, password: &str) -> Arc<ScramVerifier> {
-        let fingerprint = self.derive(b"fingerprint", password);
-        if let Some(made) = self.made.lock().get(user)
-            && made.fingerprint == fingerprint
-        {
-            return made.verifier.clone();
+        let fingerprint = self.fingerprint(password);
+        if let Some(made) = self.made(user, &fingerprint) {
+            return made;
         }
         // Outside the lock: two first logins of one user may both compute the same result.
         let salt = self.salt(user);
@@ -169,6 +187,18 @@ mod tests {
         let changed = cache.verifier(&bob, "new");
         assert_eq!(*changed, ScramVerifier::from_password("new", DEFAULT_ITERATIONS, first.salt()));
         assert_eq!(cache.made.lock().len(), 1);
+    }
+
+    #[test]
+    fn only_a_new_password_has_to_be_hashed() {
+        let cache = VerifierCache::with_seed([7; 32]);
+        let bob = Name::from("bob");
+        let [old, new, none] = ["old", "new", ""].map(StoredSecret::parse);
+        let is_ready = |secret: Option<&StoredSecret>| cache.ready(&bob, secret).is_some();
+        assert!(is_ready(None) && is_ready(Some(&none)));
+        assert!(!is_ready(Some(&old)));
+        cache.subject(&bob, Some(&old));
+        assert!(is_ready(Some(&old)) && !is_ready(Some(&new)));
     }
 
     #[test]

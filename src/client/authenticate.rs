@@ -21,6 +21,9 @@ use crate::wire::{backend, frame, frontend};
 /// Longest message of a login; a password may be as long as PgBouncer's longest.
 const MAX_LOGIN_MESSAGE: usize = 66 * 1024;
 
+/// Room for each message that is sent in an exchange with the usual nonces and salts.
+const LONGEST_USUAL: usize = 192;
+
 /// One client's proof, under way.
 pub(super) struct Proof<'a> {
     pub(super) claim: &'a Claim<'a>,
@@ -230,20 +233,19 @@ impl Proof<'_> {
         let Claim { gate, identities, user, .. } = *self.claim;
         let verifiers = std::sync::Arc::clone(&identities.kept.verifiers);
         let (name, secret) = (user.clone(), found.secret.clone());
-        let subject = match &found.secret {
-            // A password's verifier may have to be made first.
-            Some(StoredSecret::Plain(_)) => {
+        let subject = match verifiers.ready(&name, secret.as_ref()) {
+            Some(subject) => subject,
+            None => {
                 let made = gate.desks.run(async move { verifiers.subject(&name, secret.as_ref()) });
                 made.await.ok_or(Rejected::Because("the process is ending"))?
             }
-            _ => verifiers.subject(&name, secret.as_ref()),
         };
         self.scram_exchange(subject).await
     }
 
     async fn scram_exchange(&mut self, subject: ScramSubject) -> Result<ScramKeys, Rejected> {
         let end_point = self.incoming.tls.as_ref().and_then(|tls| tls.end_point.clone());
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(LONGEST_USUAL);
         backend::put_auth_sasl(&mut bytes, ChannelBinding::mechanisms(end_point.as_deref()));
         self.incoming.send(&bytes).await?;
         let message = self.password_message().await?;

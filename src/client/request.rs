@@ -72,15 +72,10 @@ impl Request {
         param_sets: &ParamSets,
     ) -> Result<Self, Refusal> {
         let parameter = |fields| Refusal::new(LoginResult::Protocol, fields);
-        let text =
-            |name: &str| startup.get(name).map(|value| String::from_utf8_lossy(value).into_owned());
-        let user: Name = text("user")
-            .filter(|user| !user.is_empty())
-            .ok_or_else(|| parameter(replies::no_user()))?
-            .into();
-        let database = text("database")
-            .filter(|name| !name.is_empty())
-            .map_or_else(|| Name::clone(&user), Into::into);
+        let said = |name: &str| startup.get(name).filter(|value| !value.is_empty());
+        let name = |value: &[u8]| Name::from(&*String::from_utf8_lossy(value));
+        let user = said("user").map(name).ok_or_else(|| parameter(replies::no_user()))?;
+        let database = said("database").map_or_else(|| Name::clone(&user), name);
         let replication = replication(startup);
         let mut values = match replication {
             Replication::Off => asker.values(startup).map_err(parameter)?,
@@ -96,8 +91,9 @@ impl Request {
                 return Err(parameter(replies::bad_pool_mode(&String::from_utf8_lossy(other))));
             }
         };
-        let lower = |name: &[u8]| String::from_utf8_lossy(name).to_ascii_lowercase();
-        let options = startup.parameters.iter().map(|(name, _)| lower(name));
+        let options =
+            startup.parameters.iter().map(|(name, _)| name).filter(|name| is_option(name));
+        let lower = |name: &Vec<u8>| String::from_utf8_lossy(name).to_ascii_lowercase();
         Ok(Request {
             wants_session,
             user,
@@ -106,7 +102,7 @@ impl Request {
             params: param_sets.intern(values),
             replication,
             minor: startup.minor,
-            unknown_options: options.filter(|name| name.starts_with("_pq_.")).collect(),
+            unknown_options: options.map(lower).collect(),
         })
     }
 }
@@ -120,7 +116,7 @@ impl Asker<'_> {
             match name.as_str() {
                 "user" | "database" | "replication" => {}
                 "options" => self.read_options(value, &mut values)?,
-                _ if name.starts_with("_pq_.") => {}
+                _ if is_option(name.as_bytes()) => {}
                 _ if self.keeps(&name) => drop(values.insert(name.into(), value.as_slice().into())),
                 _ if self.ignores(&name) => {}
                 _ => return Err(replies::unsupported_parameter(&name)),
@@ -167,6 +163,12 @@ impl Asker<'_> {
         let name = if name.is_empty() { "app" } else { &*name };
         format!("{name} - {}:{}", self.peer.host(), self.peer.port()).into()
     }
+}
+
+/// Options of the protocol begin so; a session has none of them.
+fn is_option(name: &[u8]) -> bool {
+    let prefix = b"_pq_.";
+    name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
 }
 
 /// What PgBouncer keeps of every client, and what pgusher asks for itself.

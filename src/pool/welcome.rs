@@ -131,6 +131,9 @@ impl Pool {
         self: &Arc<Self>,
         asked: &Arc<ParamSet>,
     ) -> Result<Arc<Welcome>, WelcomeError> {
+        if let Some(known) = self.welcomes.lock().get(asked) {
+            return Ok(known);
+        }
         let mut lease = tokio::select! {
             biased;
             known = self.known_welcome(asked) => return Ok(known),

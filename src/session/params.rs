@@ -50,7 +50,7 @@ impl Reported {
 pub type Values = BTreeMap<Box<str>, Box<[u8]>>;
 
 /// One set of values. Two equal sets of one [`ParamSets`] are the same object, so comparing costs one comparison.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct ParamSet {
     values: Values,
 }
@@ -76,6 +76,8 @@ impl ParamSet {
 #[derive(Debug, Default)]
 pub struct ParamSets {
     known: Mutex<Known>,
+    /// What most clients ask for: no values.
+    none: Arc<ParamSet>,
     /// Clients choose the values: its keys are random, so that nobody can aim at one bucket.
     hasher: ahash::RandomState,
 }
@@ -92,6 +94,9 @@ const SWEEP_EVERY: usize = 1024;
 impl ParamSets {
     /// The one object for these values.
     pub fn intern(&self, values: Values) -> Arc<ParamSet> {
+        if values.is_empty() {
+            return Arc::clone(&self.none);
+        }
         let hash = self.hasher.hash_one(&values);
         let mut known = self.known.lock();
         let bucket = known.sets.entry(hash).or_default();

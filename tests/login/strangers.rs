@@ -98,6 +98,34 @@ async fn it_takes_as_long() {
 }
 
 #[tokio::test]
+async fn being_looked_up_takes_as_long() {
+    guarded().psql("create role z_asker superuser login password 'asking'; create role z_known login password 'right'");
+    let sections = format!("{}[users.z_asker]\npassword = \"asking\"\n", pooled("app"));
+    let process = "auth_type = \"plain\"\nauth_user = \"z_asker\"\nauth_failure_limit = 0";
+    let pgusher = pgusher(process, &sections).start();
+    let cases = [
+        ("app", "z_known"),
+        ("app", "z_stranger"),
+        ("nowhere", "z_known"),
+        ("nowhere", "z_stranger"),
+    ];
+    let mut shortest = [Duration::MAX; 4];
+    for _ in 0..15 {
+        for ((database, user), shortest) in cases.iter().zip(&mut shortest) {
+            let begun = Instant::now();
+            assert_eq!(refused(&pgusher, database, user, "wrong").await, wrong_password(user));
+            *shortest = (*shortest).min(begun.elapsed());
+        }
+    }
+    // The question to the server and thousands of hashes: whoever is spared either of them is out by more.
+    let [known, ..] = shortest;
+    for (case, time) in cases.iter().zip(shortest) {
+        let ratio = time.as_secs_f64() / known.as_secs_f64();
+        assert!((0.5..2.0).contains(&ratio), "{case:?}: {shortest:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_keeps_failing_is_slowed_down_and_nobody_else() {
     let process = "auth_file = \"users\"\nauth_failure_limit = 3\nauth_failure_window = \"10m\"\nauth_failure_delay = \"700ms\"\n[http]\nlisten = \"127.0.0.1:{http_port}\"\n";
     let pgusher = pgusher(process, &pooled("app")).file("users", "\"known\" \"right\"\n").start();

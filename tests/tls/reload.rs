@@ -107,6 +107,28 @@ fn an_authority_that_is_replaced_shuts_out_whom_it_let_in() {
 }
 
 #[test]
+fn clients_of_an_authority_that_is_replaced_are_shut_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = Authority::shared().issue("alice").write(folder.path(), "alice");
+    // libpq refuses a key that others may read.
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let shown =
+        format!("sslmode=require sslcert={} sslkey={}", certificate.display(), key.display());
+    let settings = "sslmode = \"verify-full\"\nca_file = \"root.crt\"";
+    let pgusher = pgusher(cluster().port(), settings, "").start();
+    let gets_in = || psql(&alice(&pgusher, &shown), "select 1").is_ok();
+    assert!(gets_in(), "{}", pgusher.log());
+    for (authority, is_trusted) in [
+        (Authority::new("another").certificate(), false),
+        (Authority::shared().certificate(), true),
+    ] {
+        pgusher.rewrite_file("root.crt", &authority);
+        pgusher.signal(Signal::HUP);
+        assert!(wait_for_blocking(LIMIT, || gets_in() == is_trusted), "{}", pgusher.log());
+    }
+}
+
+#[test]
 fn an_expiry_is_a_metric_and_a_warning() {
     let soon = pgusher_testkit::self_signed("localhost", &["-days", "3"]);
     let pgusher = pgusher(cluster().port(), ON, "")

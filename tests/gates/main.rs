@@ -1,0 +1,10 @@
+//! What a transaction costs, held to what is recorded.
+//!
+//! One client asks, one server answers, one after the other: what is counted does not depend on the machine's speed.
+//! `PGUSHER_RECORD=1 cargo test --test gates` writes today's numbers into `tests/gates/recorded.txt`.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod allocations;
+mod recorded;
+mod stage;
