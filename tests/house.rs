@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["types", "secret", "sqlstate", "control", "date"],
     &["wire", "sql", "config", "stats"],
-    &["tls"],
+    &["tls", "advise"],
     &["metrics", "net", "auth", "hba", "session"],
     &["server", "authority"],
     &["pool", "relay", "cancel", "http"],
     &["client", "admin"],
-    &["cli", "telemetry"],
+    &["cli", "consult", "telemetry"],
     &["app"],
 ];
 

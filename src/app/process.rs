@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::admin::{Averages, Consoles};
+use crate::advise::Adviser;
 use crate::client::{
     Desks, Gate, GateParts, Identities, Kept, LogClients, Manners, WorkerHandle, WorkerParts,
     spawn_worker,
@@ -18,7 +19,7 @@ use crate::client::{
 use crate::config::{Config, Loaded, Origin, SendEngine};
 use crate::net::{Dialler, Sends};
 use crate::pool::{Connects, Exchanges, Patience, Pools, PoolsContext, Siblings};
-use crate::stats::{Buckets, Records, ReloadFacts};
+use crate::stats::{Buckets, Records, ReloadFacts, Tape};
 use crate::telemetry::LogControl;
 use crate::tls::{Keyring, Keys};
 use crate::types::WorkerId;
@@ -66,6 +67,8 @@ pub(super) struct Process {
     pub(super) consoles: Arc<Consoles>,
     /// The averages of SHOW STATS.
     pub(super) averages: Averages,
+    /// What is known of pools' sizes.
+    pub(super) adviser: Arc<Adviser>,
     /// True when consoles and the HTTP port have to close, too.
     leaving: watch::Sender<bool>,
 }
@@ -98,6 +101,7 @@ impl Process {
             connects: Connects::new(&buckets),
             buckets: buckets.clone(),
             workers: workers.len(),
+            tape: Tape::new(workers.len()),
             cancel_wait_timeout: RwLock::new(config.process.cancel_wait_timeout),
             patience: RwLock::default(),
         });
@@ -125,6 +129,7 @@ impl Process {
             listeners: Mutex::default(),
             consoles: Arc::default(),
             averages: Averages::new(Instant::now()),
+            adviser: Arc::default(),
             leaving: watch::Sender::new(false),
         };
         process.apply_process_settings(&config);

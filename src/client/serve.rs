@@ -69,6 +69,8 @@ pub(super) fn arrive(worker: &Rc<Worker>, admitted: Admitted, present: Present) 
     let Admitted { line, buffer, session, pool, record, key, counted } = admitted;
     let pool = Guest::new(pool);
     pool.stats.of(worker.id).logins.add(1);
+    let name = Arc::clone(&record.client.application_name.lock());
+    record.client.set_application(pool.applications.number(&name));
     let resting_since = worker.deadlines.elapsed();
     let who = Who { session, pool, record, key, counted, present, resting_since, had_task: None };
     let newcomer = worker.newcomers.enter();
@@ -337,6 +339,7 @@ impl Client {
             self.named_by = Arc::clone(&self.session.params);
             let name = self.named_by.get("application_name").unwrap_or_default();
             let name = self.record.intern(&String::from_utf8_lossy(name));
+            self.record.client.set_application(self.pool.applications.number(&name));
             *self.record.client.application_name.lock() = name;
             self.find_standing();
         }

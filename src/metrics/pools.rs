@@ -20,6 +20,15 @@ pub(super) fn put(page: &mut Page, snapshot: &Snapshot) {
         sizes.value(&labels_and(pool, ("kind", "base")), pool.size);
         sizes.value(&labels_and(pool, ("kind", "reserve")), pool.reserve);
     }
+    let mut advised = page.gauge(
+        "pgusher_pool_advised_size",
+        "Servers a pool should have, by SHOW ADVICE; missing where no size can be advised.",
+    );
+    for pool in &snapshot.pools {
+        if let Some(size) = pool.advised {
+            advised.value(&labels(pool), size);
+        }
+    }
     servers(page, snapshot);
     connects(page, snapshot);
     closes(page, snapshot);

@@ -3,6 +3,7 @@
 //! A counter on the hot path is a plain cell with one writing thread ([`Counter`]); nothing is locked and nothing is
 //! sent. The console and the metrics read the same cells, so they cannot disagree.
 
+mod applications;
 mod audit;
 mod cells;
 mod counter;
@@ -15,8 +16,10 @@ mod pins;
 mod records;
 mod registry;
 mod snapshot;
+mod tape;
 mod totals;
 
+pub use applications::{ApplicationCells, ApplicationHolds, Applications};
 pub use audit::{AuditTable, LeakCounts, Offence};
 pub use cells::{PoolCells, PoolStats, WaitOutcome};
 pub use counter::Counter;
@@ -33,4 +36,5 @@ pub use snapshot::{
     LoginCount, PinsByCause, PoolFacts, ProcessFacts, ReloadFacts, ServersByState, Snapshot,
     UserFacts,
 };
+pub use tape::{Recording, Request, Tape};
 pub use totals::{Total, Totals};
