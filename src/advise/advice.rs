@@ -116,7 +116,7 @@ impl Advice {
         past: Vec<PastAdvice>,
     ) -> Self {
         let size = windows.last().map_or(0, |window| window.size);
-        let (measured, fit) = (measure(windows), Fit::new(exposure));
+        let (measured, fit) = (measure(windows), Fit::new(exposure, size));
         let mut advice = Advice {
             size,
             measured,
@@ -147,7 +147,7 @@ impl Advice {
         let waits = measured > self.measured.hold.max(TRUST_SHORT);
         if waits && self.fit.is_none() {
             let levels = Fit::levels(exposure);
-            return Verdict::NotEnoughData(Lack::Levels(levels, Fit::LEVELS));
+            return Verdict::NotEnoughData(Lack::Levels(levels, Fit::levels_needed(self.size)));
         }
         self.forecasts =
             sizes(self.size).into_iter().map(|size| try_size(size, Change::default())).collect();

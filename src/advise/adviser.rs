@@ -110,7 +110,7 @@ impl Known {
         let measured = measure(windows);
         if measured.waits.count >= MIN_REQUESTS {
             let from = windows.last().map_or(0, |window| window.size);
-            let law = law(Fit::new(&self.exposure).as_ref(), &measured);
+            let law = law(Fit::new(&self.exposure, from).as_ref(), &measured);
             let forecast = forecast(windows, law, size, Change::default());
             self.past.push_back(PastAdvice { from, forecast, measured: None });
             if self.past.len() > PAST {

@@ -8,7 +8,8 @@ use super::exposure::{Exposure, Group};
 
 /// Groups of fewer requests say nothing.
 const MIN_GROUP: f64 = 30.0;
-/// So many groups are needed, and the largest number of servers at work must be so many times the smallest.
+/// So many groups are needed where there are so many servers, and the largest number of servers at work must be twice the
+/// smallest.
 const MIN_GROUPS: usize = 4;
 /// What sigma has to explain of what is seen, in units of its chance error squared: 3 standard errors.
 const PRICE_OF_SIGMA: f64 = 9.0;
@@ -65,11 +66,12 @@ impl Law {
 }
 
 impl Fit {
-    /// The law that explains best what was seen; `None` if requests met too few different numbers of working servers.
-    pub fn new(exposure: &Exposure) -> Option<Fit> {
+    /// The law that explains best what was seen in a pool of this size; `None` if requests met too few different numbers
+    /// of working servers.
+    pub fn new(exposure: &Exposure, size: usize) -> Option<Fit> {
         let groups: Vec<(usize, &Group)> = exposure.groups(MIN_GROUP).collect();
         let (lowest, highest) = (groups.first()?.0, groups.last()?.0);
-        if groups.len() < MIN_GROUPS || highest < 2 * lowest {
+        if groups.len() < Fit::levels_needed(size) || highest < 2 * lowest {
             return None;
         }
         let groups: Vec<&Group> = groups.into_iter().map(|(_, group)| group).collect();
@@ -84,8 +86,10 @@ impl Fit {
         exposure.groups(MIN_GROUP).count()
     }
 
-    /// So many levels are needed.
-    pub const LEVELS: usize = MIN_GROUPS;
+    /// How many of them are needed.
+    pub fn levels_needed(size: usize) -> usize {
+        size.clamp(2, MIN_GROUPS)
+    }
 
     /// The peak, if what was seen lets it be told: twice as far as anybody has been, and no farther.
     pub fn peak_in_sight(&self) -> Option<f64> {
@@ -181,6 +185,6 @@ mod tests {
 
     #[test]
     fn without_different_levels_there_is_no_law() {
-        assert_eq!(Fit::new(&Exposure::default()), None);
+        assert_eq!(Fit::new(&Exposure::default(), 8), None);
     }
 }

@@ -117,7 +117,7 @@ fn a_law_is_found_in_what_its_servers_did() {
             let scene = Scene { size: 16, law, load, silence: 0.0, length: 20e6, seed };
             exposure.absorb(&scene.window());
         }
-        let fit = Fit::new(&exposure).expect("levels enough");
+        let fit = Fit::new(&exposure, 16).expect("levels enough");
         for working in [1.0, 4.0, 8.0, 12.0] {
             let (found, truth) = (fit.law.throughput(working), law.throughput(working));
             assert!(
@@ -149,7 +149,7 @@ fn other_sizes_are_foretold_from_what_was_learnt() {
     let window = scene(6, 21).window();
     let mut exposure = Exposure::default();
     exposure.absorb(&window);
-    let fit = Fit::new(&exposure).expect("levels enough");
+    let fit = Fit::new(&exposure, 16).expect("levels enough");
     for size in [4, 9, 12] {
         let found = forecast(&window, fit.law, size, Arrivals::AfterReplies);
         let truth = scene(size, 99).window();
