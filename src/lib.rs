@@ -7,6 +7,7 @@
 //! has no task and no buffers, and one descriptor watches the sockets of all who rest. When it sends a request it is
 //! given a task, which takes a server from the pool, or waits for one in the queue of its class, relays both ways until
 //! the transaction is over, and gives the server back before the last reply is even sent. A busy client keeps its task.
+//! As few workers are in service as carry the clients; when one is full, clients move to another between transactions.
 //! Clients and servers of one conversation live on one thread; what threads share is the pool's small schedule, behind a
 //! lock.
 //!

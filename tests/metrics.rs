@@ -8,8 +8,8 @@ use pgusher_testkit::{Cluster, Pgusher, RawClient, Signal, wait_for};
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn start(database: &str) -> Pgusher {
-    let cluster = Cluster::shared();
-    cluster.create_database(database);
+    let pooled =
+        Cluster::shared().pooled("app", database, "pool_size = 1\nquery_wait_timeout = \"200ms\"");
     let config = format!(
         r#"
 [pgusher]
@@ -22,17 +22,7 @@ admin_users = ["boss"]
 listen = "127.0.0.1:{{http_port}}"
 metrics_compat = ["pgbouncer_exporter"]
 
-[databases.app]
-host = "{host}"
-port = {port}
-dbname = "{database}"
-user = "{user}"
-pool_size = 1
-query_wait_timeout = "200ms"
-"#,
-        host = cluster.host(),
-        port = cluster.port(),
-        user = cluster.superuser(),
+{pooled}"#
     );
     Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config)
 }

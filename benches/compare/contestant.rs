@@ -2,7 +2,7 @@
 
 use crate::pure::options::Kind;
 use crate::stage::Stage;
-use pgusher_testkit::{Daemon, Pgusher, processes};
+use pgusher_testkit::{Daemon, Pgusher, processes, self_signed};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -82,9 +82,8 @@ impl Contestant {
         let (port, body) = match kind {
             Kind::Pgbouncer => start_pgbouncer(stage, door),
             Kind::Haproxy => start_haproxy(stage),
-            Kind::Pgusher => start_pgusher(stage, 1, door),
-            Kind::Pgusher2 => start_pgusher(stage, 2, door),
             Kind::Direct => (stage.port(), Body::Nobody),
+            _ => start_pgusher(stage, kind.workers().unwrap_or("1"), door),
         };
         Contestant { kind, door, port, body }
     }
@@ -138,7 +137,7 @@ pub(crate) fn installed(kind: Kind) -> Result<(), String> {
     let name = match kind {
         Kind::Pgbouncer => "pgbouncer",
         Kind::Haproxy => "haproxy",
-        Kind::Pgusher | Kind::Pgusher2 | Kind::Direct => return Ok(()),
+        _ => return Ok(()),
     };
     find(name).map(|_| ()).ok_or_else(|| {
         format!("{name} is not installed: run `.ci/setup bench`, or leave it out of --contestants")
@@ -150,9 +149,11 @@ pub(crate) fn version(kind: Kind) -> String {
     let (program, flag) = match kind {
         Kind::Pgbouncer => (find("pgbouncer"), "--version"),
         Kind::Haproxy => (find("haproxy"), "-v"),
-        Kind::Pgusher => return format!("pgusher {} (1 worker)", env!("CARGO_PKG_VERSION")),
-        Kind::Pgusher2 => return format!("pgusher {} (2 workers)", env!("CARGO_PKG_VERSION")),
         Kind::Direct => return "no proxy".to_owned(),
+        _ => {
+            let workers = kind.workers().unwrap_or_default();
+            return format!("pgusher {} (worker_threads = {workers})", env!("CARGO_PKG_VERSION"));
+        }
     };
     let said = program.and_then(|program| Command::new(program).arg(flag).output().ok());
     let text = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
@@ -184,7 +185,7 @@ fn start_pgbouncer(stage: &Stage, door: Door) -> (u16, Body) {
     );
     let mut text = text;
     if door == Door::TlsScram {
-        let (certificate, key) = make_certificate(folder.path());
+        let (certificate, key) = self_signed("localhost", &[]).write(folder.path(), "tls");
         text += &format!(
             "client_tls_sslmode = require\nclient_tls_cert_file = {}\nclient_tls_key_file = {}\n",
             certificate.display(),
@@ -220,7 +221,8 @@ fn start_daemon(command: &mut Command, port: u16, folder: TempDir) -> (u16, Body
     (port, Body::Daemon { daemon, _folder: folder })
 }
 
-fn start_pgusher(stage: &Stage, workers: u32, door: Door) -> (u16, Body) {
+/// `workers` is what `worker_threads` is set to.
+fn start_pgusher(stage: &Stage, workers: &str, door: Door) -> (u16, Body) {
     let config = format!(
         "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"{auth_type}\"\nauth_file = \"users\"\n\
          max_client_conn = 12000\nworker_threads = {workers}\nlog_connections = false\nlog_disconnections = false\n\
@@ -232,7 +234,7 @@ fn start_pgusher(stage: &Stage, workers: u32, door: Door) -> (u16, Body) {
     let folder = make_folder();
     let tls = match door {
         Door::TlsScram => {
-            let (certificate, key) = make_certificate(folder.path());
+            let (certificate, key) = self_signed("localhost", &[]).write(folder.path(), "tls");
             let (certificate, key) = (certificate.display(), key.display());
             format!(
                 "[tls.client]\nsslmode = \"require\"\ncert_file = \"{certificate}\"\nkey_file = \"{key}\"\n"
@@ -244,29 +246,6 @@ fn start_pgusher(stage: &Stage, workers: u32, door: Door) -> (u16, Body) {
     let pgusher = builder.file("users", &stage.userlist()).start();
     // What it read of the folder it keeps.
     (pgusher.port(), Body::Pgusher(pgusher))
-}
-
-/// A certificate that vouches for itself, and its key, which every user may read.
-fn make_certificate(folder: &Path) -> (PathBuf, PathBuf) {
-    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-        ])
-        .args(["-keyout".as_ref(), key.as_os_str(), "-out".as_ref(), certificate.as_os_str()])
-        .output()
-        .expect("run openssl");
-    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
-    set_mode(&key, 0o644);
-    (certificate, key)
 }
 
 fn user_exists(name: &str) -> bool {

@@ -31,7 +31,7 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     let tuning = Arc::clone(&process.gate.pools.context.dialler.tuning);
     let (settings, inherited) = (Arc::clone(&config), systemd::sockets()?);
     let gate = Arc::clone(&process.gate);
-    let reception = gate.reception().ok_or("there are no workers")?;
+    let reception = gate.crew.reception().ok_or("there are no workers")?;
     // They belong to the runtime they are made in.
     let opening = async move {
         let doors = Doors { process: &settings.process, unix_group: group, tuning };
@@ -85,7 +85,7 @@ impl Door {
                 () = &mut ended => return,
             };
             if self.unheard.load(Ordering::Relaxed) < MAX_UNHEARD
-                && let Some(seat) = process.gate.seat()
+                && let Some(seat) = process.gate.crew.seat()
             {
                 let unheard = Unheard::count(&self.unheard);
                 let runtime = seat.worker.runtime().clone();
@@ -117,7 +117,7 @@ impl Drop for Unheard {
 
 /// Serves a single visitor.
 pub(super) async fn serve_one(process: Arc<Process>, arrival: Arrival) {
-    if let Some(seat) = process.gate.seat() {
+    if let Some(seat) = process.gate.crew.seat() {
         visit(process, arrival, Unheard::count(&Arc::default()), seat).await;
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::limits::{Counted, Guest, Present};
-use super::serve::serve;
+use super::serve::move_or_serve;
 use super::worker::Worker;
 use crate::cancel::Issued;
 use crate::control::{Bell, Order};
@@ -158,7 +158,7 @@ pub(super) async fn attend(worker: Rc<Worker>) {
     while std::future::poll_fn(|cx| worker.lot.poll_calls(cx, &mut places)).await.is_ok() {
         for place in places.drain(..) {
             if let Some(client) = worker.lot.fetch(place) {
-                serve(&worker, client);
+                move_or_serve(&worker, client);
             }
         }
         // Those who were busy already go first.

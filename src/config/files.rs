@@ -30,19 +30,26 @@ pub(super) struct Raw {
     pub(super) notes: Notes,
 }
 
+impl Raw {
+    /// Nothing yet of what this file says.
+    pub(super) fn new(main: FileId) -> Self {
+        Raw {
+            main,
+            sections: BTreeMap::new(),
+            databases: BTreeMap::new(),
+            users: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            classes: BTreeMap::new(),
+            files: Vec::new(),
+            notes: Notes::default(),
+        }
+    }
+}
+
 /// Reads the main file and everything it includes.
 pub(super) fn gather(path: &Path, env: &Lookup<'_>, report: &mut Report) -> Raw {
     let main = report.open(path);
-    let raw = Raw {
-        main,
-        sections: BTreeMap::new(),
-        databases: BTreeMap::new(),
-        users: BTreeMap::new(),
-        peers: BTreeMap::new(),
-        classes: BTreeMap::new(),
-        files: Vec::new(),
-        notes: Notes::default(),
-    };
+    let raw = Raw::new(main);
     let mut gatherer = Gatherer { env, report, raw, seen: BTreeMap::new(), open: Vec::new() };
     gatherer.file(path, main, None);
     gatherer.raw

@@ -10,7 +10,6 @@ use super::ini_table::{
 };
 use super::ini_text::{Pair, connection_string};
 use super::mistake::{Place, Report};
-use super::notes::Notes;
 use super::setting::Section;
 use super::suggest::closest;
 use super::tree::{Entry, Node, Table, Value};
@@ -38,16 +37,7 @@ pub(super) fn gather(path: &Path, report: &mut Report) -> Raw {
 /// The same sections as a `pool.toml` would have them.
 pub(super) fn convert(sections: Sections, report: &mut Report) -> Raw {
     let main = sections.main;
-    let raw = Raw {
-        main,
-        sections: BTreeMap::new(),
-        databases: BTreeMap::new(),
-        users: BTreeMap::new(),
-        peers: BTreeMap::new(),
-        classes: BTreeMap::new(),
-        files: sections.files.clone(),
-        notes: Notes::default(),
-    };
+    let raw = Raw { files: sections.files.clone(), ..Raw::new(main) };
     let default_at = Place::whole(main);
     let mut converter = Converter { report, raw, default_at, inherited: Vec::new() };
     converter.parameters(&sections);

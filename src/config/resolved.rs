@@ -103,6 +103,8 @@ pub struct Process {
     pub login_threads: Option<u16>,
     /// Threads that relay traffic; `None` is `auto`.
     pub worker_threads: Option<u16>,
+    /// A thread that is busy for more of the time than this, in percent, shares its clients.
+    pub worker_full: u8,
     /// How the small sends of a thread reach the kernel.
     pub send_engine: SendEngine,
     /// Bytes of prepared statement text kept for all clients together.

@@ -71,7 +71,9 @@ section_table! {
         login_threads: Auto<Int<u16, 1, 64>> = "auto", RESTART,
             "Threads for what keeps a processor busy at logins, such as TLS handshakes: no more processors are busy with logins; \"auto\" is one for four processors, at most 8.";
         worker_threads: Auto<Int<u16, 1, 256>> = "auto", RESTART,
-            "Threads that relay traffic; \"auto\" is one for two processors, at most 8.";
+            "Threads that relay traffic; \"auto\" has as many in service as it takes (see worker_full), at most one for each processor, and 16.";
+        worker_full: Int<u8, 1, 99> = "70", RESTART,
+            "With worker_threads = \"auto\": a thread that is busy for more of a second than this, in percent, shares its clients with another.";
         send_engine: OneOf<SendEngine> = "auto", RESTART,
             "How small messages are sent: io_uring (together, in one system call), plain (one by one), or auto: io_uring where the kernel allows it.";
         prepared_statements_memory: Bytes = "64MiB", RESTART,

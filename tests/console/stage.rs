@@ -9,7 +9,8 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 /// A pooler in front of a database of its own, called `app`.
 pub(crate) fn start(database: &str) -> (Pgusher, String) {
     let cluster = Cluster::shared();
-    cluster.create_database(database);
+    let pooled = cluster.pooled("app", database, "pool_size = 2");
+    let other = cluster.pooled("\"other-db\"", &format!("{database}_other"), "");
     let config = format!(
         r#"
 [pgusher]
@@ -19,22 +20,7 @@ auth_type = "trust"
 admin_users = ["boss"]
 stats_users = ["watcher"]
 
-[databases.app]
-host = "{host}"
-port = {port}
-dbname = "{database}"
-user = "{user}"
-pool_size = 2
-
-[databases."other-db"]
-host = "{host}"
-port = {port}
-dbname = "{database}"
-user = "{user}"
-"#,
-        host = cluster.host(),
-        port = cluster.port(),
-        user = cluster.superuser(),
+{pooled}{other}"#
     );
     (Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config), config)
 }

@@ -1,9 +1,8 @@
 //! A pgusher in whose life everything happens that a dashboard shows.
 
-use std::process::Command;
 use std::time::Duration;
 
-use pgusher_testkit::{Cluster, Pgusher, RawClient, frontend};
+use pgusher_testkit::{Cluster, Pair, Pgusher, RawClient, frontend, self_signed};
 
 /// Longer than anything that works can take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -13,8 +12,10 @@ const PATIENCE: &str = "300ms";
 
 /// A pgusher with both sets of metrics and the database `app`, which has two servers.
 pub(crate) fn start(database: &str) -> Pgusher {
-    let cluster = Cluster::shared();
-    cluster.create_database(database);
+    let settings = format!(
+        "pool_size = 2\nquery_wait_timeout = \"{PATIENCE}\"\nmax_db_connections = 10\nmax_db_client_connections = 50"
+    );
+    let pooled = Cluster::shared().pooled("app", database, &settings);
     let config = format!(
         r#"
 [pgusher]
@@ -36,39 +37,13 @@ key_file = "{{dir}}/tls.key"
 application_names = ["batch"]
 max_servers = 1
 
-[databases.app]
-host = "{host}"
-port = {port}
-dbname = "{database}"
-user = "{user}"
-pool_size = 2
-query_wait_timeout = "{PATIENCE}"
-max_db_connections = 10
-max_db_client_connections = 50
-"#,
-        host = cluster.host(),
-        port = cluster.port(),
-        user = cluster.superuser(),
+{pooled}"#
     );
-    let (certificate, key) = certificate();
+    let Pair { certificate, key } = self_signed("localhost", &[]);
     Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config)
         .file("tls.crt", &certificate)
         .file("tls.key", &key)
         .start()
-}
-
-/// A certificate that has signed itself, and its key.
-fn certificate() -> (String, String) {
-    let folder = tempfile::Builder::new().prefix("tls-").tempdir().unwrap();
-    let made = Command::new("openssl")
-        .args(["req", "-new", "-x509", "-days", "365", "-nodes", "-subj", "/CN=localhost"])
-        .args(["-out", "tls.crt", "-keyout", "tls.key"])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
-    (read("tls.crt"), read("tls.key"))
 }
 
 /// Clients that do one of everything, again and again.

@@ -1,9 +1,11 @@
 //! Client certificates, and lines that ask for TLS.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use pgusher_testkit::Pgusher;
+use pgusher_testkit::{Authority, Pgusher};
 use tempfile::TempDir;
 
 use crate::stage::{guarded, pgusher, pooled, words};
@@ -13,28 +15,17 @@ struct Papers(TempDir);
 
 impl Papers {
     fn make() -> Self {
-        let papers = Papers(tempfile::Builder::new().prefix("pgl-").tempdir_in("/tmp").unwrap());
-        papers.openssl("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem");
-        for (name, subject) in [
-            ("server", "/CN=localhost"),
-            ("ann", "/O=example/CN=ann"),
-            ("bob", "/O=example/CN=bob"),
-        ] {
-            papers.openssl(&format!(
-                "req -newkey rsa:2048 -nodes -subj {subject} -keyout {name}.key -out {name}.csr"
-            ));
-            papers.openssl(&format!("x509 -req -days 2 -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out {name}.pem"));
+        let folder = tempfile::Builder::new().prefix("pgl-").tempdir_in("/tmp").unwrap();
+        let authority = Authority::new("authority");
+        std::fs::copy(authority.path(), folder.path().join("ca.crt")).unwrap();
+        authority.issue("localhost").write(folder.path(), "server");
+        for name in ["ann", "bob"] {
+            let (_, key) =
+                authority.issue_to(&format!("/O=example/CN={name}")).write(folder.path(), name);
+            // libpq refuses a key that others may read.
+            std::fs::set_permissions(key, Permissions::from_mode(0o600)).unwrap();
         }
-        papers
-    }
-
-    fn openssl(&self, arguments: &str) {
-        let output = Command::new("openssl")
-            .args(arguments.split(' '))
-            .current_dir(self.0.path())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "openssl {arguments}: {}", words(&output));
+        Papers(folder)
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -45,14 +36,14 @@ impl Papers {
     fn psql(&self, pgusher: &Pgusher, who: Option<&str>, user: &str, sslmode: &str) -> Output {
         let absent = Path::new("/nonexistent").to_owned();
         let (certificate, key) = match who {
-            Some(who) => (self.at(&format!("{who}.pem")), self.at(&format!("{who}.key"))),
+            Some(who) => (self.at(&format!("{who}.crt")), self.at(&format!("{who}.key"))),
             None => (absent.clone(), absent),
         };
         Command::new(guarded().bin("psql"))
             .args(["-XAtqw", "-h", "127.0.0.1", "-U", user, "-d", "app", "-c", "select 6 * 7"])
             .args(["-p", &pgusher.port().to_string()])
             .env("PGSSLMODE", sslmode)
-            .env("PGSSLROOTCERT", self.at("ca.pem"))
+            .env("PGSSLROOTCERT", self.at("ca.crt"))
             .env("PGSSLCERT", certificate)
             .env("PGSSLKEY", key)
             .env("PGPASSWORD", "right")
@@ -63,8 +54,8 @@ impl Papers {
     fn start(&self, process: &str, files: &[(&str, &str)]) -> Pgusher {
         let dir = self.0.path().display();
         let tls = format!(
-            "[tls.client]\nsslmode = \"prefer\"\ncert_file = \"{dir}/server.pem\"\n\
-             key_file = \"{dir}/server.key\"\nca_file = \"{dir}/ca.pem\"\n"
+            "[tls.client]\nsslmode = \"prefer\"\ncert_file = \"{dir}/server.crt\"\n\
+             key_file = \"{dir}/server.key\"\nca_file = \"{dir}/ca.crt\"\n"
         );
         let builder = pgusher(process, &(pooled("app") + &tls));
         files.iter().fold(builder, |builder, (name, text)| builder.file(name, text)).start()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use pgusher_testkit::{Daemon, free_port};
+use pgusher_testkit::{Daemon, free_port, self_signed};
 use tempfile::TempDir;
 
 /// Password of the directory's manager.
@@ -52,6 +52,9 @@ sn: T
 userPassword: same
 ";
 
+/// Whom its certificate is for.
+const NAMES: &str = "subjectAltName=IP:127.0.0.1,DNS:localhost";
+
 /// A directory with a few people in it, gone when dropped.
 pub(crate) struct Slapd {
     pub(crate) port: u16,
@@ -68,7 +71,7 @@ impl Slapd {
         let folder = tempfile::Builder::new().prefix("pgl-").tempdir_in("/tmp").unwrap();
         let at = folder.path();
         std::fs::create_dir(at.join("db")).unwrap();
-        let (certificate, key) = make_certificate(at);
+        let (certificate, key) = self_signed("localhost", &["-addext", NAMES]).write(at, "slapd");
         let modules = ["/usr/lib/ldap", "/usr/lib/openldap", "/usr/lib64/openldap"];
         let modules = modules.iter().find(|path| Path::new(path).is_dir()).unwrap_or(&modules[0]);
         let schema = ["/etc/ldap/schema", "/etc/openldap/schema"];
@@ -103,29 +106,6 @@ impl Slapd {
         daemon.wait_accepting(port, Duration::from_secs(30));
         Slapd { port, tls_port, certificate, _daemon: daemon, _folder: folder }
     }
-}
-
-/// A certificate for 127.0.0.1 that vouches for itself, and its key.
-fn make_certificate(at: &Path) -> (PathBuf, PathBuf) {
-    let (certificate, key) = (at.join("cert.pem"), at.join("key.pem"));
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-        ])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"])
-        .args(["-keyout".as_ref(), key.as_os_str(), "-out".as_ref(), certificate.as_os_str()])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    (certificate, key)
 }
 
 /// Debian keeps servers in sbin, which is not on every user's path.

@@ -35,16 +35,7 @@ impl Conversation {
 
     /// Runs a script; false when it was disturbed, and then the session is outside of a transaction again.
     pub(crate) async fn run(&mut self, phases: &[Phase]) -> Result<bool, Over> {
-        self.disturbed = false;
-        for phase in phases {
-            let _ = self.peer.send(&phase.bytes).await;
-            for segment in &phase.segments {
-                self.segment(segment).await?;
-            }
-            if self.disturbed {
-                break;
-            }
-        }
+        self.play(phases).await?;
         if self.disturbed && self.status != b'I' {
             return self.roll_back().await.map(|()| false);
         }
@@ -56,6 +47,12 @@ impl Conversation {
 
     /// Runs the first part of a script that goes on.
     pub(crate) async fn run_open(&mut self, phases: &[Phase]) -> Result<(), Over> {
+        self.play(phases).await?;
+        if self.disturbed { Err(Over) } else { Ok(()) }
+    }
+
+    /// Sends and reads, phase by phase, until something disturbs it.
+    async fn play(&mut self, phases: &[Phase]) -> Result<(), Over> {
         self.disturbed = false;
         for phase in phases {
             let _ = self.peer.send(&phase.bytes).await;
@@ -63,7 +60,7 @@ impl Conversation {
                 self.segment(segment).await?;
             }
             if self.disturbed {
-                return Err(Over);
+                break;
             }
         }
         Ok(())

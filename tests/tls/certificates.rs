@@ -1,7 +1,7 @@
 //! Certificates and keys that cannot be used: said at the start, and by `pgusher check`, with file and reason.
 
-use crate::keys::Authority;
 use crate::stage::{LIMIT, ON, own, pgusher};
+use pgusher_testkit::Authority;
 
 #[test]
 fn what_is_wrong_with_a_file_is_said() {

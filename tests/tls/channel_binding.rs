@@ -1,8 +1,7 @@
 //! SCRAM-SHA-256-PLUS on both sides.
 
-use pgusher_testkit::{FakeServer, RawClient, backend, frontend};
+use pgusher_testkit::{FakeServer, Pair, RawClient, backend, frontend, self_signed};
 
-use crate::keys::{Pair, self_signed};
 use crate::stage::{LIMIT, ON, alice, cluster, own, pgusher, psql};
 use crate::tunnel::Tunnel;
 

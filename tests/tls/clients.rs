@@ -1,8 +1,7 @@
 //! psql's sslmodes against pgusher's.
 
-use pgusher_testkit::{RawClient, frontend};
+use pgusher_testkit::{Authority, RawClient, frontend};
 
-use crate::keys::Authority;
 use crate::stage::{LIMIT, ON, alice, cluster, pgusher, psql};
 
 /// libpq's modes, and whether they end in TLS, in plaintext, or not at all, where pgusher has, may have and must have TLS.
@@ -70,7 +69,7 @@ fn client_certificates_are_asked_for_and_judged() {
     let (good, bad) = (roots.issue("alice"), stranger.issue("alice"));
     let ca = "\nca_file = \"root.crt\"";
     let folder = tempfile::tempdir().unwrap();
-    let shown = |name: &str, pair: &crate::keys::Pair| {
+    let shown = |name: &str, pair: &pgusher_testkit::Pair| {
         let path = |kind: &str, text: &str| {
             let path = folder.path().join(format!("{name}.{kind}"));
             std::fs::write(&path, text).unwrap();

@@ -7,7 +7,6 @@ mod channel_binding;
 mod clients;
 mod direct;
 mod hostile;
-mod keys;
 mod reload;
 mod servers;
 mod set;

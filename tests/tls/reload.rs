@@ -4,9 +4,8 @@ use std::net::{Ipv4Addr, TcpStream};
 
 use openssl::ssl::{Ssl, SslContext, SslMethod};
 use openssl::x509::X509;
-use pgusher_testkit::{Pgusher, RawClient, Signal, wait_for_blocking};
+use pgusher_testkit::{Authority, Pair, Pgusher, RawClient, Signal, wait_for_blocking};
 
-use crate::keys::{Authority, Pair};
 use crate::stage::{LIMIT, ON, alice, cluster, own, pgusher, psql};
 use crate::tunnel::Tunnel;
 
@@ -109,7 +108,7 @@ fn an_authority_that_is_replaced_shuts_out_whom_it_let_in() {
 
 #[test]
 fn an_expiry_is_a_metric_and_a_warning() {
-    let soon = crate::keys::self_signed("localhost", &["-days", "3"]);
+    let soon = pgusher_testkit::self_signed("localhost", &["-days", "3"]);
     let pgusher = pgusher(cluster().port(), ON, "")
         .file("own.crt", &soon.certificate)
         .file("own.key", &soon.key)

@@ -1,10 +1,10 @@
 //! pgusher's sslmodes against servers that must have, may have and have no TLS.
 
 use pgusher_testkit::{
-    Cluster, FakeServer, Pgusher, PgusherBuilder, RawClient, frontend, wait_for_blocking,
+    Authority, Cluster, FakeServer, Pair, Pgusher, PgusherBuilder, RawClient, frontend,
+    self_signed, wait_for_blocking,
 };
 
-use crate::keys::{Authority, Pair, self_signed};
 use crate::stage::{IS_TLS, LIMIT, cluster, config, configured, own, pgusher, psql};
 use crate::tunnel::Tunnel;
 

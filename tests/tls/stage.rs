@@ -4,9 +4,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use pgusher_testkit::{Cluster, ClusterBuilder, Pgusher, PgusherBuilder};
-
-use crate::keys::{Authority, Pair};
+use pgusher_testkit::{Authority, Cluster, ClusterBuilder, Pair, Pgusher, PgusherBuilder};
 
 /// Longer than anything that works can take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use pgusher_testkit::{Pgusher, RawClient, frontend, wait_for};
+use pgusher_testkit::{Pgusher, RawClient, frontend, self_signed, wait_for};
 
-use crate::keys::self_signed;
 use crate::stage::{LIMIT, ON, alice, cluster, config, configured, psql};
 use crate::tunnel;
 

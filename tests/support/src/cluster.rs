@@ -159,6 +159,19 @@ impl Cluster {
         self.psql(&format!("create database \"{name}\""));
     }
 
+    /// Makes a database, and the section of a `pool.toml` by which pgusher serves it as `name`, with one user for all;
+    /// `settings` are further lines of the section.
+    pub fn pooled(&self, name: &str, database: &str, settings: &str) -> String {
+        self.create_database(database);
+        format!(
+            "[databases.{name}]\nhost = \"{host}\"\nport = {port}\ndbname = \"{database}\"\n\
+             user = \"{user}\"\n{settings}\n",
+            host = self.host(),
+            port = self.port(),
+            user = self.superuser(),
+        )
+    }
+
     /// Ends one backend as an administrator would (57P01); false when there is none of that id.
     pub fn kill_backend(&self, pid: u32) -> bool {
         self.psql(&format!("select pg_terminate_backend({pid})")) == "t"

@@ -7,6 +7,7 @@
 //! - [`RawClient`]: a client that speaks the protocol byte by byte, with [`frontend`] to make its messages;
 //! - [`FakeServer`]: a PostgreSQL that does what a script says, with [`backend`] to make its messages;
 //! - [`FaultProxy`]: a network that stalls, cuts, resets, loses and throttles on command;
+//! - [`Authority`], [`self_signed`]: certificates and their keys;
 //! - [`Daemon`]: any other program, gone when the test is;
 //! - [`http`]: a client for pages;
 //! - [`wait_for`], [`free_port`], [`processes`]: waiting for conditions, finding ports, looking at processes.
@@ -14,6 +15,7 @@
 //! Everything panics with a readable text instead of returning errors: a test that cannot set its stage has failed.
 
 pub mod backend;
+mod certificates;
 mod cluster;
 mod cluster_builder;
 mod daemon;
@@ -42,6 +44,7 @@ mod wait;
 mod watchdog;
 mod wire;
 
+pub use certificates::{Authority, Pair, self_signed};
 pub use cluster::{Cluster, StopMode};
 pub use cluster_builder::ClusterBuilder;
 pub use daemon::Daemon;
