@@ -99,7 +99,7 @@ section_table! {
         stats_period: Pause = "1m", RELOAD,
             "How long the averages of SHOW STATS are over.";
         advise_windows: Int<u16, 0, 64> = "4", RELOAD,
-            "How many recordings of each pool's requests are kept for SHOW ADVICE, at most 10 s and 4,096 requests a thread each; 0 records nothing.";
+            "How many recordings of each pool's requests are kept for SHOW ADVICE, each of at most 10 s and some 4,096 requests; 0 records nothing.";
         advise_period: Pause = "1m", RELOAD,
             "How long a busy pool is left alone between two recordings, once there are advise_windows of them.";
         compat: OneOf<Compat> = "off", RESTART,

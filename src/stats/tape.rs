@@ -9,8 +9,10 @@ use std::time::Instant;
 
 use crate::types::WorkerId;
 
-/// So many requests one thread writes down of one recording.
+/// So many requests are written down of one recording, all threads' together,
 const LENGTH: usize = 4_096;
+/// and so many at least of each: threads are not equally busy.
+const SHARE: usize = 1_024;
 
 /// One request that wanted a server, and got it. Times are in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,7 +79,8 @@ impl Tape {
 
     /// Begins a recording; gives its number, which is never 0.
     pub fn begin(&self, now: Instant) -> u32 {
-        self.shares.get_or_init(|| (0..self.workers).map(|_| Share::new()).collect());
+        let length = (LENGTH / self.workers).max(SHARE);
+        self.shares.get_or_init(|| (0..self.workers).map(|_| Share::new(length)).collect());
         self.begun.store(micros(self.epoch, now), Ordering::Relaxed);
         let number = self.last.load(Ordering::Relaxed).wrapping_add(1).max(1);
         self.last.store(number, Ordering::Relaxed);
@@ -95,7 +98,7 @@ impl Tape {
     /// True when a thread has no room left for more of this recording.
     pub fn is_full(&self, recording: u32) -> bool {
         let mut shares = self.shares.get().into_iter().flatten();
-        shares.any(|share| share.written(recording) == LENGTH)
+        shares.any(|share| share.written(recording) == share.words.len())
     }
 
     /// What was written down. To be called when no thread writes to this recording any more, or the last few requests
@@ -104,7 +107,7 @@ impl Tape {
         let mut read = Recording::default();
         for share in self.shares.get().into_iter().flatten() {
             let requests = share.read(recording);
-            if requests.len() == LENGTH {
+            if requests.len() == share.words.len() {
                 let last = requests.last().map(|request| request.ended);
                 read.full_at = read.full_at.into_iter().chain(last).min();
             }
@@ -115,11 +118,11 @@ impl Tape {
 }
 
 impl Share {
-    fn new() -> Self {
+    fn new(length: usize) -> Self {
         Share {
             recording: AtomicU32::new(0),
             written: AtomicU32::new(0),
-            words: (0..LENGTH).map(|_| Default::default()).collect(),
+            words: (0..length).map(|_| Default::default()).collect(),
         }
     }
 
