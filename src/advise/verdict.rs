@@ -7,6 +7,8 @@ use super::law::Fit;
 const NOT_FELT: f64 = 1_000.0;
 /// From this share of silence on, in the time that servers are held, it is the cause of waits.
 const MUCH_SILENCE: f64 = 0.4;
+/// Its end would take the waits away, or make them so much shorter.
+const HELPS: f64 = 0.5;
 /// Of the servers up to the peak so many are used: what is lost below it is little, beyond it the pool may collapse.
 const OF_PEAK: f64 = 0.8;
 /// A pool that is smaller than so much of today's, with [`HEADROOM`], is a pool that is smaller.
@@ -108,8 +110,8 @@ impl Case<'_> {
         if meets(&&today) {
             return self.may_be_smaller();
         }
-        if self.silence >= MUCH_SILENCE && self.without_silence.waits.p99 <= target {
-            let p99_without = self.without_silence.waits.p99;
+        let p99_without = self.without_silence.waits.p99;
+        if self.silence >= MUCH_SILENCE && p99_without <= target.max(today.waits.p99 * HELPS) {
             return Verdict::Silence { p99_without, share: self.silence };
         }
         let larger = self.forecasts.iter().filter(|one| one.size > self.size);

@@ -17,7 +17,7 @@ listen_port = {{port}}
 auth_type = "trust"
 admin_users = ["boss"]
 advise_period = "1s"
-advise_windows = 2
+advise_windows = 4
 
 [http]
 listen = "127.0.0.1:{{http_port}}"
