@@ -41,9 +41,10 @@ impl Exposure {
         }
         let mut working: Vec<Working> = Vec::new();
         // How long so many servers have worked, up to now.
-        let (mut clock, mut now) = (vec![0.0; HIGHEST + 1], 0.0);
+        let (mut clock, mut now): (Vec<f64>, f64) = (Vec::new(), 0.0);
         for step in steps(window) {
             let level = working.len().min(HIGHEST);
+            clock.resize(clock.len().max(level + 1), 0.0);
             clock[level] += step.at - now;
             now = step.at;
             if step.begins {
@@ -66,8 +67,10 @@ impl Exposure {
             self.groups.resize(level + 1, Group::default());
         }
         let group = &mut self.groups[level];
-        group.time_at.resize(clock.len(), 0.0);
-        let spent = clock.iter().zip(&one.since).map(|(now, then)| now - then);
+        group.time_at.resize(group.time_at.len().max(clock.len()), 0.0);
+        // More may have worked since than ever before it began.
+        let before = one.since.iter().copied().chain(std::iter::repeat(0.0));
+        let spent = clock.iter().zip(before).map(|(now, then)| now - then);
         group.time_at.iter_mut().zip(spent).for_each(|(sum, time)| *sum += time);
         group.requests += 1.0;
         group.squares += (now - one.began).powi(2);
