@@ -38,8 +38,11 @@
 //! | [`cancel`] | cancel keys, and what they may strike |
 //! | [`admin`] | the console: commands, orders, tables made from one snapshot ([`stats::Snapshot`]) |
 //! | [`metrics`] | the same snapshot as Prometheus reads it |
+//! | [`glance`] | what people look at: the load of each pool, its rates, who waits for whom |
 //! | [`http`] | the port of `/metrics`, `/healthz` and `/readyz` |
+//! | [`web`] | the page for browsers on the same port: who may see what, and its history |
 //! | [`app`] | the composition root: the only place that knows every room |
+//! | [`top`] | `pgusher top`: the terminal view, a client of the console |
 //! | [`consult`] | `pgusher advise`: asks the console of a running pgusher, and prints |
 //! | [`cli`], [`telemetry`] | the command line, the log |
 //!
@@ -59,8 +62,8 @@
 //!
 //! # Who may import whom
 //!
-//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls, advise ← metrics, net, auth, hba, session ← server,
-//! authority ← pool, relay, cancel, http (not each other) ← client, admin (not each other) ← app. A test reads every
+//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls, advise ← glance, metrics, net, auth, hba, session ← server,
+//! authority ← pool, relay, cancel, web, http (not each other) ← client, admin (not each other) ← app. A test reads every
 //! `use crate::` and fails on one that points the other way.
 
 pub mod admin;
@@ -75,6 +78,7 @@ pub mod config;
 pub mod consult;
 pub mod control;
 mod date;
+pub mod glance;
 pub mod hba;
 pub mod http;
 pub mod metrics;
@@ -89,5 +93,7 @@ pub mod sqlstate;
 pub mod stats;
 pub mod telemetry;
 pub mod tls;
+pub mod top;
 pub mod types;
+pub mod web;
 pub mod wire;

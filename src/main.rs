@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use pgusher::cli::{Advise, Cli, Command, Run, Who};
-use pgusher::{app, config, consult};
+use pgusher::cli::{Advise, Cli, Command, Run, Top, Who};
+use pgusher::{app, config, consult, top};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
             print!("{}", config::parameters_page());
             ExitCode::SUCCESS
         }
+        (Some(Command::Top(options)), _) => exit(top::run(&request(options))),
         (Some(Command::Check { config, connect, login }), _) => {
             exit(check(&config, connect, login.as_ref()))
         }
@@ -59,9 +60,15 @@ fn launch(run: &Run) -> app::Launch {
 /// Prints what the console says of the pools' sizes.
 fn advise(asked: Advise) -> Result<(), String> {
     let Advise { database, host, port, user, json, help: _ } = asked;
-    let address = consult::Address { host, port, user };
+    let address = top::Address { connection: None, host, port, user };
     print!("{}", consult::advise(&consult::Question { address, database, json })?);
     Ok(())
+}
+
+fn request(options: Top) -> top::Request {
+    let Top { connection, host, port, user, interval, database, once, json, help: _ } = options;
+    let address = top::Address { connection, host, port, user };
+    top::Request { address, interval, database, once, json }
 }
 
 /// Prints the `pool.toml`; what is different goes to standard error.

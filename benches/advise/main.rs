@@ -1,7 +1,7 @@
 //! Whether advice on pool sizes comes true: pgbench runs at one size, and then at those that were foretold.
 //!
 //! `make bench BENCH=advise`, or `cargo bench --bench advise -- --help`. Every size is measured with the same clients, that
-//! think for some milliseconds between two transactions; the forecasts for all of them are made from the first.
+//! think for some milliseconds between two transactions, right behind the run that the forecast is made from.
 
 mod run;
 
@@ -24,7 +24,7 @@ const BAR: f64 = 2.0;
 /// Compares forecasts of waits with pgbench runs.
 #[derive(Debug, Clone, Parser)]
 struct Options {
-    /// Seconds of each run
+    /// Seconds of each run; there are twenty
     #[arg(long, default_value_t = 35, value_name = "N", value_parser = clap::value_parser!(u64).range(15..=3600))]
     seconds: u64,
 
@@ -47,9 +47,10 @@ fn main() -> ExitCode {
     for script in Script::ALL {
         println!("## {}\n\n```", script.name());
         println!("servers   p99 foretold   p99 measured   ratio   per second foretold   measured");
-        let site = Site::new(&cluster, script, FROM);
-        let foretold = runtime.block_on(site.forecasts(time));
         for size in TO {
+            // A machine is not the same for long: each size is measured right behind the recording, which knows no other.
+            let site = Site::new(&cluster, script, FROM);
+            let foretold = runtime.block_on(site.forecasts(time));
             let forecast = foretold.iter().find(|one| one.size == size);
             let forecast =
                 forecast.unwrap_or_else(|| panic!("no forecast of {size}: {foretold:?}"));

@@ -65,7 +65,6 @@ pub(crate) struct Found {
 pub(crate) struct Site<'a> {
     cluster: &'a Cluster,
     pgusher: Pgusher,
-    script: Script,
 }
 
 impl<'a> Site<'a> {
@@ -73,15 +72,15 @@ impl<'a> Site<'a> {
         let pgusher = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config(cluster, size))
             .file("script.sql", script.text())
             .start();
-        Site { cluster, pgusher, script }
+        Site { cluster, pgusher }
     }
 
     /// Runs at today's size; gives what is foretold of all sizes.
     pub(crate) async fn forecasts(&self, time: Duration) -> Vec<Found> {
         self.run(time);
         let rows = self.advice().await;
-        let words: Vec<_> = rows.iter().filter(|row| row.topic != "forecast").collect();
-        words.iter().for_each(|row| eprintln!("{:?} {}: {}", self.script, row.topic, row.note));
+        let words = rows.iter().filter(|row| ["verdict", "scaling"].contains(&row.topic.as_str()));
+        words.for_each(|row| eprintln!("{}: {}", row.topic, row.note));
         rows.into_iter().filter(|row| row.topic == "forecast").map(|row| row.found).collect()
     }
 

@@ -6,6 +6,7 @@
 
 mod consoles;
 mod extended;
+mod glance;
 mod grammar;
 mod help;
 mod host;
@@ -21,6 +22,7 @@ mod show;
 mod show_advice;
 mod show_databases;
 mod show_fds;
+mod show_load;
 mod show_network;
 mod show_pins;
 mod show_pools;
@@ -33,6 +35,7 @@ mod token;
 mod words_of_advice;
 
 pub use consoles::Consoles;
+pub use glance::{glance, loads, settings};
 pub use host::{Answer, Door, Host, ShutdownMode};
 pub use look::look;
 pub use recorder::record;

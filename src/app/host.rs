@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::process::{Ending, Process};
 use crate::admin::{self, Answer, Averages, Consoles, Door, Host, ShutdownMode};
 use crate::advise::Adviser;
-use crate::cancel::CancelKeys;
+use crate::cancel::{CancelKeys, PeerFacts};
 use crate::client::{Console, ConsoleRights};
 use crate::config::{Compat, Config, MetricsCompat, ShownSetting};
 use crate::http::{self, Pages};
@@ -14,6 +14,7 @@ use crate::metrics;
 use crate::pool::Pools;
 use crate::stats::ReloadFacts;
 use crate::types::Name;
+use crate::web;
 
 /// A share of the process.
 #[derive(Clone)]
@@ -30,6 +31,10 @@ impl Host for Hosted {
 
     fn cancel_keys(&self) -> &Arc<CancelKeys> {
         &self.0.gate.cancel_keys
+    }
+
+    fn peer(&self, id: u16) -> PeerFacts {
+        self.0.gate.peers.facts(id)
     }
 
     fn consoles(&self) -> &Arc<Consoles> {
@@ -158,7 +163,13 @@ pub(super) async fn start(process: &Arc<Process>) -> Result<(), String> {
     let Some(listen) = process.gate.config().http.as_ref().map(|http| http.listen) else {
         return Ok(());
     };
-    let http = http::bind(listen, Arc::new(hosted)).await?;
+    let mut http = http::bind(listen, Arc::new(hosted.clone())).await?;
+    if let Some(settings) = &process.gate.config().http
+        && let Some((page, keeper)) = web::page(Arc::new(hosted), settings)
+    {
+        tokio::spawn(keeper);
+        http = http.with(page);
+    }
     tracing::info!(address = %listen, "http listening");
     let (process, present) = (Arc::clone(process), process.presence());
     tokio::spawn(async move {

@@ -151,6 +151,7 @@ impl Client {
         let Who { session, pool, record, key, counted, present, resting_since, .. } = who;
         let mut relay = Relay::default();
         relay.refuses_simple(worker.manners.refuses_simple);
+        relay.ends_on_wrong_names(worker.manners.like_pgbouncer);
         let settings = pool.settings_of(&record.client.user);
         let standing = standing(&pool, &settings, &record.client, &session.params);
         Client {
@@ -314,9 +315,9 @@ impl Client {
         Poll::Pending
     }
 
-    /// Nothing that belongs to the client is in the task alone. Whoever listens has to be woken when something comes.
+    /// Nothing that belongs to the client is in the task alone.
     fn can_be_parted(&self) -> bool {
-        self.session.listening.is_none() && self.relay.is_blank()
+        self.relay.is_blank()
     }
 
     /// Goes to another worker as soon as the last reply has gone out.

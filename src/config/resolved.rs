@@ -159,10 +159,6 @@ pub struct Process {
     pub dns_max_ttl: Timeout,
     /// How long it is remembered that a name has no addresses.
     pub dns_nxdomain_ttl: Timeout,
-    /// How often the serial numbers of zones are looked at; `None`: never.
-    pub dns_zone_check_period: Timeout,
-    /// Whom zones are asked about, instead of `/etc/resolv.conf`.
-    pub resolv_conf: Option<PathBuf>,
     /// Log to syslog, too.
     pub syslog: bool,
     /// Under which name.
@@ -254,6 +250,21 @@ pub struct Http {
     pub queue_buckets: Vec<Duration>,
     /// Whose metrics are served beside our own.
     pub metrics_compat: Vec<MetricsCompat>,
+    /// What the page for browsers may be used for.
+    pub page: PageMode,
+    /// Names under which it may be asked for.
+    pub page_hosts: Vec<Name>,
+}
+
+/// What the page for browsers may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageMode {
+    /// There is none.
+    Off,
+    /// Looking.
+    Read,
+    /// Users of the console may sign in, see more, and give orders if they are administrators.
+    Admin,
 }
 
 /// Whose names of metrics dashboards expect.

@@ -2,7 +2,7 @@
 
 use super::kinds::{Auto, Bytes, Count, Delay, FileMode, Flag, Int, Limit, Limited, Pause};
 use super::lists::{Buckets, ListenAddrs, MetricsNames, Names, Socket};
-use super::resolved::{Compat, Facility, Http, LogFormat, Process, SendEngine};
+use super::resolved::{Compat, Facility, Http, LogFormat, PageMode, Process, SendEngine};
 use super::resolved_auth::AuthType;
 use super::setting::{RELOAD, RESTART, section_table};
 use super::words::{LogFilter, OneOf, OptionalName, OptionalPath, OptionalSecret, Text};
@@ -128,10 +128,6 @@ section_table! {
             "How long the addresses of a server's name are used before the name is looked up again.";
         dns_nxdomain_ttl: Delay = "15s", RELOAD,
             "How long it is remembered that a name has no addresses.";
-        dns_zone_check_period: Limited = "off", RELOAD,
-            "How often the serial numbers of the names' zones are looked at; a new one has names looked up at once.";
-        resolv_conf: OptionalPath = "", RESTART,
-            "Which servers are asked about zones. Without it, those of /etc/resolv.conf.";
         syslog: Flag = "false", RELOAD,
             "Log to syslog as well as to the file or standard error.";
         syslog_ident: Text = "pgusher", RELOAD,
@@ -166,9 +162,13 @@ section_table! {
             "Upper bounds of the queue-time histogram, rising, at most 32 durations.";
         metrics_compat: MetricsNames = "", RELOAD,
             "Whose names of metrics are served beside our own, one or an array: pgbouncer_exporter.";
+        page: OneOf<PageMode> = "read", RESTART,
+            "The page for browsers at /: off, read, or admin, where users of the console may sign in.";
+        page_hosts: Names = "", RESTART,
+            "Names under which browsers may ask for the page, one or an array; addresses and localhost always may.";
     }
 }
 
 /// The names of [`HTTP`]'s settings where they have no section to stand in.
-pub(super) const HTTP_SHOWN: [&str; 3] =
-    ["http.listen", "http.queue_buckets", "http.metrics_compat"];
+pub(super) const HTTP_SHOWN: [&str; 5] =
+    ["http.listen", "http.queue_buckets", "http.metrics_compat", "http.page", "http.page_hosts"];

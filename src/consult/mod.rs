@@ -3,8 +3,7 @@
 mod console;
 mod page;
 
-pub use console::Address;
-
+use crate::top::{Address, Target};
 use page::Pools;
 
 /// What is to be asked.
@@ -25,6 +24,8 @@ pub struct Question {
 pub fn advise(question: &Question) -> Result<String, String> {
     let of_one = |name: &String| format!("SHOW ADVICE \"{}\"", name.replace('"', "\"\""));
     let command = question.database.as_ref().map_or_else(|| "SHOW ADVICE".to_owned(), of_one);
-    let pools = Pools::new(&console::ask(&question.address, &command)?);
+    let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let target = Target::find(&question.address, &env)?;
+    let pools = Pools::new(&console::ask(target, &command)?);
     Ok(if question.json { pools.json() } else { pools.text() })
 }
