@@ -11,14 +11,16 @@ use crate::types::{Name, PoolMode};
 
 /// How long a recording lasts, unless there is no room for more before.
 const LONGEST: Duration = Duration::from_secs(10);
-/// How often it is looked whether a pool is due, and whether there is no room for more.
+/// How often it is looked whether a pool is due.
+const REST: Duration = Duration::from_secs(1);
+/// How often it is looked, during a recording, whether there is room for more.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Records pools for ever.
 pub async fn record(host: Arc<dyn Host>) {
     let mut turns = Turns::default();
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(REST).await;
         if let Some(pool) = turns.next(host.as_ref()) {
             record_one(&host, &pool).await;
             turns.recorded.insert(name(&pool), (Instant::now(), assignments(&pool)));
@@ -74,9 +76,9 @@ async fn record_one(host: &Arc<dyn Host>, pool: &Arc<Pool>) {
     let before = pool.applications.holds(&pool.stats);
     let mut disturbed = false;
     pool.begin_recording(since);
-    while since.elapsed() < LONGEST && !pool.is_recorded_enough() {
+    while since.elapsed() < LONGEST && !disturbed && !pool.is_recorded_enough() {
         tokio::time::sleep(LOOK).await;
-        disturbed |= pool.is_paused() || pool.settings().pool_size != size;
+        disturbed = pool.is_paused() || pool.settings().pool_size != size;
     }
     let now = Instant::now();
     let (recording, open) = pool.end_recording(since, now);

@@ -103,7 +103,7 @@ fn put(rows: &mut Vec<AdviceRow>, say: impl Fn(&'static str) -> AdviceRow, advic
     for application in &advice.applications {
         let name = application.name.as_deref().unwrap_or("(all others)");
         let note = format!(
-            "holds servers {:.0} % of the time that they are held, and asks nothing in {:.0} % of its own",
+            "{:.0} % of the time that servers are held; asks nothing in {:.0} % of it",
             100.0 * application.held,
             100.0 * application.silent,
         );

@@ -74,17 +74,23 @@ impl PoolPage {
             }
         }
         self.put_forecasts(&mut page);
-        for row in self.of("application") {
-            let what = format!("{}: {}", text(row, "subject"), text(row, "note"));
-            page.push('\n');
-            put_words(&mut page, "  held by   ", &what);
-        }
-        for row in self.of("past forecast") {
-            let what = format!("{} servers, {}", text(row, "size"), text(row, "note"));
-            page.push('\n');
-            put_words(&mut page, "  earlier   ", &what);
-        }
+        self.put_list(&mut page, "held by", "application", |row| text(row, "subject").to_owned());
+        self.put_list(&mut page, "earlier", "past forecast", |row| {
+            format!("{} servers", text(row, "size"))
+        });
         page
+    }
+
+    /// The notes of a topic, each behind what it is about.
+    fn put_list(&self, page: &mut String, head: &str, topic: &str, what: fn(&Row) -> String) {
+        for (at, row) in self.of(topic).enumerate() {
+            let head = if at == 0 { head } else { "" };
+            if at == 0 {
+                page.push('\n');
+            }
+            let words = format!("{}: {}", what(row), text(row, "note"));
+            put_words(page, &format!("  {head:<9} "), &words);
+        }
     }
 
     fn put_forecasts(&self, page: &mut String) {
