@@ -144,7 +144,7 @@ pub(super) async fn serve_one(process: Arc<Process>, arrival: Arrival) {
 
 /// Serves a visitor that did not come in by a door, where clients are served.
 pub(super) fn receive_one(process: Arc<Process>, arrival: Arrival) {
-    if let Some(seat) = process.gate.seat() {
+    if let Some(seat) = process.gate.crew.seat() {
         let runtime = seat.worker.runtime().clone();
         runtime.spawn(Box::pin(visit(process, arrival, Unheard::count(&Arc::default()), seat)));
     }
