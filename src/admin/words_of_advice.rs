@@ -127,7 +127,8 @@ pub(super) fn arrivals(advice: &Advice) -> String {
 /// How servers slow each other down.
 pub(super) fn scaling(advice: &Advice) -> String {
     let Some(fit) = &advice.fit else {
-        return "unknown: requests met too few different numbers of working servers".to_owned();
+        let why = "unknown: requests met too few different numbers of working servers, or servers are held in silence";
+        return why.to_owned();
     };
     let law = &fit.law;
     let mut text = format!(

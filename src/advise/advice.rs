@@ -14,6 +14,9 @@ pub(super) const MIN_REQUESTS: usize = 1_000;
 /// The sizes that are tried, in parts of today's.
 const SIZES: [(usize, usize); 9] =
     [(1, 4), (1, 3), (1, 2), (2, 3), (1, 1), (5, 4), (3, 2), (7, 4), (2, 1)];
+/// When clients are silent within their holds is not written down: with more silence than this, nobody knows which servers
+/// were at work at the same time, and no law can be learnt.
+pub(super) const TOO_SILENT: f64 = 0.3;
 /// Waits that were measured and replayed at today's size may differ by so much.
 const TRUST: f64 = 2.0;
 /// And by so much where they are short, in microseconds.
@@ -116,7 +119,9 @@ impl Advice {
         past: Vec<PastAdvice>,
     ) -> Self {
         let size = windows.last().map_or(0, |window| window.size);
-        let (measured, fit) = (measure(windows), Fit::new(exposure, size));
+        let measured = measure(windows);
+        let is_learnable = measured.silence <= TOO_SILENT;
+        let fit = Fit::new(exposure, size).filter(|_| is_learnable);
         let mut advice = Advice {
             size,
             measured,
@@ -145,7 +150,7 @@ impl Advice {
             return Verdict::NotEnoughData(Lack::Unexplained { measured, replayed });
         }
         let waits = measured > self.measured.hold.max(TRUST_SHORT);
-        if waits && self.fit.is_none() {
+        if waits && self.fit.is_none() && self.measured.silence <= TOO_SILENT {
             let levels = Fit::levels(exposure);
             return Verdict::NotEnoughData(Lack::Levels(levels, Fit::levels_needed(self.size)));
         }

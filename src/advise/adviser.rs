@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::advice::{Advice, ApplicationShare, MIN_REQUESTS, forecast, law, measure};
+use super::advice::{Advice, ApplicationShare, MIN_REQUESTS, TOO_SILENT, forecast, law, measure};
 use super::exposure::Exposure;
 use super::law::Fit;
 use super::past::PastAdvice;
@@ -82,7 +82,9 @@ impl Known {
         if self.windows.back().is_some_and(|last| last.size != window.size) {
             self.change_size(window.size);
         }
-        self.exposure.absorb(&window);
+        if measure(std::slice::from_ref(&window)).silence <= TOO_SILENT {
+            self.exposure.absorb(&window);
+        }
         self.windows.push_back(window);
         self.before.push_back(before);
         while self.windows.len() > keep.max(1) {
@@ -110,7 +112,8 @@ impl Known {
         let measured = measure(windows);
         if measured.waits.count >= MIN_REQUESTS {
             let from = windows.last().map_or(0, |window| window.size);
-            let law = law(Fit::new(&self.exposure, from).as_ref(), &measured);
+            let fit = Fit::new(&self.exposure, from).filter(|_| measured.silence <= TOO_SILENT);
+            let law = law(fit.as_ref(), &measured);
             let forecast = forecast(windows, law, size, Change::default());
             self.past.push_back(PastAdvice { from, forecast, measured: None });
             if self.past.len() > PAST {
