@@ -11,10 +11,11 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
+use tokio::sync::Notify;
 
 use super::peers::{TTL, mark};
 use crate::control::Dequeue;
-use crate::server::{Backend, deliver_cancel};
+use crate::server::{Backend, CancelGuard, strike};
 
 /// Length of a key for protocol 3.0.
 pub const SHORT_KEY: usize = 4;
@@ -30,6 +31,8 @@ const GUESSERS: usize = 10_000;
 enum Aim {
     /// The client asks for nothing.
     Nothing,
+    /// It has waited for a server, and is about to get it.
+    Soon,
     /// It waits for a server.
     Queue(Arc<dyn Dequeue>),
     /// This server works for it.
@@ -47,6 +50,8 @@ pub struct Target {
     /// Bits of the last byte that peers may have changed.
     ttl: u8,
     aim: Mutex<Aim>,
+    /// It is not [`Aim::Soon`] any more.
+    decided: Notify,
 }
 
 impl Target {
@@ -60,17 +65,46 @@ impl Target {
 
     /// The client waits.
     pub fn aim_at_queue(&self, queue: Arc<dyn Dequeue>) {
-        *self.aim.lock() = Aim::Queue(queue);
+        self.aim_at(Aim::Queue(queue));
+    }
+
+    /// The wait is over, and a server about to work for the client: a request waits for that.
+    pub fn aim_soon(&self) {
+        self.aim_at(Aim::Soon);
     }
 
     /// A server works for the client.
     pub fn aim_at_server(&self, backend: &Arc<Backend>) {
-        *self.aim.lock() = Aim::Server(Arc::clone(backend));
+        self.aim_at(Aim::Server(Arc::clone(backend)));
     }
 
     /// The client asks for nothing. Requests under way are finished before the server is handed on.
     pub fn aim_at_nothing(&self) {
-        *self.aim.lock() = Aim::Nothing;
+        self.aim_at(Aim::Nothing);
+    }
+
+    fn aim_at(&self, aim: Aim) {
+        if let Aim::Soon = std::mem::replace(&mut *self.aim.lock(), aim) {
+            self.decided.notify_waiters();
+        }
+    }
+
+    /// What a request would strike, as soon as that is decided.
+    async fn announce(&self) -> Result<CancelGuard, Outcome> {
+        loop {
+            let decided = self.decided.notified();
+            match &*self.aim.lock() {
+                Aim::Nothing => return Err(Outcome::Stale),
+                Aim::Queue(queue) => {
+                    queue.dequeue();
+                    return Err(Outcome::Dequeued);
+                }
+                // Announced under the lock: the client cannot let go of the server in between.
+                Aim::Server(backend) => return Ok(backend.begin_cancel()),
+                Aim::Soon => {}
+            }
+            decided.await;
+        }
     }
 }
 
@@ -154,6 +188,7 @@ impl CancelKeys {
                     client,
                     ttl: if peer_id == 0 { 0 } else { TTL },
                     aim: Mutex::new(Aim::Nothing),
+                    decided: Notify::new(),
                 };
                 let target = Arc::clone(&free.insert(Arc::new(target)));
                 return Ok(Issued { target, keys: Arc::clone(self) });
@@ -191,19 +226,12 @@ impl CancelKeys {
             self.count_guess(from);
             return Outcome::Unknown;
         };
-        let guard = {
-            let aim = target.aim.lock();
-            match &*aim {
-                Aim::Nothing => return Outcome::Stale,
-                Aim::Queue(queue) => {
-                    queue.dequeue();
-                    return Outcome::Dequeued;
-                }
-                // Announced under the lock: the client cannot let go of the server in between.
-                Aim::Server(backend) => backend.begin_cancel(),
-            }
+        let guard = match tokio::time::timeout(limit, target.announce()).await {
+            Ok(Ok(guard)) => guard,
+            Ok(Err(outcome)) => return outcome,
+            Err(_) => return Outcome::Failed,
         };
-        if deliver_cancel(guard, limit).await { Outcome::Forwarded } else { Outcome::Failed }
+        if strike(guard, limit).await { Outcome::Forwarded } else { Outcome::Failed }
     }
 
     fn is_guessing(&self, from: Option<IpAddr>) -> bool {
@@ -252,6 +280,7 @@ pub struct Issued {
 
 impl Drop for Issued {
     fn drop(&mut self) {
+        self.target.aim_at_nothing();
         self.keys.targets.remove(&self.target.pid);
     }
 }

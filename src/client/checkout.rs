@@ -90,7 +90,10 @@ impl Client {
         self.disarm();
         let mut patience = Patience::default();
         let end = std::future::poll_fn(|cx| self.poll_queue(cx, &mut ticket, &mut patience)).await;
-        self.key.target.aim_at_nothing();
+        match &end {
+            End::Served(_) => self.key.target.aim_soon(),
+            End::Failed(_) | End::Left(_) => self.key.target.aim_at_nothing(),
+        }
         self.disarm();
         end
     }
@@ -162,6 +165,8 @@ impl Client {
             log: self.settings.log_queue_wait,
             timeout: self.settings.query_wait_timeout,
             deadline: self.standing().deadline,
+            // To PgBouncer a query that waits runs.
+            query: self.settings.query_timeout.filter(|_| self.worker.manners.like_pgbouncer),
         }
     }
 }
@@ -179,6 +184,7 @@ struct Limits {
     log: Timeout,
     timeout: Timeout,
     deadline: Timeout,
+    query: Timeout,
 }
 
 impl Limits {
@@ -188,6 +194,8 @@ impl Limits {
             Some(PoolError::DeadlinePassed)
         } else if is_over(self.timeout, waited) {
             Some(PoolError::WaitTimeout)
+        } else if is_over(self.query, waited) {
+            Some(|_| PoolError::QueryTimeout)
         } else {
             None
         }
@@ -197,7 +205,7 @@ impl Limits {
     fn next(&self, patience: &Patience) -> Timeout {
         let notify = self.notify.filter(|_| !patience.notified);
         let log = self.log.filter(|_| !patience.logged);
-        [notify, log, self.timeout, self.deadline].into_iter().flatten().min()
+        [notify, log, self.timeout, self.deadline, self.query].into_iter().flatten().min()
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) fn ready(
             Ok(Verdict::Swallow)
         }
         Some(_) => {
+            talk.server.backend.answered();
             talk.settle_channels();
             talk.query_ended(now);
             Ok(Verdict::Forward)

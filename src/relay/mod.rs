@@ -21,6 +21,7 @@ mod refuse;
 mod replies;
 mod requests;
 mod shape;
+mod unserved;
 
 pub use idle::Wish;
 pub use keep::{Keeping, Refusal};

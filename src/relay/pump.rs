@@ -37,6 +37,8 @@ pub struct ClientSide<'a> {
 pub enum Outcome {
     /// The transaction is over; replies may still have to be sent.
     Settled(Instant),
+    /// The server was not given the client's session. The client has been told, and stays.
+    Unserved,
     /// The client said goodbye.
     ClientLeft,
     /// The client went away.
@@ -261,7 +263,13 @@ impl Relay {
         talk: &mut Conversation<'_>,
         now: Instant,
     ) -> Result<(), Outcome> {
-        self.replies.scan(talk, now).map_err(Outcome::BadReply)?;
+        match self.replies.scan(talk, now) {
+            Err(ReplyError::ReplayRefused(reason)) if talk.can_be_unserved(&reason) => {
+                self.give_up(talk, reason);
+                return Err(Outcome::Unserved);
+            }
+            scanned => scanned.map_err(Outcome::BadReply)?,
+        }
         self.heal(talk);
         Ok(())
     }

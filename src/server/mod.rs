@@ -11,7 +11,7 @@ mod lookup;
 mod prepared;
 pub mod progress;
 
-pub use backend::{Backend, CancelGuard, deliver_cancel};
+pub use backend::{Backend, CancelGuard, deliver_cancel, strike};
 pub use bulk::Bulk;
 pub use clean::{CleanError, Row, ask, clean, drain_news, probe, run_sql};
 pub use conn::{Audit, Server, ServerId, UNNAMED_UNKNOWN};
