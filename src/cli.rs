@@ -56,6 +56,12 @@ pub enum Command {
         #[arg(value_name = "PGBOUNCER_INI")]
         config: PathBuf,
     },
+    /// Say what size the pools of a running pgusher should have, and why
+    ///
+    /// PGHOST, PGPORT, PGUSER, PGPASSWORD, PGPASSFILE, PGSSLMODE and their like count as for psql. Without a host, a unix
+    /// socket of port 6432 is looked for, then 127.0.0.1.
+    #[command(disable_help_flag = true)]
+    Advise(Advise),
     /// Print every setting with its default, unit and meaning, as Markdown
     Parameters,
     /// Show pools, queues, pins and blockers live, over a connection to the console
@@ -78,6 +84,29 @@ pub enum Command {
         #[arg(long, value_name = "USER@DATABASE", value_parser = who)]
         login: Option<Who>,
     },
+}
+
+/// What to ask, and whom.
+#[derive(Debug, Args)]
+pub struct Advise {
+    /// Only the pools of this database
+    #[arg(value_name = "DATABASE")]
+    pub database: Option<String>,
+    /// Host of the console, or folder of its unix socket
+    #[arg(short = 'h', long)]
+    pub host: Option<String>,
+    /// Port
+    #[arg(short, long)]
+    pub port: Option<u16>,
+    /// User: one of admin_users or stats_users
+    #[arg(short = 'U', long)]
+    pub user: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    pub help: Option<bool>,
 }
 
 /// What to show, and whose.

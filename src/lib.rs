@@ -34,6 +34,7 @@
 //! | [`config`] | from files to one checked, immutable configuration; the difference of two |
 //! | [`tls`] | certificates, keys and settings to begin TLS with, what a handshake has settled (no I/O but reading files) |
 //! | [`stats`] | counters held by their owners, records of who is there |
+//! | [`advise`] | what pool size would be right: the law of the servers' scaling, requests replayed in virtual time (pure) |
 //! | [`cancel`] | cancel keys, and what they may strike |
 //! | [`admin`] | the console: commands, orders, tables made from one snapshot ([`stats::Snapshot`]) |
 //! | [`metrics`] | the same snapshot as Prometheus reads it |
@@ -43,6 +44,7 @@
 //! | [`web`] | the page for browsers on the same port: who may see what, and its history |
 //! | [`app`] | the composition root: the only place that knows every room |
 //! | [`top`] | `pgusher top`: the terminal view, a client of the console |
+//! | [`consult`] | `pgusher advise`: asks the console of a running pgusher, and prints |
 //! | [`cli`], [`telemetry`] | the command line, the log |
 //!
 //! Vocabulary that imports nothing of ours: [`types`], [`secret`], [`sqlstate`], [`control`], [`date`],
@@ -62,11 +64,12 @@
 //!
 //! # Who may import whom
 //!
-//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls ← glance, metrics, otlp, net, auth, hba, session ←
+//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls, advise ← glance, metrics, otlp, net, auth, hba, session ←
 //! server, authority ← pool, relay, cancel, web, http (not each other) ← client, admin (not each other) ← app. A test
 //! reads every `use crate::` and fails on one that points the other way.
 
 pub mod admin;
+pub mod advise;
 pub mod app;
 pub mod auth;
 pub mod authority;
@@ -75,6 +78,7 @@ pub mod cancel;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod consult;
 pub mod control;
 mod date;
 pub mod glance;

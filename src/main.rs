@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use pgusher::cli::{Cli, Command, Run, Top, Who};
-use pgusher::{app, config, top};
+use pgusher::cli::{Advise, Cli, Command, Run, Top, Who};
+use pgusher::{app, config, consult, top};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     };
     match (cli.command, &cli.run.config) {
         (Some(Command::Import { config }), _) => exit(import(&config)),
+        (Some(Command::Advise(asked)), _) => exit(advise(asked)),
         (Some(Command::Parameters), _) => {
             print!("{}", config::parameters_page());
             ExitCode::SUCCESS
@@ -54,6 +55,14 @@ fn launch(run: &Run) -> app::Launch {
         user: run.user.clone(),
         verbosity: run.verbose,
     }
+}
+
+/// Prints what the console says of the pools' sizes.
+fn advise(asked: Advise) -> Result<(), String> {
+    let Advise { database, host, port, user, json, help: _ } = asked;
+    let address = top::Address { connection: None, host, port, user };
+    print!("{}", consult::advise(&consult::Question { address, database, json })?);
+    Ok(())
 }
 
 fn request(options: Top) -> top::Request {

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["types", "secret", "sqlstate", "control", "date", "backstage"],
     &["wire", "sql", "config", "stats"],
-    &["tls"],
+    &["tls", "advise"],
     &["glance", "metrics", "otlp", "net", "auth", "hba", "session"],
     &["server", "authority"],
     &["pool", "relay", "cancel", "http", "web"],
     &["client", "admin"],
     &["top"],
-    &["cli", "telemetry"],
+    &["cli", "consult", "telemetry"],
     &["app"],
 ];
 

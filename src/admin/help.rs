@@ -12,7 +12,7 @@ pub(super) fn text() -> ErrorFields {
          \n\tSHOW DNS_HOSTS|DNS_ZONES\
          \n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS\
          \n\tSHOW PINS|AUDIT|LOAD\
-         \n\tSHOW BLOCKERS|WAITERS [<db>]\
+         \n\tSHOW ADVICE|BLOCKERS|WAITERS [<db>]\
          \n\tSET key = arg\
          \n\tRELOAD\
          \n\tPAUSE [<db>]\

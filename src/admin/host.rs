@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::{Averages, Consoles};
+use crate::advise::Adviser;
 use crate::cancel::{CancelKeys, PeerFacts, Peers};
 use crate::config::{Compat, Config, ShownSetting};
 use crate::pool::Pools;
@@ -50,6 +51,8 @@ pub trait Host: Send + Sync {
     fn consoles(&self) -> &Arc<Consoles>;
     /// The sampler of SHOW STATS.
     fn averages(&self) -> &Averages;
+    /// What is known of pools' sizes.
+    fn adviser(&self) -> &Arc<Adviser>;
     /// Logins.
     fn door(&self) -> Door;
     /// Clients, those logging in included.

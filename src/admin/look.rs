@@ -44,7 +44,11 @@ pub fn look(host: &dyn Host) -> Snapshot {
     let all = pools.all();
     let facts = all.iter().map(|pool| {
         let key = (Name::clone(&pool.key.database), Name::clone(&pool.key.user));
-        pool_facts(pool, by_pool.get(&key).copied().unwrap_or_default())
+        let advice = host.adviser().advice(&key);
+        PoolFacts {
+            advised: advice.and_then(|advice| advice.advised()),
+            ..pool_facts(pool, by_pool.get(&key).copied().unwrap_or_default())
+        }
     });
     Snapshot {
         process: process_facts(host, &config),
@@ -123,6 +127,7 @@ fn pool_facts(pool: &Pool, clients: Clients) -> PoolFacts {
         mode: settings.pool_mode,
         size: settings.pool_size,
         reserve: settings.reserve_pool_size,
+        advised: None,
         is_paused: census.core.paused,
         clients: clients.by_state,
         pinned: clients.pinned,

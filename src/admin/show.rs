@@ -1,5 +1,6 @@
 //! The tables there are.
 
+use super::show_advice::AdviceRow;
 use super::show_databases::{DatabaseRow, UserRow};
 use super::show_fds::{FdRow, MemRow};
 use super::show_load::LoadRow;
@@ -17,6 +18,7 @@ use super::table::Sheet;
 #[allow(missing_docs, reason = "the names are the words of the command")]
 pub(super) enum Show {
     ActiveSockets,
+    Advice,
     Audit,
     Blockers,
     Clients,
@@ -46,8 +48,9 @@ pub(super) enum Show {
 
 impl Show {
     /// All tables, by name.
-    pub(super) const ALL: [Show; 26] = [
+    pub(super) const ALL: [Show; 27] = [
         Show::ActiveSockets,
+        Show::Advice,
         Show::Audit,
         Show::Blockers,
         Show::Clients,
@@ -79,6 +82,7 @@ impl Show {
     pub(super) fn name(self) -> &'static str {
         match self {
             Show::ActiveSockets => "ACTIVE_SOCKETS",
+            Show::Advice => "ADVICE",
             Show::Audit => "AUDIT",
             Show::Blockers => "BLOCKERS",
             Show::Clients => "CLIENTS",
@@ -109,13 +113,14 @@ impl Show {
 
     /// True when the name of a database may follow.
     pub(super) fn is_by_database(self) -> bool {
-        matches!(self, Show::Blockers | Show::Waiters)
+        matches!(self, Show::Advice | Show::Blockers | Show::Waiters)
     }
 
     /// Its columns and rows.
     pub(super) fn sheet(self) -> Sheet {
         match self {
             Show::ActiveSockets => Sheet::of::<ActiveSocketRow>(),
+            Show::Advice => Sheet::of::<AdviceRow>(),
             Show::Audit => Sheet::of::<AuditRow>(),
             Show::Blockers => Sheet::of::<BlockerRow>(),
             Show::Clients => Sheet::of::<ClientRow>(),
@@ -156,6 +161,10 @@ mod tests {
     /// The columns of the tables that PgBouncer does not have.
     fn own(show: Show) -> Option<&'static str> {
         let columns = match show {
+            Show::Advice => {
+                "database user topic subject size# wait_p50_seconds wait_p95_seconds wait_p99_seconds \
+                 per_second note"
+            }
             Show::Audit => "database application_name statement cause count##",
             Show::Blockers => {
                 "database pool_user server## remote_pid## state pinned_by held_seconds client## user \

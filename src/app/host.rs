@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::process::{Ending, Process};
 use crate::admin::{self, Answer, Averages, Consoles, Door, Host, ShutdownMode};
+use crate::advise::Adviser;
 use crate::cancel::{CancelKeys, PeerFacts, Peers};
 use crate::client::{Console, ConsoleRights};
 use crate::config::{Compat, Config, MetricsCompat, ShownSetting};
@@ -46,6 +47,10 @@ impl Host for Hosted {
 
     fn averages(&self) -> &Averages {
         &self.0.averages
+    }
+
+    fn adviser(&self) -> &Arc<Adviser> {
+        &self.0.adviser
     }
 
     fn door(&self) -> Door {
@@ -170,6 +175,7 @@ pub(super) async fn start(process: &Arc<Process>) -> Result<(), String> {
     tokio::spawn(admin::sample(Arc::new(hosted.clone())));
     #[cfg(feature = "otlp")]
     super::exporter::start(process)?;
+    tokio::spawn(admin::record(Arc::new(hosted.clone())));
     let Some(listen) = process.gate.config().http.as_ref().map(|http| http.listen) else {
         return Ok(());
     };

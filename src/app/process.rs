@@ -12,13 +12,14 @@ use tokio::sync::watch;
 
 use crate::admin::{Averages, Consoles};
 use crate::backstage::Backstage;
+use crate::advise::Adviser;
 use crate::client::{
     Crew, Desks, Gate, GateParts, Identities, Kept, LogClients, Manners, WorkerParts, spawn_worker,
 };
 use crate::config::{Config, Loaded, Origin, SendEngine};
 use crate::net::{Dialler, Sends};
 use crate::pool::{Connects, Exchanges, Patience, Pools, PoolsContext, Siblings};
-use crate::stats::{Buckets, ErrorBook, Records, ReloadFacts};
+use crate::stats::{Buckets, ErrorBook, Records, ReloadFacts, Tape};
 use crate::telemetry::LogControl;
 use crate::tls::{Keyring, Keys};
 use crate::types::WorkerId;
@@ -68,6 +69,8 @@ pub(super) struct Process {
     pub(super) averages: Averages,
     /// Where pages of metrics are made.
     pub(super) backstage: Backstage,
+    /// What is known of pools' sizes.
+    pub(super) adviser: Arc<Adviser>,
     /// True when consoles and the HTTP port have to close, too.
     leaving: watch::Sender<bool>,
 }
@@ -103,6 +106,7 @@ impl Process {
             errors: ErrorBook::default(),
             buckets: buckets.clone(),
             workers: crew.len(),
+            tape: Tape::new(crew.len()),
             cancel_wait_timeout: RwLock::new(config.process.cancel_wait_timeout),
             patience: RwLock::default(),
         });
@@ -131,6 +135,7 @@ impl Process {
             consoles: Arc::default(),
             averages: Averages::new(Instant::now()),
             backstage,
+            adviser: Arc::default(),
             leaving: watch::Sender::new(false),
         };
         process.apply_process_settings(&config);

@@ -114,6 +114,7 @@ impl Client {
                 requests_since: Some(since),
                 idle_since: None,
                 transaction_since: Some(since),
+                silent: 0,
             },
             phase: None,
             entered: since,
@@ -332,13 +333,10 @@ impl Client {
             End::Ordered(goodbye) => Err(goodbye),
         };
         let ended = result.as_ref().copied().unwrap_or_else(|_| Instant::now());
-        let took = ended.saturating_duration_since(held.since());
-        let cells = self.cells();
-        cells.hold.observe(took);
         if result.is_err() {
             self.trace_cut_short(&mut held);
-            cells.cut_short(watch.clock.transaction_since, watch.clock.idle_since);
         }
+        self.measure(held.since(), ended, &watch.clock, result.is_err());
         // Before the last replies are sent: whoever waits need not wait for that.
         drop(held);
         self.record.client.set_idle_in_transaction(false);

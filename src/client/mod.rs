@@ -17,6 +17,7 @@ mod login;
 mod login_counts;
 mod login_facts;
 mod manners;
+mod measure;
 mod newcomers;
 mod parking;
 mod proof;

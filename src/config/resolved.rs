@@ -131,6 +131,10 @@ pub struct Process {
     pub log_stats: bool,
     /// How long the averages of SHOW STATS are over.
     pub stats_period: Duration,
+    /// How many recordings of a pool's requests are kept.
+    pub advise_windows: u16,
+    /// How long a pool is left alone between two of them.
+    pub advise_period: Duration,
     /// Whose rules bind.
     pub compat: Compat,
     /// Re-read the configuration when one of its files changes.

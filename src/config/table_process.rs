@@ -98,6 +98,10 @@ section_table! {
             "Log a line with sums and averages every `stats_period`.";
         stats_period: Pause = "1m", RELOAD,
             "How long the averages of SHOW STATS are over.";
+        advise_windows: Int<u16, 0, 64> = "4", RELOAD,
+            "How many recordings of each pool's requests are kept for SHOW ADVICE, each of at most 10 s and some 4,096 requests; 0 records nothing.";
+        advise_period: Pause = "1m", RELOAD,
+            "How long a busy pool is left alone between two recordings, once there are advise_windows of them.";
         compat: OneOf<Compat> = "off", RESTART,
             "Whose rules bind where pgusher has stricter ones: off, or pgbouncer, which is what a pgbouncer.ini gets.";
         reload_on_change: Flag = "false", RELOAD,

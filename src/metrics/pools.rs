@@ -10,6 +10,15 @@ pub(super) fn put(page: &mut Page, view: &View<'_>) {
         sizes.value_of(known, &[("kind", "base")], pool.size);
         sizes.value_of(known, &[("kind", "reserve")], pool.reserve);
     }
+    let mut advised = page.gauge(
+        "pgusher_pool_advised_size",
+        "Servers a pool should have, by SHOW ADVICE; missing where no size can be advised.",
+    );
+    for (pool, known) in view.pools() {
+        if let Some(size) = pool.advised {
+            advised.value_of(known, &[], size);
+        }
+    }
     servers(page, view);
     connects(page, view);
     closes(page, view);

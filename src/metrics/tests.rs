@@ -16,6 +16,7 @@ fn pool(user: &str) -> PoolFacts {
         user: user.into(),
         size: 20,
         reserve: 5,
+        advised: Some(16),
         clients: ClientsByState { idle: 4, active: 2, waiting: 1 },
         in_state: ServersByState {
             idle: 1,

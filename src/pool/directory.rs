@@ -19,7 +19,7 @@ use crate::config::{Config, Database};
 use crate::net::Dialler;
 use crate::server::{Blueprint, Means};
 use crate::session::params::ParamSets;
-use crate::stats::{Buckets, ErrorBook, Records, Totals};
+use crate::stats::{Buckets, ErrorBook, Records, Tape, Totals};
 use crate::tls::Keyring;
 use crate::types::{Name, Timeout};
 
@@ -59,6 +59,8 @@ pub struct PoolsContext {
     pub buckets: Buckets,
     /// How many threads relay traffic.
     pub workers: usize,
+    /// Where requests are written down.
+    pub tape: Tape,
     /// Logins to servers.
     pub connects: Connects,
     /// Errors, by database.

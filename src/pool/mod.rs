@@ -27,6 +27,7 @@ mod pauses;
 #[allow(clippy::module_inception, reason = "the room's main noun")]
 mod pool;
 mod queues;
+mod recording;
 mod replica;
 mod standing;
 mod waiting;

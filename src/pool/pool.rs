@@ -19,7 +19,9 @@ use super::{CloseReason, PoolKey, PoolsContext, Use, Waiting, standing};
 use crate::auth::ServerCredential;
 use crate::config::PoolSettings;
 use crate::server::{Blueprint, Server, ServerId};
-use crate::stats::{DepartureCounts, ErrorCounts, LeakCounts, PoolPins, PoolStats, ServerRecord};
+use crate::stats::{
+    Applications, DepartureCounts, ErrorCounts, LeakCounts, PoolPins, PoolStats, ServerRecord,
+};
 use crate::types::{Name, PoolMode};
 
 /// The servers of one database and user, and the clients that wait for them.
@@ -38,9 +40,13 @@ pub struct Pool {
     pub pins: Arc<PoolPins>,
     /// What audits have found.
     pub leaks: LeakCounts,
+    /// The applications of its clients.
+    pub applications: Applications,
     /// Clients that use this pool.
     pub clients: AtomicUsize,
     pub(super) context: Arc<PoolsContext>,
+    /// The number of the recording of its requests; 0 for none.
+    pub(super) recording: AtomicU32,
     departed: Arc<Departed>,
     pub(super) core: Mutex<Core<Pooled, Arc<Waiting>>>,
     pub(super) caps: Caps,
@@ -110,6 +116,8 @@ impl Pool {
                 departures: DepartureCounts::default(),
                 pins: Arc::default(),
                 leaks: LeakCounts::default(),
+                applications: Applications::default(),
+                recording: AtomicU32::new(0),
                 audit_sample: AtomicUsize::new(settings.audit_sample),
                 always_resets: AtomicBool::new(settings.server_reset_query_always),
                 unused_since: Mutex::default(),

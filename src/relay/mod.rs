@@ -102,6 +102,8 @@ pub struct Clock {
     pub idle_since: Option<Instant>,
     /// The transaction; `None` between two of them.
     pub transaction_since: Option<Instant>,
+    /// How long the client was silent while it held its server, apart from now, in microseconds.
+    pub silent: u64,
 }
 
 impl Conversation<'_> {
@@ -112,10 +114,12 @@ impl Conversation<'_> {
             self.clock.requests_since = Some(now);
             let is_inside = self.clock.transaction_since.is_some();
             self.clock.transaction_since.get_or_insert(now);
-            if let Some(idle) = self.clock.idle_since.take().filter(|_| is_inside) {
-                self.cells
-                    .idle_in_transaction_micros
-                    .add(micros(now.saturating_duration_since(idle)));
+            if let Some(idle) = self.clock.idle_since.take() {
+                let silence = micros(now.saturating_duration_since(idle));
+                self.clock.silent += silence;
+                if is_inside {
+                    self.cells.idle_in_transaction_micros.add(silence);
+                }
             }
         }
     }

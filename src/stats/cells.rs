@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Buckets, Counter, Histogram, HistogramTotal};
+use super::{ApplicationCells, Buckets, Counter, Histogram, HistogramTotal};
 use crate::types::WorkerId;
 
 /// How a wait for a server ended.
@@ -75,6 +75,7 @@ pub struct PoolCells {
     pub waits: [Histogram; WaitOutcome::ALL.len()],
     pub hold: Histogram,
     pub query: Histogram,
+    pub applications: ApplicationCells,
 }
 
 impl PoolCells {
@@ -104,6 +105,7 @@ impl PoolCells {
             waits: WaitOutcome::ALL.map(|_| Histogram::new(buckets)),
             hold: Histogram::new(buckets),
             query: Histogram::new(buckets),
+            applications: ApplicationCells::default(),
         }
     }
 

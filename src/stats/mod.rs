@@ -3,6 +3,7 @@
 //! A counter on the hot path is a plain cell with one writing thread ([`Counter`]); nothing is locked and nothing is
 //! sent. The console and the metrics read the same cells, so they cannot disagree.
 
+mod applications;
 mod audit;
 mod cells;
 mod counter;
@@ -17,9 +18,11 @@ mod records;
 mod registry;
 mod snapshot;
 mod spans;
+mod tape;
 mod totals;
 mod traceparent;
 
+pub use applications::{ApplicationCells, ApplicationHolds, Applications};
 pub use audit::{AuditTable, LeakCounts, Offence};
 pub use cells::{PoolCells, PoolStats, WaitOutcome};
 pub use counter::Counter;
@@ -38,5 +41,6 @@ pub use snapshot::{
     ReloadFacts, Role, ServersByState, Snapshot, UserFacts,
 };
 pub use spans::{Fact, Identity, Span, Traced, Tracer};
+pub use tape::{Recording, Request, Tape};
 pub use totals::{Total, Totals};
 pub use traceparent::TraceParent;

@@ -183,6 +183,8 @@ pub struct ClientRecord {
     requested: AtomicU64,
     /// Queries whose last ReadyForQuery said `T` or `E`.
     in_transaction: AtomicU8,
+    /// Its application's number in its pool.
+    application: AtomicU8,
 }
 
 impl ClientRecord {
@@ -216,7 +218,18 @@ impl ClientRecord {
             link: AtomicU64::new(0),
             requested: AtomicU64::new(0),
             in_transaction: AtomicU8::new(0),
+            application: AtomicU8::new(0),
         }
+    }
+
+    /// Its application has this number in its pool's [list](super::Applications).
+    pub fn set_application(&self, number: u8) {
+        self.application.store(number, Ordering::Relaxed);
+    }
+
+    /// The number of its application.
+    pub fn application(&self) -> u8 {
+        self.application.load(Ordering::Relaxed)
     }
 
     /// The same as a replication client.

@@ -254,6 +254,8 @@ pub struct PoolFacts {
     pub size: usize,
     /// `reserve_pool_size`.
     pub reserve: usize,
+    /// The size that is advised, if one is.
+    pub advised: Option<usize>,
     /// Nobody is served for now.
     pub is_paused: bool,
     /// Clients by state.

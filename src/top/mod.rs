@@ -19,8 +19,7 @@ use std::time::Duration;
 use console::{Console, Refused};
 use draw::Theme;
 use state::State;
-pub use target::Address;
-use target::Target;
+pub use target::{Address, Target};
 
 /// What to show.
 #[derive(Clone, Debug)]

@@ -32,9 +32,12 @@ pub struct Address {
 
 /// A console to connect to.
 #[derive(Clone)]
-pub(super) struct Target {
-    pub(super) config: Config,
-    pub(super) tls: MakeTlsConnector,
+#[allow(missing_debug_implementations, reason = "the connector has none")]
+pub struct Target {
+    /// Where it is, and who asks.
+    pub config: Config,
+    /// How TLS is begun.
+    pub tls: MakeTlsConnector,
 }
 
 /// libpq's settings of TLS that the driver does not know.
@@ -51,10 +54,7 @@ impl Target {
     ///
     /// # Errors
     /// The connection string is none, or a file of TLS cannot be read.
-    pub(super) fn find(
-        address: &Address,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, String> {
+    pub fn find(address: &Address, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
         let (rest, mut tls) = split(address.connection.as_deref().unwrap_or_default());
         let mut config: Config =
             rest.parse().map_err(|error| format!("connection string: {}", causes(&error)))?;
@@ -108,7 +108,7 @@ impl Target {
     }
 
     /// Where it is, for people.
-    pub(super) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         let port = self.config.get_ports().first().copied().unwrap_or(PORT);
         match self.config.get_hosts().first() {
             Some(Host::Tcp(host)) if host.contains(':') => format!("[{host}]:{port}"),
@@ -119,7 +119,7 @@ impl Target {
     }
 
     /// The user, for the prompt.
-    pub(super) fn user(&self) -> &str {
+    pub fn user(&self) -> &str {
         self.config.get_user().unwrap_or_default()
     }
 }
