@@ -1,0 +1,113 @@
+"""The command line."""
+
+import argparse
+import copy
+import json
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+
+from . import deployments, faults, money, ways
+from .poolers import Pgusher
+from .stage import Stage, say
+
+
+def main():
+    options = _options()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    # Every user is a connection, in several processes.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    try:
+        sys.exit(COMMANDS[options.what](options))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def up(options):
+    """The service through pgusher, until Ctrl-C."""
+    with Stage(options) as stage, stage.service(Pgusher) as service:
+        place = stage.place
+        with open(place.state / "people") as people:
+            token, account, *_ = people.readline().split(";")
+        pool = service.pooler
+        print(f"""
+The API        curl -H 'Authorization: Token {token}' http://127.0.0.1:{place.port["api"]}/accounts/{account}/statement/
+pgusher        PGPASSWORD={place.password["payments"]} psql -h 127.0.0.1 -p {pool.port} -U payments payments
+its console    PGPASSWORD={place.password["dba"]} psql -h {pool.folder} -p {pool.port} -U dba pgusher
+its metrics    http://127.0.0.1:{pool.http}/metrics
+Prometheus     http://127.0.0.1:{place.port["prometheus"]}/
+mail, files    {place.state}/mail, {place.state}/statements
+logs           {place.state}/log
+Ctrl-C ends all of it.""")
+        while True:
+            time.sleep(1)
+            if not pool.process.alive():
+                return 1
+
+
+def smoke(options):
+    """Some users through pgusher for a few seconds, servers killed meanwhile, and the money."""
+    with Stage(options) as stage:
+        told = faults.suffer(stage, ["servers killed"])
+        rules = money.prove(stage.postgres)
+        say(f"{told['transfers']} transfers; each of the {rules} rules was broken on purpose, and it was noticed")
+        if told["transfers"] == 0 or told["sums_checked"] == 0:
+            raise money.Broken("nothing happened that could have gone wrong")
+    return 0
+
+
+def load(options):
+    """The month end, three ways (or those named by --way)."""
+    with Stage(options) as stage:
+        _write(options, ways=_ways(stage))
+    return 0
+
+
+def fault(options):
+    """Faults under load."""
+    with Stage(options) as stage:
+        _write(options, faults=faults.suffer(stage))
+    return 0
+
+
+def deploy(options):
+    """Deployments under load."""
+    with Stage(options) as stage:
+        told = deployments.deploy(stage)
+        _write(options, deployments=told)
+    return int(any(one["all"]["errors"] for one in told.values()))
+
+
+def _ways(stage):
+    known = ways.WAYS | ways.AS_IT_IS
+    return {name: ways.measure(stage, name, known[name]) for name in stage.options.way}
+
+
+def _write(options, **told):
+    file = options.state / "report" / "told.json"
+    file.write_text(json.dumps(told, indent=1, default=str))
+    say(f"written: {file}")
+
+
+COMMANDS = {"up": up, "smoke": smoke, "load": load, "faults": fault, "deploy": deploy}
+
+
+def _options():
+    parser = argparse.ArgumentParser(prog="run", description="A payments service, and the story of its month end.")
+    parser.add_argument("--state", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("what", choices=COMMANDS, help="; ".join(f"{k}: {v.__doc__}" for k, v in COMMANDS.items()))
+    parser.add_argument("--users", type=int, default=200, help="at the same time (200)")
+    parser.add_argument("--seconds", type=float, default=30, help="how long each load lasts (30)")
+    parser.add_argument("--think", type=float, default=20, help="average seconds between two requests of a user (20)")
+    parser.add_argument("--ramp", type=float, default=5, help="over how many seconds users come (5)")
+    parser.add_argument("--way", action="append", choices=[*ways.WAYS, *ways.AS_IT_IS], help="all but the last")
+    options = parser.parse_args()
+    options.way = options.way or list(ways.WAYS)
+    return options
+
+
+main()
