@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rustix::net::{SocketFlags, acceptfrom_with};
+use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
@@ -164,16 +164,22 @@ impl Listener {
         (self.socket.as_raw_fd(), address)
     }
 
-    /// What is accepted has the listener's settings, and does not block.
+    /// A client that the kernel has let in already, if there is one.
+    pub fn accept_waiting(&self) -> Option<Arrival> {
+        self.arrival(accept(self.socket.get_ref()).ok()?).ok()
+    }
+
     async fn try_accept(&self) -> io::Result<Arrival> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let accept = |socket: &AsyncFd<Socket>| Ok(acceptfrom_with(socket.get_ref(), flags)?);
-        let (socket, address) = loop {
+        let accepted = loop {
             let mut guard = self.socket.readable().await?;
-            if let Ok(accepted) = guard.try_io(accept) {
+            if let Ok(accepted) = guard.try_io(|socket| accept(socket.get_ref())) {
                 break accepted?;
             }
         };
+        self.arrival(accepted)
+    }
+
+    fn arrival(&self, (socket, address): Accepted) -> io::Result<Arrival> {
         let (peer, local) = match self.place {
             Place::Unix(_) => (Peer::Unix, None),
             Place::Tcp(own) => {
@@ -202,6 +208,13 @@ impl Drop for Listener {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+type Accepted = (OwnedFd, Option<SocketAddrAny>);
+
+/// What is accepted has the listener's settings, and does not block.
+fn accept(socket: &Socket) -> io::Result<Accepted> {
+    Ok(acceptfrom_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?)
 }
 
 fn is_connection_error(error: &io::Error) -> bool {

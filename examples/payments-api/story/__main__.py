@@ -1,7 +1,6 @@
 """The command line."""
 
 import argparse
-import copy
 import json
 import resource
 import signal
@@ -9,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import deployments, faults, money, ways
+from . import deployments, faults, money, replay, report, ways
 from .poolers import Pgusher
 from .stage import Stage, say
 
@@ -63,22 +62,50 @@ def smoke(options):
 def load(options):
     """The month end, three ways (or those named by --way)."""
     with Stage(options) as stage:
-        _write(options, ways=_ways(stage))
+        _report(options, ways=_ways(stage))
     return 0
 
 
 def fault(options):
-    """Faults under load."""
+    """Faults under load, through pgusher."""
     with Stage(options) as stage:
-        _write(options, faults=faults.suffer(stage))
+        _report(options, faults=faults.suffer(stage))
     return 0
 
 
 def deploy(options):
-    """Deployments under load."""
+    """Deployments under load, through pgusher: the API, pgusher, PostgreSQL."""
     with Stage(options) as stage:
         told = deployments.deploy(stage)
-        _write(options, deployments=told)
+        _report(options, deployments=told)
+    return _failed(told)
+
+
+def replayed(options):
+    """The service's SQL from a compiled client, three ways."""
+    with Stage(options) as stage:
+        _report(options, replay=replay.replay(stage))
+    return 0
+
+
+def story(options):
+    """All of it, with one report."""
+    told = {}
+    with Stage(options) as stage:
+        parts = {
+            "ways": lambda: _ways(stage),
+            "replay": lambda: replay.replay(stage),
+            "faults": lambda: faults.suffer(stage),
+            # The last: its replica is the primary from then on.
+            "deployments": lambda: deployments.deploy(stage),
+        }
+        for name, part in parts.items():
+            told[name] = part()
+            _report(options, **told)
+    return _failed(told["deployments"])
+
+
+def _failed(told):
     return int(any(one["all"]["errors"] for one in told.values()))
 
 
@@ -87,13 +114,13 @@ def _ways(stage):
     return {name: ways.measure(stage, name, known[name]) for name in stage.options.way}
 
 
-def _write(options, **told):
-    file = options.state / "report" / "told.json"
-    file.write_text(json.dumps(told, indent=1, default=str))
-    say(f"written: {file}")
+def _report(options, **told):
+    folder = options.state / "report"
+    (folder / "told.json").write_text(json.dumps(told, indent=1, default=str))
+    say(f"written: {report.write(folder, options, told)}")
 
 
-COMMANDS = {"up": up, "smoke": smoke, "load": load, "faults": fault, "deploy": deploy}
+COMMANDS = {"up": up, "smoke": smoke, "load": load, "replay": replayed, "faults": fault, "deploy": deploy, "story": story}
 
 
 def _options():
@@ -105,6 +132,9 @@ def _options():
     parser.add_argument("--think", type=float, default=20, help="average seconds between two requests of a user (20)")
     parser.add_argument("--ramp", type=float, default=5, help="over how many seconds users come (5)")
     parser.add_argument("--way", action="append", choices=[*ways.WAYS, *ways.AS_IT_IS], help="all but the last")
+    parser.add_argument("--replay-seconds", type=float, default=20, help="how long each replay lasts (20)")
+    parser.add_argument("--replay-think", type=float, default=2, help="as --think, in the replay (2)")
+    parser.add_argument("--reconnect", action="store_true", help="replay with a connection for each request")
     options = parser.parse_args()
     options.way = options.way or list(ways.WAYS)
     return options

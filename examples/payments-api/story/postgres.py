@@ -74,9 +74,9 @@ class Postgres:
         shell = ["setpriv", "--reuid", owner(), "--regid", owner(), "--clear-groups"] if owner() else []
         subprocess.run([*shell, tool(name), *map(str, words)], check=True, stdout=subprocess.DEVNULL, cwd="/")
 
-    def start(self):
-        """Starts it, after a crash as well."""
-        settings = [f"-c{name}={value}" for name, value in (SETTINGS | {"port": self.port}).items()]
+    def start(self, more=()):
+        """Starts it, after a crash as well; with more settings for this time."""
+        settings = [f"-c{name}={value}" for name, value in (SETTINGS | {"port": self.port} | dict(more)).items()]
         command = [tool("postgres"), "-D", self.data, *settings]
         self.process = Process(self.place, self.name, command, user=owner(), cwd="/")
         self.process.ready(lambda: self.ask("SELECT true"))

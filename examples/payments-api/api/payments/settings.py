@@ -75,7 +75,6 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A task that a killed worker had is run again by another; receipts may come twice, money never moves in a task.
 CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_DEFAULT_RETRY_DELAY = 1
 
 LOGGING = {
     "version": 1,

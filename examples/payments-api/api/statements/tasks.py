@@ -9,7 +9,7 @@ from .lines import HEADER, entries, line
 CHUNK = 200
 
 
-@shared_task(name="statements.statement_file", autoretry_for=(Error,), max_retries=5)
+@shared_task(name="statements.statement_file", autoretry_for=(Error,), retry_backoff=True, max_retries=8)
 def statement_file(account):
     """Writes an account's statement, from a server-side cursor; a file is whole or not there."""
     folder = settings.STATEMENT_FOLDER

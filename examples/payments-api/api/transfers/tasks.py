@@ -7,7 +7,7 @@ from django.db import Error
 from .models import Transfer
 
 
-@shared_task(name="transfers.receipt", autoretry_for=(Error,), max_retries=5)
+@shared_task(name="transfers.receipt", autoretry_for=(Error,), retry_backoff=True, max_retries=8)
 def receipt(transfer):
     """Sends the sender a receipt."""
     found = Transfer.objects.select_related("sender__owner", "sender__currency", "recipient__owner").get(pk=transfer)

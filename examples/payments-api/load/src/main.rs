@@ -43,6 +43,9 @@ enum What {
         /// A new connection for each request, as with CONN_MAX_AGE = 0, instead of one for each user.
         #[arg(long)]
         reconnect: bool,
+        /// No prepared statements, for poolers that do not know them.
+        #[arg(long)]
+        unprepared: bool,
     },
 }
 
@@ -54,8 +57,8 @@ async fn main() -> Result<()> {
             let address: &str = Box::leak(address.into_boxed_str());
             crowd::run(options.crowd, |seat| user::live(seat, address)).await
         }
-        What::Sql { database, script, reconnect } => {
-            let stage = replay::Stage::set(&database, &script, reconnect)?;
+        What::Sql { database, script, reconnect, unprepared } => {
+            let stage = replay::Stage::set(&database, &script, replay::Manner { reconnect, unprepared })?;
             crowd::run(options.crowd, move |seat| replay::live(seat, stage.clone())).await
         }
     }

@@ -28,15 +28,24 @@ pub struct Stage {
     database: Config,
     script: Script,
     houses: Vec<i64>,
-    reconnect: bool,
+    manner: Manner,
+}
+
+/// How users deal with their database.
+#[derive(Clone, Copy)]
+pub struct Manner {
+    /// A new connection for each request.
+    pub reconnect: bool,
+    /// No statement is prepared.
+    pub unprepared: bool,
 }
 
 impl Stage {
     /// With the script in `script`, against `database`.
-    pub fn set(database: &str, script: &Path, reconnect: bool) -> Result<Arc<Self>> {
+    pub fn set(database: &str, script: &Path, manner: Manner) -> Result<Arc<Self>> {
         let recorded = script::read(script)?;
         let script::Recorded { kinds: script, houses } = recorded;
-        Ok(Arc::new(Self { database: database.parse()?, script, houses, reconnect }))
+        Ok(Arc::new(Self { database: database.parse()?, script, houses, manner }))
     }
 }
 
@@ -60,6 +69,7 @@ pub async fn live(seat: Seat, stage: Arc<Stage>) {
 /// A connection with what was prepared on it.
 struct Database {
     client: Client,
+    unprepared: bool,
     prepared: HashMap<String, Statement>,
 }
 
@@ -87,7 +97,7 @@ impl User {
         let outcome = played.context("no answer in time").flatten();
         let error = outcome.as_ref().err().map(|error| format!("{kind}: {error:#}"));
         seat.world.tally.ended(kind, begin, error);
-        if outcome.is_err() || stage.reconnect {
+        if outcome.is_err() || stage.manner.reconnect {
             self.database = None;
         }
         outcome.map(|()| scene.transfers)
@@ -97,7 +107,7 @@ impl User {
         if self.database.is_none() {
             let (client, connection) = self.stage.database.connect(NoTls).await.map_err(reason)?;
             tokio::spawn(connection);
-            self.database = Some(Database { client, prepared: HashMap::new() });
+            self.database = Some(Database { client, unprepared: self.stage.manner.unprepared, prepared: HashMap::new() });
         }
         let database = self.database.as_mut().context("just made")?;
         for step in steps {
@@ -114,8 +124,15 @@ impl Database {
         }
         let values: Vec<Text> = step.values.iter().map(|value| scene.value(value)).collect();
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
-        let statement = self.prepared(&step.sql).await?;
-        let rows = self.client.query(&statement, &values).await.map_err(reason)?;
+        let rows = if self.unprepared {
+            // The unnamed statement, with types that the server finds out.
+            let unknown = values.iter().map(|value| (*value, Type::UNKNOWN)).collect::<Vec<_>>();
+            self.client.query_typed(&step.sql, &unknown).await
+        } else {
+            let statement = self.prepared(&step.sql).await?;
+            self.client.query(&statement, &values).await
+        };
+        let rows = rows.map_err(reason)?;
         if step.gives_transfers {
             scene.transfers = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         }
