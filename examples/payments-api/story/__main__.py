@@ -132,6 +132,8 @@ def _options():
     parser.add_argument("--think", type=float, default=20, help="average seconds between two requests of a user (20)")
     parser.add_argument("--ramp", type=float, default=5, help="over how many seconds users come (5)")
     parser.add_argument("--way", action="append", choices=[*ways.WAYS, *ways.AS_IT_IS], help="all but the last")
+    parser.add_argument("--only", choices=[how.__name__ for how in deployments.DEPLOYMENTS.values()],
+                        help="deploy just this")
     parser.add_argument("--replay-seconds", type=float, default=20, help="how long each replay lasts (20)")
     parser.add_argument("--replay-think", type=float, default=2, help="as --think, in the replay (2)")
     parser.add_argument("--reconnect", action="store_true", help="replay with a connection for each request")

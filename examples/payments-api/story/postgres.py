@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from .place import API
-from .processes import Process
+from .processes import Process, become
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -52,7 +52,7 @@ class Postgres:
         self.data.mkdir()
         self.data.chmod(0o700)
         if owner():
-            shutil.chown(self.data, owner(), owner())
+            shutil.chown(self.data, owner())
         self._copy(primary) if primary else self._make()
         self.start()
 
@@ -71,7 +71,7 @@ class Postgres:
         self._run("pg_basebackup", "-D", self.data, "-R", "-X", "stream", "-c", "fast", "-d", where)
 
     def _run(self, name, *words):
-        shell = ["setpriv", "--reuid", owner(), "--regid", owner(), "--clear-groups"] if owner() else []
+        shell = ["setpriv", *become(owner())] if owner() else []
         subprocess.run([*shell, tool(name), *map(str, words)], check=True, stdout=subprocess.DEVNULL, cwd="/")
 
     def start(self, more=()):

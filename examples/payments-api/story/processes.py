@@ -1,6 +1,7 @@
 """Processes that were started here, and are ended here."""
 
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -8,6 +9,11 @@ import time
 import urllib.request
 
 PATIENCE = 90
+
+
+def become(user):
+    """What setpriv is told to run something as somebody else."""
+    return ["--reuid", user, "--regid", str(pwd.getpwnam(user).pw_gid), "--clear-groups"]
 
 
 class Gone(Exception):
@@ -22,7 +28,7 @@ class Process:
         self.log = place.state / "log" / f"{name}.log"
         shell = ["setpriv", "--pdeathsig", "TERM"]
         if user and os.geteuid() == 0:
-            shell += ["--reuid", user, "--regid", user, "--clear-groups"]
+            shell += become(user)
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(
                 [*shell, "--", *map(str, command)], env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log

@@ -6,6 +6,7 @@ that an earlier statement of the same request gave.
 
 import json
 import re
+import time
 import urllib.request
 import uuid
 from contextlib import contextmanager
@@ -19,12 +20,23 @@ LOGGING = {"logging_collector": "on", "log_destination": "jsonlog", "log_stateme
 _PARAMETER = re.compile(r"\$(\d+) = (NULL|'(?:[^']|'')*')")
 
 
+class _Plainly(Direct):
+    """The service as a plain pooler needs it."""
+
+    plain = True
+
+
 def record(stage):
-    """The script for the replay, as JSON in a file."""
+    """The scripts for the replay, as JSON in files: of the service as it is, and as a plain pooler needs it."""
+    return {pooler.plain: _record(stage, pooler) for pooler in (Direct, _Plainly)}
+
+
+def _record(stage, pooler):
     kinds = {}
-    with _log(stage) as read, stage.service(Direct) as service:
+    with _log(stage) as read, stage.service(pooler) as service:
         port = stage.place.port["api"]
-        sender, recipient = _people(stage)[:2]
+        # The last ones: their numbers are not those of anything else.
+        sender, recipient = _people(stage)[-2:]
         for name, kind in _kinds(sender, recipient).items():
             # Once to warm up: what is cached is no matter of the database's.
             for key in (uuid.uuid4(), uuid.uuid4()):
@@ -39,7 +51,7 @@ def record(stage):
             if name == "statement file":
                 kinds[name] += told.steps(sessions, "celery")
         houses = told.houses
-    file = stage.place.state / "script.json"
+    file = stage.place.state / ("script-plain.json" if pooler.plain else "script.json")
     file.write_text(json.dumps({"kinds": kinds, "houses": houses}, indent=1))
     say(f"recorded {', '.join(f'{name}: {len(steps)} statements' for name, steps in kinds.items())}")
     return file
@@ -80,10 +92,15 @@ def _log(stage):
     postgres.stop()
     postgres.start(LOGGING)
     file = next((postgres.data / "log").glob("recorded*.json"))
-    place = 0
+    place = file.stat().st_size
 
     def read():
         nonlocal place
+        # The server's log comes by a process of its own.
+        size = None
+        while size != file.stat().st_size:
+            size = file.stat().st_size
+            time.sleep(0.5)
         lines = file.read_bytes()[place:].splitlines(keepends=True)
         place += sum(map(len, lines))
         return [json.loads(line) for line in lines]

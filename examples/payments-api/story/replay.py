@@ -15,8 +15,8 @@ def replay(stage):
     crowd = argparse.Namespace(
         users=options.users, seconds=options.replay_seconds, ramp=options.ramp, think=options.replay_think
     )
-    script = record(stage)
-    return {name: _play(stage, name, WAYS[name], script, crowd) for name in options.way if name in WAYS}
+    scripts = record(stage)
+    return {name: _play(stage, name, WAYS[name], scripts[WAYS[name].plain], crowd) for name in options.way if name in WAYS}
 
 
 def _play(stage, name, make, script, crowd):

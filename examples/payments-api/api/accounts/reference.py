@@ -1,5 +1,6 @@
 """Static reference data, from the cache: currencies with their fees and the accounts that collect them."""
 
+from asgiref.sync import sync_to_async
 from django.core.cache import cache
 
 from .models import Account, Currency
@@ -14,8 +15,8 @@ def reference():
 
 
 async def areference():
-    """The same, for asynchronous callers."""
-    return await cache.aget_or_set(KEY, _read, LIFETIME)
+    """The same, for asynchronous callers: from the cache, and in a thread when it has to be read."""
+    return await cache.aget(KEY) or await sync_to_async(reference)()
 
 
 def _read():
