@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -33,7 +34,7 @@ pub struct Run {
     /// Log nothing to standard error
     #[arg(short, long)]
     pub quiet: bool,
-    /// Take over from a running process (not supported yet: starts normally)
+    /// Relieve the process that runs: listen beside it (`so_reuseport`), then have it wait for its clients to leave
     #[arg(short = 'R', long)]
     pub reboot: bool,
     /// Become this user; needs to be started as root
@@ -57,6 +58,12 @@ pub enum Command {
     },
     /// Print every setting with its default, unit and meaning, as Markdown
     Parameters,
+    /// Show pools, queues, pins and blockers live, over a connection to the console
+    ///
+    /// PGHOST, PGPORT, PGUSER, PGPASSWORD, PGPASSFILE, PGSSLMODE and their like count as for psql. Without a host, a
+    /// unix socket of port 6432 is looked for, then 127.0.0.1.
+    #[command(disable_help_flag = true)]
+    Top(Top),
     /// Check a configuration file and report every mistake with its place
     ///
     /// Exits with 0 if the file is valid and with 1 if it is not.
@@ -71,6 +78,53 @@ pub enum Command {
         #[arg(long, value_name = "USER@DATABASE", value_parser = who)]
         login: Option<Who>,
     },
+}
+
+/// What to show, and whose.
+#[derive(Debug, Args)]
+pub struct Top {
+    /// A connection string or URL, as for psql
+    #[arg(value_name = "CONNECTION")]
+    pub connection: Option<String>,
+    /// Host, or folder of the unix socket
+    #[arg(short = 'h', long, conflicts_with = "connection")]
+    pub host: Option<String>,
+    /// Port
+    #[arg(short, long, conflicts_with = "connection")]
+    pub port: Option<u16>,
+    /// User: one of admin_users or stats_users
+    #[arg(short = 'U', long, conflicts_with = "connection")]
+    pub user: Option<String>,
+    /// Time between two looks, such as 500ms, 1s or 1m
+    #[arg(short, long, default_value = "1s", value_parser = interval)]
+    pub interval: Duration,
+    /// Only what concerns this database
+    #[arg(short, long)]
+    pub database: Option<String>,
+    /// Print one look as a table, with the rates of one interval
+    #[arg(long)]
+    pub once: bool,
+    /// Print it as JSON
+    #[arg(long, requires = "once")]
+    pub json: bool,
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    pub help: Option<bool>,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_alphabetic());
+    let unit = match text.get(digits.len()..) {
+        Some("ms") => 0.001,
+        Some("" | "s") => 1.0,
+        Some("m" | "min") => 60.0,
+        _ => return Err("expected a time such as 500ms, 1s or 1m".to_owned()),
+    };
+    let seconds = digits.parse::<f64>().map_err(|error| error.to_string())? * unit;
+    if !(0.1..=3_600.0).contains(&seconds) {
+        return Err("between 100ms and 60m".to_owned());
+    }
+    Ok(Duration::from_secs_f64(seconds))
 }
 
 /// Who logs in, and where.

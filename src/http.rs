@@ -28,6 +28,7 @@ pub trait Pages: Send + Sync + 'static {
 pub struct Http {
     listener: TcpListener,
     pages: Arc<dyn Pages>,
+    more: Router,
 }
 
 impl fmt::Debug for Http {
@@ -44,7 +45,7 @@ pub async fn bind(listen: SocketAddr, pages: Arc<dyn Pages>) -> Result<Http, Str
     let listener = TcpListener::bind(listen).await;
     let listener =
         listener.map_err(|error| format!("cannot listen on {listen} (http): {error}"))?;
-    Ok(Http { listener, pages })
+    Ok(Http { listener, pages, more: Router::new() })
 }
 
 impl Http {
@@ -54,6 +55,12 @@ impl Http {
     /// The socket's.
     pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// Serves more pages than its own; they may ask who connects.
+    #[must_use]
+    pub fn with(self, more: Router) -> Self {
+        Http { more, ..self }
     }
 
     /// Answers until `shutdown` comes back and the answers under way are sent.
@@ -68,7 +75,9 @@ impl Http {
             .route("/metrics", get(metrics))
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(readiness))
-            .with_state(self.pages);
+            .with_state(self.pages)
+            .merge(self.more)
+            .into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(self.listener, app).with_graceful_shutdown(shutdown).await
     }
 }

@@ -7,6 +7,7 @@
 //! has no task and no buffers, and one descriptor watches the sockets of all who rest. When it sends a request it is
 //! given a task, which takes a server from the pool, or waits for one in the queue of its class, relays both ways until
 //! the transaction is over, and gives the server back before the last reply is even sent. A busy client keeps its task.
+//! As few workers are in service as carry the clients; when one is full, clients move to another between transactions.
 //! Clients and servers of one conversation live on one thread; what threads share is the pool's small schedule, behind a
 //! lock.
 //!
@@ -36,8 +37,11 @@
 //! | [`cancel`] | cancel keys, and what they may strike |
 //! | [`admin`] | the console: commands, orders, tables made from one snapshot ([`stats::Snapshot`]) |
 //! | [`metrics`] | the same snapshot as Prometheus reads it |
+//! | [`glance`] | what people look at: the load of each pool, its rates, who waits for whom |
 //! | [`http`] | the port of `/metrics`, `/healthz` and `/readyz` |
+//! | [`web`] | the page for browsers on the same port: who may see what, and its history |
 //! | [`app`] | the composition root: the only place that knows every room |
+//! | [`top`] | `pgusher top`: the terminal view, a client of the console |
 //! | [`cli`], [`telemetry`] | the command line, the log |
 //!
 //! Vocabulary that imports nothing of ours: [`types`], [`secret`], [`sqlstate`], [`control`], [`date`].
@@ -56,8 +60,8 @@
 //!
 //! # Who may import whom
 //!
-//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls ← metrics, net, auth, hba, session ← server,
-//! authority ← pool, relay, cancel, http (not each other) ← client, admin (not each other) ← app. A test reads every
+//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls ← glance, metrics, net, auth, hba, session ← server,
+//! authority ← pool, relay, cancel, web, http (not each other) ← client, admin (not each other) ← app. A test reads every
 //! `use crate::` and fails on one that points the other way.
 
 pub mod admin;
@@ -70,6 +74,7 @@ pub mod client;
 pub mod config;
 pub mod control;
 mod date;
+pub mod glance;
 pub mod hba;
 pub mod http;
 pub mod metrics;
@@ -84,5 +89,7 @@ pub mod sqlstate;
 pub mod stats;
 pub mod telemetry;
 pub mod tls;
+pub mod top;
 pub mod types;
+pub mod web;
 pub mod wire;

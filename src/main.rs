@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use pgusher::cli::{Cli, Command, Run, Who};
-use pgusher::{app, config};
+use pgusher::cli::{Cli, Command, Run, Top, Who};
+use pgusher::{app, config, top};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
             print!("{}", config::parameters_page());
             ExitCode::SUCCESS
         }
+        (Some(Command::Top(options)), _) => exit(top::run(&request(options))),
         (Some(Command::Check { config, connect, login }), _) => {
             exit(check(&config, connect, login.as_ref()))
         }
@@ -53,6 +54,12 @@ fn launch(run: &Run) -> app::Launch {
         user: run.user.clone(),
         verbosity: run.verbose,
     }
+}
+
+fn request(options: Top) -> top::Request {
+    let Top { connection, host, port, user, interval, database, once, json, help: _ } = options;
+    let address = top::Address { connection, host, port, user };
+    top::Request { address, interval, database, once, json }
 }
 
 /// Prints the `pool.toml`; what is different goes to standard error.

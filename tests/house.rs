@@ -9,10 +9,11 @@ const FLOORS: &[&[&str]] = &[
     &["types", "secret", "sqlstate", "control", "date"],
     &["wire", "sql", "config", "stats"],
     &["tls"],
-    &["metrics", "net", "auth", "hba", "session"],
+    &["glance", "metrics", "net", "auth", "hba", "session"],
     &["server", "authority"],
-    &["pool", "relay", "cancel", "http"],
+    &["pool", "relay", "cancel", "http", "web"],
     &["client", "admin"],
+    &["top"],
     &["cli", "telemetry"],
     &["app"],
 ];

@@ -125,7 +125,7 @@ fn an_import_is_a_pool_toml_that_is_good() {
     let (from, to) = (folder.path().join("pgbouncer.ini"), folder.path().join("pool.toml"));
     std::fs::write(folder.path().join("userlist.txt"), "").unwrap();
     let text =
-        ini("pkt_buf = 4096\nmax_packet_size = 1000", "app = host=db").replace("{port}", "6543");
+        ini("pkt_buf = 4096\ndns_zone_check_period = 5", "app = host=db").replace("{port}", "6543");
     std::fs::write(&from, in_folder(folder.path(), &text)).unwrap();
     let imported = run(&["import", from.to_str().unwrap()]);
     assert!(imported.status.success(), "{imported:?}");
@@ -133,7 +133,7 @@ fn an_import_is_a_pool_toml_that_is_good() {
     assert!(toml.contains("\n[databases.app]\nhost = [\"db\"]\n"), "{toml}");
     assert!(toml.contains("\nlisten_port = 6543\n"), "{toml}");
     let report = String::from_utf8(imported.stderr).unwrap();
-    assert!(report.contains("`max_packet_size` is not supported: "), "{report}");
+    assert!(report.contains("`dns_zone_check_period` has no effect: "), "{report}");
     assert!(report.contains("`pkt_buf` has no effect: "), "{report}");
     std::fs::write(&to, toml).unwrap();
     let checked = run(&["check", to.to_str().unwrap()]);

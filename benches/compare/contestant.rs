@@ -82,9 +82,8 @@ impl Contestant {
         let (port, body) = match kind {
             Kind::Pgbouncer => start_pgbouncer(stage, door),
             Kind::Haproxy => start_haproxy(stage),
-            Kind::Pgusher => start_pgusher(stage, 1, door),
-            Kind::Pgusher2 => start_pgusher(stage, 2, door),
             Kind::Direct => (stage.port(), Body::Nobody),
+            _ => start_pgusher(stage, kind.workers().unwrap_or("1"), door),
         };
         Contestant { kind, door, port, body }
     }
@@ -138,7 +137,7 @@ pub(crate) fn installed(kind: Kind) -> Result<(), String> {
     let name = match kind {
         Kind::Pgbouncer => "pgbouncer",
         Kind::Haproxy => "haproxy",
-        Kind::Pgusher | Kind::Pgusher2 | Kind::Direct => return Ok(()),
+        _ => return Ok(()),
     };
     find(name).map(|_| ()).ok_or_else(|| {
         format!("{name} is not installed: run `.ci/setup bench`, or leave it out of --contestants")
@@ -150,9 +149,11 @@ pub(crate) fn version(kind: Kind) -> String {
     let (program, flag) = match kind {
         Kind::Pgbouncer => (find("pgbouncer"), "--version"),
         Kind::Haproxy => (find("haproxy"), "-v"),
-        Kind::Pgusher => return format!("pgusher {} (1 worker)", env!("CARGO_PKG_VERSION")),
-        Kind::Pgusher2 => return format!("pgusher {} (2 workers)", env!("CARGO_PKG_VERSION")),
         Kind::Direct => return "no proxy".to_owned(),
+        _ => {
+            let workers = kind.workers().unwrap_or_default();
+            return format!("pgusher {} (worker_threads = {workers})", env!("CARGO_PKG_VERSION"));
+        }
     };
     let said = program.and_then(|program| Command::new(program).arg(flag).output().ok());
     let text = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
@@ -220,7 +221,8 @@ fn start_daemon(command: &mut Command, port: u16, folder: TempDir) -> (u16, Body
     (port, Body::Daemon { daemon, _folder: folder })
 }
 
-fn start_pgusher(stage: &Stage, workers: u32, door: Door) -> (u16, Body) {
+/// `workers` is what `worker_threads` is set to.
+fn start_pgusher(stage: &Stage, workers: &str, door: Door) -> (u16, Body) {
     let config = format!(
         "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"{auth_type}\"\nauth_file = \"users\"\n\
          max_client_conn = 12000\nworker_threads = {workers}\nlog_connections = false\nlog_disconnections = false\n\

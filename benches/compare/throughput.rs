@@ -121,8 +121,8 @@ fn cells(options: &Options) -> Vec<Cell> {
 fn takes_part(kind: Kind, cell: Cell) -> bool {
     match kind {
         Kind::Pgbouncer => cell.mode != Mode::Prepared,
-        Kind::Pgusher | Kind::Pgusher2 => true,
         // A thousand servers would spend the seconds measured on filling their caches.
         Kind::Haproxy | Kind::Direct => cell.clients < 1000,
+        _ => true,
     }
 }

@@ -11,7 +11,7 @@ pub(super) fn text() -> ErrorFields {
          \n\tSHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE\
          \n\tSHOW DNS_HOSTS|DNS_ZONES\
          \n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS\
-         \n\tSHOW PINS|AUDIT\
+         \n\tSHOW PINS|AUDIT|LOAD\
          \n\tSHOW BLOCKERS|WAITERS [<db>]\
          \n\tSET key = arg\
          \n\tRELOAD\

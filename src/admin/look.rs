@@ -49,11 +49,13 @@ pub fn look(host: &dyn Host) -> Snapshot {
         process: process_facts(host, &config),
         bounds: pools.context.buckets.bounds().to_vec(),
         peers: config.peers.len(),
+        names_asked: pools.context.dialler.names.asked(),
         names: pools.context.dialler.names.all().len(),
         pools: facts.collect(),
         databases: databases(host, &config, &all),
         users: users(host, &config, &all),
         clients,
+        cancels: pools.context.records.cancels(),
         exchanges: pools.context.exchanges.all(),
         auth_servers: pools.auth_queries.servers(),
     }

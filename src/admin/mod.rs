@@ -6,6 +6,7 @@
 
 mod consoles;
 mod extended;
+mod glance;
 mod grammar;
 mod help;
 mod host;
@@ -19,6 +20,7 @@ mod session;
 mod show;
 mod show_databases;
 mod show_fds;
+mod show_load;
 mod show_network;
 mod show_pins;
 mod show_pools;
@@ -30,6 +32,7 @@ mod table;
 mod token;
 
 pub use consoles::Consoles;
+pub use glance::{glance, loads, settings};
 pub use host::{Answer, Door, Host, ShutdownMode};
 pub use look::look;
 pub use sampler::{Averages, sample};

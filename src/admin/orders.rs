@@ -191,8 +191,10 @@ impl Desk<'_> {
             restless.is_empty().then_some(Ok(()))
         };
         let ended = self.line.wait(is_over).await;
-        if ended.is_err() {
-            records.resume();
+        match ended {
+            Ok(()) if self.host.is_drop_in() => records.shut_doors(),
+            Ok(()) => {}
+            Err(_) => records.resume(),
         }
         ended
     }

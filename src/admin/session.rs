@@ -62,12 +62,13 @@ pub struct Arrival {
 /// Serves the console, from AuthenticationOk to the end.
 pub async fn serve(arrival: Arrival, host: Arc<dyn Host>) {
     let Arrival { stream, buffer, user, application_name, is_admin } = arrival;
-    let key = match host.cancel_keys().issue(SHORT_KEY, host.config().process.peer_id) {
+    let (peer, id) = (host.config().process.peer_id, host.pools().context.records.ids.next());
+    let key = match host.cancel_keys().issue(SHORT_KEY, peer, id) {
         Ok(key) => key,
         Err(error) => return tracing::error!(%error, "no randomness for a cancel key"),
     };
     let present = host.consoles().enter(ClientRecord::new(
-        host.pools().context.records.ids.next(),
+        id,
         super::own::NAME.into(),
         Name::clone(&user),
         application_name,

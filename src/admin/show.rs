@@ -2,6 +2,7 @@
 
 use super::show_databases::{DatabaseRow, UserRow};
 use super::show_fds::{FdRow, MemRow};
+use super::show_load::LoadRow;
 use super::show_network::{DnsHostRow, DnsZoneRow, PeerPoolRow, PeerRow};
 use super::show_pins::{AuditRow, PinRow};
 use super::show_pools::PoolRow;
@@ -25,6 +26,7 @@ pub(super) enum Show {
     DnsZones,
     Fds,
     Lists,
+    Load,
     Mem,
     PeerPools,
     Peers,
@@ -44,7 +46,7 @@ pub(super) enum Show {
 
 impl Show {
     /// All tables, by name.
-    pub(super) const ALL: [Show; 25] = [
+    pub(super) const ALL: [Show; 26] = [
         Show::ActiveSockets,
         Show::Audit,
         Show::Blockers,
@@ -55,6 +57,7 @@ impl Show {
         Show::DnsZones,
         Show::Fds,
         Show::Lists,
+        Show::Load,
         Show::Mem,
         Show::PeerPools,
         Show::Peers,
@@ -85,6 +88,7 @@ impl Show {
             Show::DnsZones => "DNS_ZONES",
             Show::Fds => "FDS",
             Show::Lists => "LISTS",
+            Show::Load => "LOAD",
             Show::Mem => "MEM",
             Show::PeerPools => "PEER_POOLS",
             Show::Peers => "PEERS",
@@ -121,6 +125,7 @@ impl Show {
             Show::DnsZones => Sheet::of::<DnsZoneRow>(),
             Show::Fds => Sheet::of::<FdRow>(),
             Show::Lists => Sheet::of::<ListRow>(),
+            Show::Load => Sheet::of::<LoadRow>(),
             Show::Mem => Sheet::of::<MemRow>(),
             Show::PeerPools => Sheet::of::<PeerPoolRow>(),
             Show::Peers => Sheet::of::<PeerRow>(),
@@ -175,6 +180,12 @@ mod tests {
                  password scram_client_key% scram_server_key%"
             }
             Show::Lists => "list items#",
+            Show::Load => {
+                "database user mode size# reserve# paused# cl_idle# cl_active# waiting# sv_idle# sv_active# \
+                 sv_idle_in_transaction# sv_pinned# sv_other# oldest_wait_seconds transactions## queries## \
+                 assignments## given_up## received## sent## wait_us## busy_us## saturated_us## \
+                 idle_in_transaction_us## queue_us## wait_bounds_us wait_counts"
+            }
             Show::Mem => "name size# used# free# memtotal#",
             Show::PeerPools => {
                 "peer_id# cl_active_cancel_req# cl_waiting_cancel_req# sv_active_cancel# sv_login#"

@@ -2,6 +2,7 @@
 
 use super::look::View;
 use super::table::{Cell, Field, Row};
+use crate::cancel::PeerFacts;
 use crate::config::Peer;
 use crate::net::KnownName;
 
@@ -29,20 +30,26 @@ impl Row for PeerRow {
     }
 }
 
-/// A row of SHOW PEER_POOLS. Requests on their way to a peer are not counted.
-pub(super) struct PeerPoolRow(u16);
+/// A row of SHOW PEER_POOLS.
+pub(super) struct PeerPoolRow {
+    id: u16,
+    facts: PeerFacts,
+}
 
 impl Row for PeerPoolRow {
     const FIELDS: &'static [Field<Self>] = &[
-        Field::int("peer_id", |row| Cell::Number(row.0.into())),
-        Field::int("cl_active_cancel_req", |_| 0_usize.into()),
-        Field::int("cl_waiting_cancel_req", |_| 0_usize.into()),
-        Field::int("sv_active_cancel", |_| 0_usize.into()),
-        Field::int("sv_login", |_| 0_usize.into()),
+        Field::int("peer_id", |row| Cell::Number(row.id.into())),
+        Field::int("cl_active_cancel_req", |row| row.facts.forwarding.into()),
+        Field::int("cl_waiting_cancel_req", |row| row.facts.waiting.into()),
+        Field::int("sv_active_cancel", |row| {
+            row.facts.forwarding.saturating_sub(row.facts.connecting).into()
+        }),
+        Field::int("sv_login", |row| row.facts.connecting.into()),
     ];
 
     fn all(view: View<'_>) -> Vec<Self> {
-        view.host.config().peers.keys().map(|id| PeerPoolRow(*id)).collect()
+        let row = |id: &u16| PeerPoolRow { id: *id, facts: view.host.peer(*id) };
+        view.host.config().peers.keys().map(row).collect()
     }
 }
 

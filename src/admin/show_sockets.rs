@@ -36,6 +36,7 @@ struct Socket {
     tls: Option<TlsLabel>,
     application_name: Name,
     prepared: u32,
+    replication: &'static str,
 }
 
 fn address(address: Option<SocketAddr>) -> Cell {
@@ -65,7 +66,7 @@ macro_rules! socket_table {
                 Field::text("type", |row| row.0.kind.into()),
                 Field::text("user", |row| row.0.user.as_ref().into()),
                 Field::text("database", |row| row.0.database.as_ref().into()),
-                Field::text("replication", |_| "none".into()),
+                Field::text("replication", |row| row.0.replication.into()),
                 Field::text("state", |row| row.0.state.into()),
                 Field::text("addr", |row| address(row.0.peer)),
                 Field::int("port", |row| port(row.0.peer, row.0.peer_port)),
@@ -115,9 +116,16 @@ socket_table!(
     extra "recv_pos" "pkt_pos" "pkt_remain" "send_pos" "send_remain" "pkt_avail" "send_avail"
 );
 
+/// The state of a request to cancel a client's query; it is linked to the server that works for the client. None waits:
+/// each has a connection of its own.
+const CANCEL_REQUEST: &str = "active_cancel_req";
+
 fn clients(view: &View<'_>) -> Vec<Socket> {
     let port = view.host.config().process.listen_port;
-    view.snapshot.clients.iter().map(|client| of_client(client, port)).collect()
+    let clients = view.snapshot.clients.iter().map(|client| of_client(client, port));
+    let cancels = view.snapshot.cancels.iter();
+    let cancels = cancels.map(|it| Socket { state: CANCEL_REQUEST, ..of_client(it, port) });
+    clients.chain(cancels).collect()
 }
 
 fn of_client(client: &Arc<ClientRecord>, port: u16) -> Socket {
@@ -146,6 +154,7 @@ fn of_client(client: &Arc<ClientRecord>, port: u16) -> Socket {
         tls: client.tls,
         application_name: Name::clone(&client.application_name.lock()),
         prepared: client.prepared.load(Ordering::Relaxed),
+        replication: client.replicates.as_str(),
     }
 }
 
@@ -183,6 +192,8 @@ fn of_server(view: &View<'_>, owner: (&Name, &Name), server: &ServerRecord) -> S
         link: server.link(),
         remote_pid: server.pid,
         tls: server.tls,
+        // A walsender is one client's alone.
+        replication: holder.as_ref().map_or("none", |client| client.replicates.as_str()),
         application_name: holder
             .map(|client| Name::clone(&client.application_name.lock()))
             .unwrap_or_default(),
@@ -191,7 +202,8 @@ fn of_server(view: &View<'_>, owner: (&Name, &Name), server: &ServerRecord) -> S
 }
 
 /// The words of SHOW SOCKETS for the states of clients and servers.
-const WORDS: [(&str, &str, &str); 9] = [
+const WORDS: [(&str, &str, &str); 10] = [
+    ("C", CANCEL_REQUEST, "cl_active_cancel_req"),
     ("C", ClientState::Login.as_str(), "cl_login"),
     ("C", ClientState::Waiting.as_str(), "cl_waiting"),
     ("S", ServerState::New.as_str(), "sv_login"),

@@ -17,7 +17,7 @@ fn pools(view: &View<'_>) -> Vec<Arc<Pool>> {
     }
 }
 
-fn seconds(time: Duration) -> Cell {
+pub(super) fn seconds(time: Duration) -> Cell {
     format!("{:.3}", time.as_secs_f64()).into()
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::process::{Ending, Process};
 use crate::admin::{self, Answer, Averages, Consoles, Door, Host, ShutdownMode};
-use crate::cancel::CancelKeys;
+use crate::cancel::{CancelKeys, PeerFacts};
 use crate::client::{Console, ConsoleRights};
 use crate::config::{Compat, Config, MetricsCompat, ShownSetting};
 use crate::http::{self, Pages};
@@ -13,6 +13,7 @@ use crate::metrics;
 use crate::pool::Pools;
 use crate::stats::ReloadFacts;
 use crate::types::Name;
+use crate::web;
 
 /// A share of the process.
 #[derive(Clone)]
@@ -29,6 +30,10 @@ impl Host for Hosted {
 
     fn cancel_keys(&self) -> &Arc<CancelKeys> {
         &self.0.gate.cancel_keys
+    }
+
+    fn peer(&self, id: u16) -> PeerFacts {
+        self.0.gate.peers.facts(id)
     }
 
     fn consoles(&self) -> &Arc<Consoles> {
@@ -154,7 +159,13 @@ pub(super) async fn start(process: &Arc<Process>) -> Result<(), String> {
     let Some(listen) = process.gate.config().http.as_ref().map(|http| http.listen) else {
         return Ok(());
     };
-    let http = http::bind(listen, Arc::new(hosted)).await?;
+    let mut http = http::bind(listen, Arc::new(hosted.clone())).await?;
+    if let Some(settings) = &process.gate.config().http
+        && let Some((page, keeper)) = web::page(Arc::new(hosted), settings)
+    {
+        tokio::spawn(keeper);
+        http = http.with(page);
+    }
     tracing::info!(address = %listen, "http listening");
     let (process, present) = (Arc::clone(process), process.presence());
     tokio::spawn(async move {

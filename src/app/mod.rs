@@ -8,6 +8,7 @@ mod certificates;
 mod drain;
 mod host;
 mod launch;
+mod page;
 mod process;
 mod reload;
 mod serve;
@@ -51,7 +52,7 @@ pub fn check(path: &Path) -> Result<(), String> {
 /// Something that is needed cannot be had: a port, a thread, a readable userlist.
 pub fn run(path: &Path, loaded: Loaded, launch: &Launch) -> Result<(), String> {
     let path = &std::path::absolute(path).map_err(|error| error.to_string())?;
-    let _pidfile = launch.prepare(&loaded.config.process)?;
+    let claim = launch.prepare(&loaded.config.process)?;
     let settings = &loaded.config.process;
     let log = telemetry::start(LogStart {
         format: settings.log_format,
@@ -62,11 +63,6 @@ pub fn run(path: &Path, loaded: Loaded, launch: &Launch) -> Result<(), String> {
         quiet: launch.quiet || launch.daemon,
         process: settings,
     })?;
-    if launch.reboot {
-        tracing::warn!(
-            "-R: taking over from a running process is not supported yet, starting normally"
-        );
-    }
     loaded.notes.iter().for_each(|note| tracing::warn!("{note}"));
     raise_descriptor_limit(&loaded.config);
     let control = Builder::new_multi_thread()
@@ -78,7 +74,7 @@ pub fn run(path: &Path, loaded: Loaded, launch: &Launch) -> Result<(), String> {
     let handle = control.handle().clone();
     let result = control.block_on(async {
         let process = Process::build(PathBuf::from(path), loaded, log, handle)?;
-        serve::serve(Arc::new(process)).await
+        serve::serve(Arc::new(process), claim).await
     });
     control.shutdown_background();
     result

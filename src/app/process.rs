@@ -12,8 +12,7 @@ use tokio::sync::watch;
 
 use crate::admin::{Averages, Consoles};
 use crate::client::{
-    Desks, Gate, GateParts, Identities, Kept, LogClients, Manners, WorkerHandle, WorkerParts,
-    spawn_worker,
+    Crew, Desks, Gate, GateParts, Identities, Kept, LogClients, Manners, WorkerParts, spawn_worker,
 };
 use crate::config::{Config, Loaded, Origin, SendEngine};
 use crate::net::{Dialler, Sends};
@@ -88,7 +87,7 @@ impl Process {
         let log_clients = LogClients::default();
         let keys = Keys::load(&config).map_err(|error| error.to_string())?;
         let keyring = Arc::new(Keyring::new(keys));
-        let workers = spawn_workers(&config, &control, &log_clients)?;
+        let crew = muster(&config, &control, &log_clients)?;
         let desks = Desks::open(config.process.login_threads.unwrap_or_else(auto_desks));
         let desks = desks.map_err(|error| format!("cannot start login threads: {error}"))?;
         let buckets = buckets(&config);
@@ -102,7 +101,7 @@ impl Process {
             records: Arc::<Records>::default(),
             connects: Connects::new(&buckets),
             buckets: buckets.clone(),
-            workers: workers.len(),
+            workers: crew.len(),
             cancel_wait_timeout: RwLock::new(config.process.cancel_wait_timeout),
             patience: RwLock::default(),
         });
@@ -111,7 +110,7 @@ impl Process {
             keyring,
             gate: Gate::new(GateParts {
                 pools,
-                workers,
+                crew,
                 desks,
                 config: Arc::clone(&config),
                 identities: Arc::new(identities),
@@ -189,25 +188,25 @@ impl Process {
     }
 }
 
-fn spawn_workers(
-    config: &Config,
-    control: &Handle,
-    log: &LogClients,
-) -> Result<Vec<WorkerHandle>, String> {
-    let count = config.process.worker_threads.unwrap_or_else(auto_workers);
-    (0..count)
-        .map(|number| {
-            let sends = sends(config.process.send_engine)?;
-            let parts = WorkerParts {
-                id: WorkerId(number),
-                control: control.clone(),
-                log: log.clone(),
-                manners: Manners::new(&config.process),
-                sends,
-            };
-            spawn_worker(parts).map_err(|error| format!("cannot start worker threads: {error}"))
-        })
-        .collect()
+/// Starts the workers.
+fn muster(config: &Config, control: &Handle, log: &LogClients) -> Result<Arc<Crew>, String> {
+    let worker = |number| {
+        let sends = sends(config.process.send_engine)?;
+        let parts = WorkerParts {
+            id: WorkerId(number),
+            control: control.clone(),
+            log: log.clone(),
+            manners: Manners::new(&config.process),
+            sends,
+        };
+        spawn_worker(parts).map_err(|error| format!("cannot start worker threads: {error}"))
+    };
+    let count = config.process.worker_threads;
+    let workers = (0..count.unwrap_or_else(most_workers)).map(worker).collect::<Result<_, _>>()?;
+    Ok(match count {
+        Some(_) => Crew::fixed(workers),
+        None => Crew::by_need(workers, f64::from(config.process.worker_full) / 100.0, control),
+    })
 }
 
 fn sends(asked: SendEngine) -> Result<Sends, String> {
@@ -220,11 +219,10 @@ fn sends(asked: SendEngine) -> Result<Sends, String> {
     Ok(sends)
 }
 
-/// Half the cores, at most 8: a second worker costs more CPU per transaction than the first while that has room, and
-/// PostgreSQL needs cores, too.
-fn auto_workers() -> u16 {
+/// As many as there are processors, at most 16; those that are not needed are not in service.
+fn most_workers() -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    u16::try_from((cores / 2).clamp(1, 8)).unwrap_or(1)
+    u16::try_from(cores.clamp(1, 16)).unwrap_or(1)
 }
 
 /// A quarter of the cores, at most 8: each makes some thousand TLS handshakes a second.

@@ -37,12 +37,15 @@ impl Process {
 
     fn load_and_apply(&self) -> Result<Vec<String>, String> {
         let loaded = config::load(&self.path).map_err(|mistakes| mistakes.to_string())?;
-        let identities = Identities::load(&loaded.config, &self.gate.identities().kept)?;
-        let keys = Keys::load(&loaded.config).map_err(|error| error.to_string())?;
+        let before = Arc::clone(&self.origin.read());
+        let origin = loaded.origin.clone().after(&before)?;
+        let config = if origin == loaded.origin { loaded.config } else { origin.resolve()? };
+        let identities = Identities::load(&config, &self.gate.identities().kept)?;
+        let keys = Keys::load(&config).map_err(|error| error.to_string())?;
         *self.files.write() = loaded.files;
-        *self.origin.write() = Arc::new(loaded.origin);
+        *self.origin.write() = Arc::new(origin);
         self.keyring.replace(keys);
-        Ok(self.put_in_force(loaded.config, identities))
+        Ok(self.put_in_force(config, identities))
     }
 
     /// Changes what differs; returns what takes effect only after a restart.

@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::launch::Claim;
 use super::process::{Ending, Process};
 use super::{certificates, drain, host, reload, signals, systemd};
 use crate::authority;
 use crate::cancel::Peers;
 use crate::client::{CancelRequest, Entry, Incoming, Seat, Visitor, log_in, receive};
 use crate::config::Compat;
-use crate::net::{Arrival, Doors, Listener};
+use crate::net::{Arrival, Doors, Line, Listener};
 use crate::pool;
+use crate::stats::{ClientRecord, ClientState, Ends, EnteredCancel};
+use crate::types::Name;
 
 /// Visitors that have not said what they want. More are turned away unheard.
 const MAX_UNHEARD: usize = 8_192;
@@ -23,7 +26,7 @@ const MAX_UNHEARD: usize = 8_192;
 const AT_ONCE: usize = 8;
 
 /// Serves until the process is to end, then sees clients off.
-pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
+pub(super) async fn serve(process: Arc<Process>, claim: Claim) -> Result<(), String> {
     let config = process.gate.config();
     let group = config.process.unix_socket_group.as_deref().map(authority::group_id).transpose();
     let group = group.map_err(|error| format!("unix_socket_group: {error}"))?;
@@ -32,10 +35,11 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
     let tuning = Arc::clone(&process.gate.pools.context.dialler.tuning);
     let (settings, inherited) = (Arc::clone(&config), systemd::sockets()?);
     let gate = Arc::clone(&process.gate);
-    let reception = gate.reception().ok_or("there are no workers")?;
+    let reception = gate.crew.reception().ok_or("there are no workers")?;
     // They belong to the runtime they are made in.
+    let replaces = claim.succeeds();
     let opening = async move {
-        let doors = Doors { process: &settings.process, unix_group: group, tuning };
+        let doors = Doors { process: &settings.process, unix_group: group, tuning, replaces };
         doors.open(inherited).await
     };
     let listeners = reception.spawn(opening).await;
@@ -55,6 +59,7 @@ pub(super) async fn serve(process: Arc<Process>) -> Result<(), String> {
         let door = Door { listener, unheard: Arc::clone(&unheard), inside };
         doors.spawn_on(door.stand_open(Arc::clone(&process)), reception);
     }
+    let _pidfile = claim.settle()?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "pgusher is ready");
     systemd::ready();
     drop(inside);
@@ -86,6 +91,19 @@ struct Door {
 }
 
 impl Door {
+    /// The next visitor; nobody comes in while the doors are shut.
+    async fn next(&self, shut: &mut watch::Receiver<bool>) -> Arrival {
+        loop {
+            // The sender lives as long as the process.
+            let _ = shut.wait_for(|is_shut| !*is_shut).await;
+            tokio::select! {
+                biased;
+                _ = shut.wait_for(|is_shut| *is_shut) => {}
+                arrival = self.listener.accept() => return arrival,
+            }
+        }
+    }
+
     /// Accepts until the process is to end; then the door closes. Where PgBouncer's rules bind, and where another process
     /// has the same door, only that of the unix socket stays open, for the console, while the last clients are waited for.
     async fn stand_open(self, process: Arc<Process>) {
@@ -93,9 +111,10 @@ impl Door {
         let closes_early = (is_drop_in || process.hands_over()) && !self.listener.is_unix();
         let last_call = if closes_early { Ending::Clients } else { Ending::Drain };
         let mut ended = std::pin::pin!(process.ended(last_call));
+        let mut shut = process.gate.pools.context.records.watch_doors();
         for accepted in 1_usize.. {
             let arrival = tokio::select! {
-                arrival = self.listener.accept() => arrival,
+                arrival = self.next(&mut shut) => arrival,
                 () = &mut ended => break,
             };
             self.let_in(&process, arrival);
@@ -115,7 +134,7 @@ impl Door {
         if self.unheard.load(Ordering::Relaxed) >= MAX_UNHEARD {
             return;
         }
-        let Some(seat) = process.gate.seat() else { return };
+        let Some(seat) = process.gate.crew.seat() else { return };
         let (unheard, inside) = (Unheard::count(&self.unheard), self.inside.clone());
         let runtime = seat.worker.runtime().clone();
         let visit = visit(Arc::clone(process), arrival, unheard, seat);
@@ -145,20 +164,25 @@ impl Drop for Unheard {
 
 /// Serves a single visitor.
 pub(super) async fn serve_one(process: Arc<Process>, arrival: Arrival) {
-    if let Some(seat) = process.gate.seat() {
+    if let Some(seat) = process.gate.crew.seat() {
         visit(process, arrival, Unheard::count(&Arc::default()), seat).await;
+    }
+}
+
+/// Serves a visitor that did not come in by a door, where clients are served.
+pub(super) fn receive_one(process: Arc<Process>, arrival: Arrival) {
+    if let Some(seat) = process.gate.crew.seat() {
+        let runtime = seat.worker.runtime().clone();
+        runtime.spawn(Box::pin(visit(process, arrival, Unheard::count(&Arc::default()), seat)));
     }
 }
 
 async fn visit(process: Arc<Process>, arrival: Arrival, unheard: Unheard, seat: Seat) {
     let since = Instant::now();
-    let limit = process.gate.config().process.client_login_timeout.unwrap_or(Duration::MAX);
-    let incoming = Incoming::new(arrival);
-    let hearing = receive(&process.gate, incoming, &process.keyring);
-    let heard = tokio::time::timeout(limit, hearing).await;
+    let heard = receive(&process.gate, Incoming::new(arrival), &process.keyring, since).await;
     drop(unheard);
     match heard {
-        Ok(Some(Visitor::Client(incoming, startup))) => {
+        Some(Visitor::Client(incoming, startup)) => {
             match log_in(&process.gate, incoming, startup, since).await {
                 Some(Entry::Client(client)) => seat.take(client),
                 Some(Entry::Replica(client)) => seat.take_replica(client),
@@ -166,13 +190,30 @@ async fn visit(process: Arc<Process>, arrival: Arrival, unheard: Unheard, seat: 
                 None => {}
             }
         }
-        Ok(Some(Visitor::Cancel(request))) => {
+        Some(Visitor::Cancel(request)) => {
             let control = process.gate.pools.context.control.clone();
             control.spawn(cancel(process, request));
         }
         // Gone, sent away, or silent for too long.
-        Ok(None) | Err(_) => {}
+        None => {}
     }
+}
+
+/// Puts a request on record if it is about a client that is: it stands among the clients of the same database and user.
+fn enter_cancel(process: &Process, pid: u32, key: &[u8], line: &Line) -> Option<EnteredCancel> {
+    let records = &process.gate.pools.context.records;
+    let client = records.client(process.gate.cancel_keys.owner(pid, key)?)?;
+    let request = ClientRecord::new(
+        records.ids.next(),
+        Name::clone(&client.database),
+        Name::clone(&client.user),
+        Name::default(),
+        Ends::of(line.socket().ok()?),
+        None,
+        client.method,
+    );
+    request.enter(ClientState::Active, client.link());
+    Some(records.enter_cancel(request))
 }
 
 /// Has a query cancelled, here or by the peer whose client's it is; it may take a connection to its server, with TLS.
@@ -186,6 +227,7 @@ async fn cancel(process: Arc<Process>, request: CancelRequest) {
         let error = forwarded.err();
         tracing::debug!(%peer, pid, error, "cancel request of a peer's client");
     } else {
+        let _entry = enter_cancel(&process, pid, &key, &line);
         let outcome = gate.cancel_keys.cancel(pid, &key, peer.ip(), limit).await;
         tracing::debug!(%peer, pid, outcome = outcome.as_str(), "cancel request");
     }

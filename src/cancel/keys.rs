@@ -42,6 +42,8 @@ pub struct Target {
     pub pid: u32,
     /// The secret it was told.
     pub key: Box<[u8]>,
+    /// The client's number.
+    client: u64,
     /// Bits of the last byte that peers may have changed.
     ttl: u8,
     aim: Mutex<Aim>,
@@ -128,6 +130,7 @@ impl CancelKeys {
         self: &Arc<Self>,
         length: usize,
         peer_id: u16,
+        client: u64,
     ) -> Result<Issued, getrandom::Error> {
         // Both at once: each time is a system call.
         let mut key = vec![0; length + size_of::<u32>()];
@@ -148,6 +151,7 @@ impl CancelKeys {
                 let target = Target {
                     pid: *free.key(),
                     key: key.into(),
+                    client,
                     ttl: if peer_id == 0 { 0 } else { TTL },
                     aim: Mutex::new(Aim::Nothing),
                 };
@@ -155,6 +159,12 @@ impl CancelKeys {
                 return Ok(Issued { target, keys: Arc::clone(self) });
             }
         }
+    }
+
+    /// The number of the client that a request is about; `None` if nobody has this key.
+    pub fn owner(&self, pid: u32, key: &[u8]) -> Option<u64> {
+        let target = self.targets.get(&pid)?;
+        target.is_opened_by(key).then_some(target.client)
     }
 
     /// Carries a request out. `from` is whose wrong guesses are counted.
@@ -266,12 +276,13 @@ mod tests {
     #[tokio::test]
     async fn only_the_right_key_dequeues() {
         let keys = Arc::new(CancelKeys::default());
-        let issued = keys.issue(LONG_KEY, 0).expect("randomness");
+        let issued = keys.issue(LONG_KEY, 0, 7).expect("randomness");
         let queue = Arc::new(Queue::default());
         let (pid, key) = (issued.target.pid, issued.target.key.clone());
         assert_eq!(keys.cancel(pid, &key, None, LIMIT).await, Outcome::Stale);
         issued.target.aim_at_queue(Arc::clone(&queue) as Arc<dyn Dequeue>);
         assert_eq!(keys.cancel(pid, &key[1..], None, LIMIT).await, Outcome::Unknown);
+        assert_eq!((keys.owner(pid, &key), keys.owner(pid, &key[1..])), (Some(7), None));
         assert!(!queue.0.load(Ordering::Relaxed));
         assert_eq!(keys.cancel(pid, &key, None, LIMIT).await, Outcome::Dequeued);
         assert!(queue.0.load(Ordering::Relaxed));
@@ -283,7 +294,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_guesses_is_not_listened_to() {
         let keys = Arc::new(CancelKeys::default());
-        let issued = keys.issue(SHORT_KEY, 0).expect("randomness");
+        let issued = keys.issue(SHORT_KEY, 0, 7).expect("randomness");
         issued.target.aim_at_queue(Arc::new(Queue::default()));
         let from = Some(IpAddr::from([127, 0, 0, 1]));
         for _ in 0..GUESSES_PER_SECOND {

@@ -5,4 +5,4 @@ mod keys;
 mod peers;
 
 pub use keys::{CancelKeys, Issued, LONG_KEY, Outcome, SHORT_KEY, Target};
-pub use peers::Peers;
+pub use peers::{PeerFacts, Peers};

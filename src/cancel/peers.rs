@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::config::{Config, Peer};
-use crate::net::{Buffer, Dialler};
+use crate::net::{Buffer, Dialler, Stream};
 use crate::wire::startup;
 
 /// The bits of a key's last byte that count.
@@ -30,12 +30,52 @@ fn peer_of(pid: u32) -> u16 {
     u16::from_le_bytes([low, high])
 }
 
+/// Requests for one peer, now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerFacts {
+    /// Those with a place on the way to it.
+    pub forwarding: usize,
+    /// Those that wait for one.
+    pub waiting: usize,
+    /// Those of the first that are not connected yet.
+    pub connecting: usize,
+}
+
+/// One peer's places for requests on their way to it.
+#[derive(Debug)]
+struct Way {
+    size: usize,
+    places: Semaphore,
+    facts: Mutex<PeerFacts>,
+}
+
+impl Way {
+    fn new(size: usize) -> Arc<Self> {
+        Arc::new(Way { size, places: Semaphore::new(size), facts: Mutex::default() })
+    }
+
+    /// Counts a request in one place of the facts until it is dropped.
+    fn count(&self, which: fn(&mut PeerFacts) -> &mut usize) -> Counted<'_> {
+        *which(&mut self.facts.lock()) += 1;
+        Counted { way: self, which }
+    }
+}
+
+/// A request that is counted.
+struct Counted<'a> {
+    way: &'a Way,
+    which: fn(&mut PeerFacts) -> &mut usize,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        *(self.which)(&mut self.way.facts.lock()) -= 1;
+    }
+}
+
 /// The way to the peers.
 #[derive(Debug, Default)]
-pub struct Peers {
-    /// How many requests may be on their way to a peer, and the places for them.
-    places: Mutex<BTreeMap<u16, (usize, Arc<Semaphore>)>>,
-}
+pub struct Peers(Mutex<BTreeMap<u16, Arc<Way>>>);
 
 impl Peers {
     /// True for a request about another peer's client.
@@ -60,29 +100,38 @@ impl Peers {
         let last = key.last_mut().filter(|last| **last & TTL != 0);
         *last.ok_or("failed to forward cancel request because its TTL was exhausted")? -= 1;
         let delivery = async {
-            let places = self.places(id, peer, config);
-            let _place = places.acquire().await.map_err(|error| error.to_string())?;
-            deliver(dialler, peer, pid, &key).await.map_err(|error| error.to_string())
+            let way = self.way(id, peer, config);
+            let waiting = way.count(|facts| &mut facts.waiting);
+            let _place = way.places.acquire().await.map_err(|error| error.to_string())?;
+            drop(waiting);
+            let _forwarding = way.count(|facts| &mut facts.forwarding);
+            let connecting = way.count(|facts| &mut facts.connecting);
+            let stream = dialler.connect(&peer.address).await.map_err(|error| error.to_string())?;
+            drop(connecting);
+            deliver(stream, pid, &key).await.map_err(|error| error.to_string())
         };
         let late = || format!("no answer within {limit:?} (cancel_wait_timeout)");
         tokio::time::timeout(limit, delivery).await.unwrap_or_else(|_| Err(late()))
     }
 
-    fn places(&self, id: u16, peer: &Peer, config: &Config) -> Arc<Semaphore> {
-        let size = peer.pool_size.unwrap_or(config.defaults.pool_size);
-        let fresh = || (size, Arc::new(Semaphore::new(size)));
-        let mut all = self.places.lock();
-        let places = all.entry(id).or_insert_with(fresh);
-        if places.0 != size {
-            *places = fresh();
+    fn way(&self, id: u16, peer: &Peer, config: &Config) -> Arc<Way> {
+        let size = peer.pool_size.unwrap_or(config.defaults.pool_size).min(Semaphore::MAX_PERMITS);
+        let mut all = self.0.lock();
+        let way = all.entry(id).or_insert_with(|| Way::new(size));
+        if way.size != size {
+            *way = Way::new(size);
         }
-        Arc::clone(&places.1)
+        Arc::clone(way)
+    }
+
+    /// The requests for a peer.
+    pub fn facts(&self, id: u16) -> PeerFacts {
+        self.0.lock().get(&id).map_or_else(PeerFacts::default, |way| *way.facts.lock())
     }
 }
 
 /// Sends the request and waits until the peer has done with it.
-async fn deliver(dialler: &Dialler, peer: &Peer, pid: u32, key: &[u8]) -> std::io::Result<()> {
-    let mut stream = dialler.connect(&peer.address).await?;
+async fn deliver(mut stream: Stream, pid: u32, key: &[u8]) -> std::io::Result<()> {
     let mut packet = Vec::new();
     startup::put_cancel(&mut packet, pid, key);
     stream.send_all(&packet).await?;

@@ -37,6 +37,8 @@ pub(super) enum Rejected {
     Because(&'static str),
     /// The exchange of a password failed.
     Auth(AuthError),
+    /// The same with SCRAM, which may have been spoken where md5 was asked for.
+    Scram(AuthError),
     /// Somebody who would have to be asked cannot be.
     Unavailable(authority::Unavailable),
     /// The client reads this.
@@ -68,6 +70,7 @@ impl Proof<'_> {
         let result = self.attempt(demand).await;
         result.map_err(|rejected| {
             let method = demand.method.as_str();
+            let mut failed = &demand.method;
             let reason = match rejected {
                 Rejected::Told(refusal) => return refusal,
                 Rejected::CertificateMissing => {
@@ -80,9 +83,13 @@ impl Proof<'_> {
                 }
                 Rejected::Because(reason) => reason.to_owned(),
                 Rejected::Auth(error) => error.to_string(),
+                Rejected::Scram(error) => {
+                    failed = &Method::ScramSha256;
+                    error.to_string()
+                }
             };
             tracing::info!(?user, method, reason, "authentication failed");
-            Refusal::new(LoginResult::AuthFailed, replies::auth_failed(&demand.method, user))
+            Refusal::new(LoginResult::AuthFailed, replies::auth_failed(failed, user))
         })
     }
 
@@ -171,7 +178,10 @@ impl Proof<'_> {
                     // Too late for this login: its proof is for the old verifier. The next one finds the new one.
                     self.find(false).await?;
                 }
-                let keys = result?;
+                let keys = result.map_err(|rejected| match rejected {
+                    Rejected::Auth(error) => Rejected::Scram(error),
+                    other => other,
+                })?;
                 if let Some(StoredSecret::Scram(_)) = found.secret {
                     self.remember(&found, ServerCredential::Keys(keys));
                 } else {
@@ -318,6 +328,12 @@ impl Proof<'_> {
     /// The next message, which must be a password or a SASL response. Others may have the turn meanwhile.
     async fn password_message(&mut self) -> Result<Vec<u8>, Refusal> {
         loop {
+            // No message begins so; a start-up packet does.
+            if self.incoming.buffer.filled().first() == Some(&0) {
+                let fields = replies::bad_login("a second start-up packet")
+                    .brief("client re-sent startup pkt");
+                return Err(Refusal::new(LoginResult::Protocol, fields));
+            }
             let header =
                 frame::header(self.incoming.buffer.filled()).map_err(|error| malformed(&error))?;
             if let Some(header) = header {

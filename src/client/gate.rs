@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use tokio::runtime::Handle;
 
 use super::login_counts::LoginCounts;
 use super::throttle::Throttle;
 use super::turn::Turns;
-use super::{ClientCounts, Desks, Identities, Seat, WorkerHandle};
+use super::{ClientCounts, Crew, Desks, Identities};
 use crate::cancel::{CancelKeys, Peers};
 use crate::config::Config;
 use crate::pool::Pools;
@@ -39,7 +38,8 @@ pub struct Gate {
     pub(super) turns: Turns,
     /// Where logins are worked on that keep a processor busy.
     pub(super) desks: Desks,
-    workers: Vec<WorkerHandle>,
+    /// Where clients come in and are served.
+    pub crew: Arc<Crew>,
     current: RwLock<Current>,
     closed: AtomicBool,
     disabled: Mutex<BTreeSet<Name>>,
@@ -57,7 +57,7 @@ pub struct GateParts {
     /// All pools.
     pub pools: Arc<Pools>,
     /// Where clients come in and are served.
-    pub workers: Vec<WorkerHandle>,
+    pub crew: Arc<Crew>,
     /// Where their logins are worked on if that keeps a processor busy.
     pub desks: Desks,
     /// The configuration in force.
@@ -82,7 +82,7 @@ impl Gate {
             throttle: Throttle::default(),
             turns: Turns::new(parts.config.process.max_concurrent_logins),
             desks: parts.desks,
-            workers: parts.workers,
+            crew: parts.crew,
             current: RwLock::new(Current { config: parts.config, identities: parts.identities }),
             closed: AtomicBool::new(false),
             disabled: Mutex::default(),
@@ -129,15 +129,5 @@ impl Gate {
     /// True when nobody is admitted to a database.
     pub fn is_disabled(&self, database: &str) -> bool {
         self.disabled.lock().contains(database)
-    }
-
-    /// A place with the worker that has the fewest clients, those included that are about to log in.
-    pub fn seat(&self) -> Option<Seat> {
-        self.workers.iter().min_by_key(|worker| worker.clients()).map(WorkerHandle::seat)
-    }
-
-    /// Where clients arrive.
-    pub fn reception(&self) -> Option<&Handle> {
-        self.workers.first().map(WorkerHandle::runtime)
     }
 }

@@ -3,8 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::gate::Gate;
+use super::login_facts::Facts;
+use super::manners::Manners;
 use super::replies;
 use super::turn::Turn;
 use crate::net::{Arrival, Buffer, Line, Peer, Suspended, TlsFacts};
@@ -186,26 +189,64 @@ async fn shake_hands(
     }
 }
 
+/// Waits for a visitor, but not for ever. `None`: it is late.
+async fn in_time<T>(deadline: Option<Instant>, what: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline.into(), what).await.ok(),
+        None => Some(what.await),
+    }
+}
+
+/// A visitor has said nothing for too long. PostgreSQL closes such a connection without a word.
+async fn dismiss(gate: &Gate, incoming: Incoming) -> Option<Visitor> {
+    if Manners::new(&gate.config().process).like_pgbouncer {
+        turn_away(gate, incoming, replies::login_timeout(false)).await;
+    }
+    None
+}
+
+/// Says why a visitor of whom nothing is known cannot stay.
+async fn turn_away(gate: &Gate, incoming: Incoming, fields: ErrorFields) {
+    let config = gate.config();
+    let manners = Manners::new(&config.process);
+    let facts = Facts::new(gate.pools.context.records.ids.next(), manners);
+    facts.log_refusal(&incoming, &fields, &config);
+    incoming.refuse(&manners.told(fields)).await;
+}
+
 /// Listens to a visitor until it says what it wants. `None`: it went away, or was sent away.
-pub async fn receive(gate: &Gate, mut incoming: Incoming, keyring: &Keyring) -> Option<Visitor> {
+pub async fn receive(
+    gate: &Gate,
+    mut incoming: Incoming,
+    keyring: &Keyring,
+    since: Instant,
+) -> Option<Visitor> {
+    let deadline = gate.config().process.client_login_timeout.map(|limit| since + limit);
     let acceptor = match incoming.peer {
         Peer::Tcp(_) => keyring.acceptor(),
         // Nobody is between the ends of a unix socket.
         Peer::Unix => None,
     };
     let acceptor = acceptor.as_ref();
-    if incoming.first_byte().await? == TLS_HANDSHAKE {
-        incoming = Box::pin(incoming.secure_directly(gate, acceptor)).await?;
+    let Some(first) = in_time(deadline, incoming.first_byte()).await else {
+        return dismiss(gate, incoming).await;
+    };
+    if first? == TLS_HANDSHAKE {
+        incoming = in_time(deadline, Box::pin(incoming.secure_directly(gate, acceptor))).await??;
     }
     for _ in 0..MAX_REQUESTS {
-        match incoming.packet().await {
+        let Some(packet) = in_time(deadline, incoming.packet()).await else {
+            return dismiss(gate, incoming).await;
+        };
+        match packet {
             Ok(Some(Packet::SslRequest | Packet::GssEncRequest)) if incoming.tls.is_some() => {
                 let text = "encryption was requested on a connection that has it";
                 incoming.refuse(&replies::bad_login(text)).await;
                 return None;
             }
             Ok(Some(Packet::SslRequest)) => {
-                incoming = Box::pin(incoming.answer_request(gate, acceptor)).await?;
+                let answered = Box::pin(incoming.answer_request(gate, acceptor));
+                incoming = in_time(deadline, answered).await??;
             }
             Ok(Some(Packet::GssEncRequest)) => incoming.send(b"N").await.ok()?,
             Ok(Some(Packet::Cancel { pid, key })) => {
@@ -215,8 +256,7 @@ pub async fn receive(gate: &Gate, mut incoming: Incoming, keyring: &Keyring) -> 
             Ok(Some(Packet::Startup(startup))) => return Some(Visitor::Client(incoming, startup)),
             Ok(None) => return None,
             Err(error) => {
-                tracing::info!(peer = %incoming.peer, %error, "bad start-up packet");
-                incoming.refuse(&replies::bad_startup(&error)).await;
+                turn_away(gate, incoming, replies::bad_startup(&error)).await;
                 return None;
             }
         }

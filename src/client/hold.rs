@@ -32,7 +32,12 @@ struct Held {
 }
 
 impl Held {
-    fn new(target: &Arc<Target>, lease: Lease) -> Self {
+    /// `restores`: the server is given the client's parameters first. A request that comes so early is for what the
+    /// client asks behind that.
+    fn new(target: &Arc<Target>, lease: Lease, restores: bool) -> Self {
+        if restores {
+            lease.backend.shield();
+        }
         target.aim_at_server(&lease.backend);
         Held { target: Arc::clone(target), lease }
     }
@@ -55,6 +60,7 @@ impl DerefMut for Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.target.aim_at_nothing();
+        self.lease.backend.expose();
     }
 }
 
@@ -79,8 +85,10 @@ struct Watch {
     entered: Instant,
     /// The beginning of the requests that the server was asked to cancel: others after them have their own time.
     cancelled: Option<Instant>,
-    /// The cancel request on its way.
+    /// The cancel request of ours on its way.
     cancel: Option<JoinHandle<bool>>,
+    /// Ends with all cancel requests on their way.
+    cancels: Option<JoinHandle<()>>,
 }
 
 /// How a hold ended.
@@ -96,7 +104,8 @@ impl Client {
     #[allow(clippy::manual_async_fn, reason = "an async fn would have room for the lease twice")]
     pub(super) fn hold(&mut self, lease: Lease) -> impl Future<Output = Result<(), Goodbye>> {
         let since = lease.since();
-        let mut held = Held::new(&self.key.target, lease);
+        let restores = !Arc::ptr_eq(&self.session.params, &lease.applied);
+        let mut held = Held::new(&self.key.target, lease, restores);
         self.note_active(&held);
         let mut watch = Watch {
             clock: Clock {
@@ -108,6 +117,7 @@ impl Client {
             entered: since,
             cancelled: None,
             cancel: None,
+            cancels: None,
         };
         if self.mode() == PoolMode::Session {
             held.needs_reset = true;
@@ -172,6 +182,7 @@ impl Client {
                 waker: cx.waker(),
             },
             state_limit: self.settings.max_session_state,
+            packet_limit: self.settings.max_packet_size,
             way: self.pool.as_ref(),
         };
         if !std::mem::replace(restored, true) {
@@ -187,7 +198,27 @@ impl Client {
         if held.stream.is_sent() && self.stands_still() {
             return Poll::Pending;
         }
+        if self.await_cancels(cx, held, watch) {
+            cx.waker().wake_by_ref();
+        }
         self.check_hold(held, watch)
+    }
+
+    /// What pgusher itself wants of a server that rests waits for the end of cancel requests on their way, since they
+    /// are not meant for that. True when that end has come.
+    fn await_cancels(&self, cx: &mut Context<'_>, held: &Held, watch: &mut Watch) -> bool {
+        if watch.cancels.is_none() && held.progress.waits_for_client() && held.backend.has_cancels()
+        {
+            let backend = Arc::clone(&held.backend);
+            let over = async move { backend.cancels_over().await };
+            watch.cancels = Some(self.worker.control.spawn(over));
+        }
+        let Some(over) = &mut watch.cancels else { return false };
+        let is_over = Pin::new(over).poll(cx).is_ready();
+        if is_over {
+            watch.cancels = None;
+        }
+        is_over
     }
 
     /// Timeouts and orders, while nothing moves.
@@ -268,6 +299,8 @@ impl Client {
             let limit = self.settings.query_timeout.unwrap_or_default();
             replies::cancelling(limit).put_notice(&mut bytes);
             self.relay.say(&bytes);
+            // It is sent now, not with the server's next word.
+            self.record.client.control.wake();
         }
         let guard = held.backend.begin_cancel();
         watch.cancel = Some(self.worker.control.spawn(deliver_cancel(guard, CANCEL_PATIENCE)));
@@ -291,7 +324,7 @@ impl Client {
             held.condemn(CloseReason::Unclean);
         }
         let result = match end {
-            End::Relay(outcome) => Self::judge(&mut held, outcome),
+            End::Relay(outcome) => self.judge(&mut held, outcome),
             End::TimedOut(phase) => Err(timed_out(phase)),
             End::TransactionTooLong => Err(Goodbye::Told(replies::transaction_timeout())),
             End::Ordered(goodbye) => Err(goodbye),
@@ -310,7 +343,7 @@ impl Client {
         result.map(drop)
     }
 
-    fn judge(held: &mut Held, outcome: Outcome) -> Result<Instant, Goodbye> {
+    fn judge(&self, held: &mut Held, outcome: Outcome) -> Result<Instant, Goodbye> {
         Err(match outcome {
             Outcome::Settled(now) => return Ok(now),
             Outcome::ClientLeft => Goodbye::Terminated,
@@ -331,7 +364,12 @@ impl Client {
             }
             Outcome::ServerGone { farewell } => {
                 held.condemn(CloseReason::Error);
-                if farewell { Goodbye::ByServer } else { Goodbye::Told(replies::server_gone()) }
+                // PgBouncer hands a server's last words on, and adds its own.
+                if farewell && !self.worker.manners.like_pgbouncer {
+                    Goodbye::ByServer
+                } else {
+                    Goodbye::Told(replies::server_gone())
+                }
             }
         })
     }

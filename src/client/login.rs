@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::task::JoinSet;
+
 use super::authenticate::Proof;
 use super::entry::{ConsoleRights, Entry, OwnServer, Pass};
 use super::gate::Gate;
@@ -83,10 +85,7 @@ pub async fn log_in(
         }
         Err(Refusal(result, fields)) => {
             gate.logins.count(result, facts.method, facts.counted_as(&config), since.elapsed());
-            if config.process.log_pooler_errors {
-                facts.log_error(&incoming, &fields);
-            }
-            facts.log_failure(&incoming, &fields);
+            facts.log_refusal(&incoming, &fields, &config);
             if let (LoginResult::AuthFailed, Some(address)) = (result, incoming.peer.ip()) {
                 let rule = throttle::Rule::of(&config.process);
                 rule.inspect(|rule| gate.throttle.failed(address, rule, Instant::now()));
@@ -320,7 +319,8 @@ impl Login<'_> {
 
     fn issue_key(&self, request: &Request) -> Result<Issued, Refusal> {
         let length = if request.minor >= 2 { LONG_KEY } else { SHORT_KEY };
-        self.gate.cancel_keys.issue(length, self.config.process.peer_id).map_err(|error| {
+        let (peer, client) = (self.config.process.peer_id, self.facts.id);
+        self.gate.cancel_keys.issue(length, peer, client).map_err(|error| {
             let text = format!("no randomness for a cancel key: {error}");
             Refusal::new(LoginResult::Protocol, replies::internal(text))
         })
@@ -344,7 +344,7 @@ impl Login<'_> {
         let own = request.user == pool.key.user;
         let user = Name::clone(if own { &pool.key.user } else { &request.user });
         let Incoming { line, peer, local, .. } = &*self.incoming;
-        Ok(context.records.enter(ClientRecord::new(
+        let record = ClientRecord::new(
             self.facts.id,
             Name::clone(&pool.key.database),
             user,
@@ -352,7 +352,8 @@ impl Login<'_> {
             Ends::new(line.socket()?, peer.address(), *local),
             line.tls().map(crate::tls::label),
             self.facts.method,
-        )))
+        );
+        Ok(context.records.enter(record.replicating(request.replication.replicates())))
     }
 
     /// A replication client gets a server of its own, and hears what that one says of itself.
@@ -366,7 +367,10 @@ impl Login<'_> {
         // Not here: a login on a server may keep a processor busy.
         let maker = Arc::clone(&pool);
         let making = async move { maker.make_own(parameters).await };
-        let made = self.gate.pools.context.control.spawn(making).await;
+        // A client whose login ends before that waits no longer.
+        let mut made = JoinSet::new();
+        made.spawn_on(making, &self.gate.pools.context.control);
+        let made = made.join_next().await.and_then(Result::ok);
         let made = made.unwrap_or(Err(PoolError::ShuttingDown));
         let lease = made.map_err(|error| {
             let fields = replies::no_server(&error).severity(Severity::Fatal);

@@ -81,7 +81,7 @@ impl Facts {
         }
     }
 
-    pub(super) fn log_failure(&self, incoming: &Incoming, fields: &ErrorFields) {
+    fn log_failure(&self, incoming: &Incoming, fields: &ErrorFields) {
         let Facts { user, database, id, .. } = self;
         let method = self.method.as_str();
         let (peer, tls) = (&incoming.peer, incoming.tls_version());
@@ -91,8 +91,15 @@ impl Facts {
         tracing::info!(client = id, ?database, ?user, %peer, tls, method, %code, ?reason, words, "login failed");
     }
 
-    /// `log_pooler_errors`.
-    pub(super) fn log_error(&self, incoming: &Incoming, fields: &ErrorFields) {
+    /// A login that fails, as the settings have it.
+    pub(super) fn log_refusal(&self, incoming: &Incoming, fields: &ErrorFields, config: &Config) {
+        if config.process.log_pooler_errors {
+            self.log_error(incoming, fields);
+        }
+        self.log_failure(incoming, fields);
+    }
+
+    fn log_error(&self, incoming: &Incoming, fields: &ErrorFields) {
         let Facts { user, database, id, .. } = self;
         let (code, reason) = (&fields.code, &fields.message);
         let words = self.manners.log_words(fields);

@@ -2,6 +2,7 @@
 
 mod authenticate;
 mod checkout;
+mod crew;
 mod desks;
 mod disconnect;
 mod entry;
@@ -23,13 +24,16 @@ mod refusal;
 mod replica;
 pub mod replies;
 mod request;
+mod roster;
 mod serve;
 mod session_mode;
 mod throttle;
+mod transfer;
 mod turn;
 mod vouch;
 mod worker;
 
+pub use crew::Crew;
 pub use desks::Desks;
 pub use disconnect::Goodbye;
 pub use entry::{Admitted, Console, ConsoleRights, Entry};

@@ -2,8 +2,8 @@
 //!
 //! A task, its registration with the runtime and its deadline cost far more memory than what they look after. So a
 //! client that asks for nothing is [parked](Lot::park): its task ends, its socket goes onto the lot's [`Watchlist`], and
-//! what makes it a client stays behind as [`Parked`]. Bytes, the end of the connection, an order or a timeout give it a
-//! task again ([`serve`](super::serve::serve)).
+//! what makes it a client stays behind as [`Parked`]. Bytes, the end of the connection, an order, a notification or a
+//! timeout give it a task again ([`serve`](super::serve::serve)).
 //!
 //! Clients are parked when they arrive with [many others](Newcomers), and when they have rested for as long as their
 //! [patience](Who::patience) lasts. A busy client never gets here, so nothing of this costs its transactions anything.
@@ -11,19 +11,19 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use slab::Slab;
 
 use super::limits::{Counted, Guest, Present};
-use super::serve::serve;
+use super::serve::move_or_serve;
 use super::worker::Worker;
 use crate::cancel::Issued;
 use crate::control::{Bell, Order};
 use crate::net::{Suspended, TICK, Watchlist};
 use crate::session::VirtualSession;
-use crate::stats::Entered;
+use crate::stats::{ClientRecord, Entered};
 
 /// How long a client that is busy now and then may rest before it is parked. Being parked and fetched costs some six
 /// system calls, more than a transaction: nothing if it happens once a second, too much if it happens ten times.
@@ -99,7 +99,7 @@ impl Lot {
     ///
     /// # Race window
     /// Bytes that are there already are told of by the watchlist; an order given before the bell was hung up is looked
-    /// for after that.
+    /// for after that, and so are notifications.
     pub(super) fn park(&self, client: Parked) -> Result<(), Box<Parked>> {
         let mut places = self.places.borrow_mut();
         let Ok(place) = u32::try_from(places.vacant_key()) else { return Err(Box::new(client)) };
@@ -108,7 +108,7 @@ impl Lot {
         }
         let control = &client.who.record.client.control;
         control.park(&self.bell, place);
-        if control.order() != Order::None {
+        if control.order() != Order::None || has_post(&client.who) {
             self.bell.ring(place);
         }
         if let Some(due) = client.who.due() {
@@ -151,6 +151,23 @@ impl Lot {
     }
 }
 
+/// True when a notification is there for a client. From now on it is called to one.
+fn has_post(client: &Who) -> bool {
+    let Some(listening) = &client.session.listening else { return false };
+    let caller = Caller(Arc::clone(&client.record.client));
+    listening.listener.watch(&Waker::from(Arc::new(caller)));
+    listening.listener.has_post()
+}
+
+/// Calls a client that may be parked.
+struct Caller(Arc<ClientRecord>);
+
+impl Wake for Caller {
+    fn wake(self: Arc<Self>) {
+        self.0.control.wake();
+    }
+}
+
 /// Gives parked clients a task again when there is something for them.
 pub(super) async fn attend(worker: Rc<Worker>) {
     let mut places = Vec::new();
@@ -158,7 +175,7 @@ pub(super) async fn attend(worker: Rc<Worker>) {
     while std::future::poll_fn(|cx| worker.lot.poll_calls(cx, &mut places)).await.is_ok() {
         for place in places.drain(..) {
             if let Some(client) = worker.lot.fetch(place) {
-                serve(&worker, client);
+                move_or_serve(&worker, client);
             }
         }
         // Those who were busy already go first.

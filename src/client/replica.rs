@@ -124,6 +124,9 @@ impl Session {
         if let Some(goodbye) = self.ordered() {
             return Poll::Ready(goodbye);
         }
+        if self.stands_still() {
+            return Poll::Pending;
+        }
         let Session { stream, lease, requests, replies, frames, asked, worker, .. } = self;
         let (mut rests, mut streams, mut leaves) = (self.rests, self.streams, self.leaves);
         let server = &mut lease.stream;
@@ -150,6 +153,21 @@ impl Session {
             // What the server has to say of it is still to come.
             (Poll::Pending, Poll::Ready(End::To) | Poll::Pending) => Poll::Pending,
         }
+    }
+
+    /// While everything is suspended, nothing moves once no byte is under way. Resuming wakes it.
+    fn stands_still(&mut self) -> bool {
+        let control = &self.record.client.control;
+        let is_still = self.frames.at_boundary()
+            && self.asked.at_boundary()
+            && [&self.requests, &self.replies].iter().all(|flow| flow.buffer.is_empty())
+            && self.stream.is_sent()
+            && self.lease.stream.is_sent();
+        if !control.is_suspended() || !is_still {
+            return false;
+        }
+        control.stand_still();
+        true
     }
 
     fn count(&mut self) {

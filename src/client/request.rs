@@ -9,6 +9,7 @@ use super::replies;
 use crate::config::{Compat, Process};
 use crate::net::Peer;
 use crate::session::params::{ParamSet, ParamSets, Values};
+use crate::stats::Replicates;
 use crate::types::Name;
 use crate::wire::ErrorFields;
 use crate::wire::startup::Startup;
@@ -37,6 +38,15 @@ pub(super) enum Replication {
 }
 
 impl Replication {
+    /// For the record.
+    pub(super) fn replicates(&self) -> Replicates {
+        match self {
+            Replication::Off => Replicates::Nothing,
+            Replication::On { is_physical: true, .. } => Replicates::Physical,
+            Replication::On { is_physical: false, .. } => Replicates::Logical,
+        }
+    }
+
     /// PgBouncer's word.
     pub(super) fn as_str(&self) -> &'static str {
         match self {

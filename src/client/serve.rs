@@ -14,6 +14,7 @@ use super::log;
 use super::newcomers::{NEWCOMERS_PATIENCE, Newcomer};
 use super::parking::{Parked, Who, idle_at};
 use super::replies;
+use super::transfer::Mover;
 use super::worker::Worker;
 use crate::cancel::Issued;
 use crate::config::{ClassMarks, PoolSettings};
@@ -62,6 +63,16 @@ enum Rest {
     Wanting,
     /// It has lasted so long that the client is better parked.
     Long,
+    /// The client is to be another worker's.
+    Called,
+}
+
+/// What a task ends with while its client stays.
+enum Stay {
+    /// Without a task, until the client wants something.
+    Parked,
+    /// With another worker.
+    Moved,
 }
 
 /// Lets a client in: it rests until its first request.
@@ -92,6 +103,14 @@ fn rest(worker: &Rc<Worker>, client: Parked) {
     }
 }
 
+/// Sends a client to another worker if one has called for it; gives it a task here otherwise.
+pub(super) fn move_or_serve(worker: &Rc<Worker>, client: Parked) {
+    match worker.departures.next() {
+        Some(to) => to.seat().take_mover(Mover::leave(client, worker.deadlines.elapsed())),
+        None => serve(worker, client),
+    }
+}
+
 /// Gives a client a task.
 pub(super) fn serve(worker: &Rc<Worker>, client: Parked) {
     let Parked { socket, who } = client;
@@ -111,7 +130,8 @@ fn spawn(client: std::io::Result<Client>) {
 fn live(mut client: Client) -> impl Future<Output = ()> {
     async move {
         match client.converse().await {
-            Ok(()) => client.park(),
+            Ok(Stay::Parked) => client.park(),
+            Ok(Stay::Moved) => client.move_on(),
             Err(goodbye) => {
                 client.pool.departures.count(goodbye.departure());
                 client.log_departure(&goodbye);
@@ -129,6 +149,7 @@ impl Client {
         let Who { session, pool, record, key, counted, present, resting_since, .. } = who;
         let mut relay = Relay::default();
         relay.refuses_simple(worker.manners.refuses_simple);
+        relay.ends_on_wrong_names(worker.manners.like_pgbouncer);
         let settings = pool.settings_of(&record.client.user);
         let standing = standing(&pool, &settings, &record.client, &session.params);
         Client {
@@ -156,16 +177,28 @@ impl Client {
 
     /// Gives the task up until the client wants something.
     fn park(self) {
+        let worker = Rc::clone(&self.worker);
+        rest(&worker, self.suspend());
+    }
+
+    /// Gives the client to another worker, if that is still wanted.
+    fn move_on(self) {
+        let worker = Rc::clone(&self.worker);
+        move_or_serve(&worker, self.suspend());
+    }
+
+    /// What is left of the client without its task.
+    fn suspend(self) -> Parked {
         let Client { stream, session, pool, record, key, counted, present, worker, .. } = self;
         let now = worker.deadlines.elapsed();
         let resting_since = self.resting_since.unwrap_or(now);
         let (socket, had_task) = (stream.suspend(), Some(now));
         let who = Who { session, pool, record, key, counted, present, resting_since, had_task };
-        rest(&worker, Parked { socket, who });
+        Parked { socket, who }
     }
 
-    /// `Ok`: the client has rested for long.
-    async fn converse(&mut self) -> Result<(), Goodbye> {
+    /// `Ok`: the client needs no task here any more.
+    async fn converse(&mut self) -> Result<Stay, Goodbye> {
         std::future::poll_fn(|cx| {
             self.record.client.control.watch(cx);
             self.deadline.watch(cx);
@@ -175,7 +208,8 @@ impl Client {
         loop {
             match std::future::poll_fn(|cx| self.poll_idle(cx)).await? {
                 Rest::Wanting => {}
-                Rest::Long => return Ok(()),
+                Rest::Long => return Ok(Stay::Parked),
+                Rest::Called => return Ok(Stay::Moved),
             }
             let lease = match self.checkout().await {
                 Waited::Served(lease) => lease,
@@ -252,6 +286,9 @@ impl Client {
     /// Nothing to do: gives memory back and watches the clock.
     fn rest(&mut self, cx: &Context<'_>) -> Poll<Result<Rest, Goodbye>> {
         self.relay.release(&self.worker.buffers);
+        if self.worker.departures.are_wanted() && self.can_be_parted() {
+            return self.part_with_worker(cx);
+        }
         if self.deadline.is_armed() && !self.deadline.is_over() {
             return Poll::Pending;
         }
@@ -261,9 +298,7 @@ impl Client {
         if due.is_some_and(|at| now >= at) {
             return Poll::Ready(Err(Goodbye::Told(replies::idle_timeout())));
         }
-        // Whoever listens has to be woken when something comes.
-        let listens = self.session.listening.is_some();
-        let can_park = !listens && self.relay.is_blank() && self.stream.is_sent();
+        let can_park = self.can_be_parted() && self.stream.is_sent();
         let park_at = can_park.then(|| since.max(self.woken_at) + self.patience);
         if park_at.is_some_and(|at| now >= at) {
             if self.stream.can_suspend() {
@@ -275,6 +310,20 @@ impl Client {
         }
         let next = due.into_iter().chain(park_at).min();
         self.deadline.arm(next.map(|at| at - now));
+        Poll::Pending
+    }
+
+    /// Nothing that belongs to the client is in the task alone.
+    fn can_be_parted(&self) -> bool {
+        self.relay.is_blank()
+    }
+
+    /// Goes to another worker as soon as the last reply has gone out.
+    fn part_with_worker(&mut self, cx: &Context<'_>) -> Poll<Result<Rest, Goodbye>> {
+        if self.stream.can_suspend() {
+            return Poll::Ready(Ok(Rest::Called));
+        }
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 

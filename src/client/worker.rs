@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, LocalOptions};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::entry::Admitted;
 use super::limits::Present;
@@ -13,7 +14,9 @@ use super::manners::Manners;
 use super::newcomers::Newcomers;
 use super::parking::{self, Lot};
 use super::replica::{self, Replica};
+use super::roster::Load;
 use super::serve;
+use super::transfer::{Departures, Mover, Transfer};
 use crate::net::{BufferPool, Deadlines, Nudges, Sends, Stream, TICK};
 use crate::relay::ClientSide;
 use crate::types::WorkerId;
@@ -44,13 +47,43 @@ pub struct Worker {
     pub log: LogClients,
     /// How clients are spoken to.
     pub manners: Manners,
+    /// Clients that are to go to other workers.
+    pub(super) departures: Departures,
+    facts: Arc<Facts>,
+    /// Somebody has come after nobody was there.
+    awake: Notify,
+}
+
+/// What others may know of a worker.
+#[derive(Debug, Default)]
+struct Facts {
     clients: Arc<AtomicUsize>,
+    /// How long its thread was running in the last second, in thousandths.
+    busy: AtomicU32,
+    /// How many clients had a task at its end.
+    tasks: AtomicUsize,
 }
 
 impl Worker {
     /// A client's socket, with what its relay needs of the thread.
     pub(super) fn side<'a>(&'a self, stream: &'a mut Stream) -> ClientSide<'a> {
         ClientSide { stream, pool: &self.buffers, nudges: &self.nudges }
+    }
+
+    /// Nobody is here, not even on the way.
+    fn is_empty(&self) -> bool {
+        self.facts.clients.load(Ordering::Relaxed) == 0
+    }
+
+    /// Somebody comes. The clock may have stood still.
+    fn wake(&self) {
+        self.deadlines.tick();
+        self.awake.notify_one();
+    }
+
+    fn report(&self, busy: u32) {
+        self.facts.busy.store(busy, Ordering::Relaxed);
+        self.facts.tasks.store(self.deadlines.len(), Ordering::Relaxed);
     }
 }
 
@@ -70,20 +103,31 @@ pub(super) enum Arrival {
     Client(Box<Admitted>),
     /// A client with a server of its own.
     Replica(Box<Replica>),
+    /// A client of another worker.
+    Mover(Box<Mover>),
+}
+
+/// A letter to a worker.
+#[derive(Debug)]
+enum Letter {
+    /// Somebody comes.
+    Arrival(Arrival, Present),
+    /// Some are to go, or nobody any more.
+    Transfer(Option<Transfer>),
 }
 
 /// The way to a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerHandle {
-    sender: mpsc::UnboundedSender<(Arrival, Present)>,
-    clients: Arc<AtomicUsize>,
+    sender: mpsc::UnboundedSender<Letter>,
+    facts: Arc<Facts>,
     runtime: Handle,
 }
 
 impl WorkerHandle {
     /// How many clients it has, those who log in included.
     pub fn clients(&self) -> usize {
-        self.clients.load(Ordering::Relaxed)
+        self.facts.clients.load(Ordering::Relaxed)
     }
 
     /// Its runtime, on which nothing may run that keeps a processor busy.
@@ -93,7 +137,19 @@ impl WorkerHandle {
 
     /// A place for one more client.
     pub(super) fn seat(&self) -> Seat {
-        Seat { worker: self.clone(), present: Present::enter(&self.clients) }
+        Seat { worker: self.clone(), present: Present::enter(&self.facts.clients) }
+    }
+
+    /// What it has been doing.
+    pub(super) fn load(&self) -> Load {
+        let busy = f64::from(self.facts.busy.load(Ordering::Relaxed)) / 1000.0;
+        Load { busy, clients: self.facts.tasks.load(Ordering::Relaxed) }
+    }
+
+    /// Clients are to go elsewhere; `None`: all may stay.
+    pub(super) fn transfer(&self, transfer: Option<Transfer>) {
+        // A thread that has ended has no clients.
+        let _ = self.sender.send(Letter::Transfer(transfer));
     }
 }
 
@@ -116,9 +172,14 @@ impl Seat {
         self.send(Arrival::Replica(client));
     }
 
+    /// The same with a client of another worker.
+    pub(super) fn take_mover(self, client: Mover) {
+        self.send(Arrival::Mover(Box::new(client)));
+    }
+
     fn send(self, client: Arrival) {
         // A thread that has ended leaves the client unserved: so is the process about to.
-        let _ = self.worker.sender.send((client, self.present));
+        let _ = self.worker.sender.send(Letter::Arrival(client, self.present));
     }
 }
 
@@ -144,8 +205,8 @@ pub struct WorkerParts {
 pub fn spawn_worker(parts: WorkerParts) -> std::io::Result<WorkerHandle> {
     let WorkerParts { id, control, log, manners, sends } = parts;
     let (sender, receiver) = mpsc::unbounded_channel();
-    let clients = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&clients);
+    let facts = Arc::<Facts>::default();
+    let own = Arc::clone(&facts);
     let runtime_made = std::sync::mpsc::channel();
     std::thread::Builder::new().name(format!("worker-{}", id.0)).spawn(move || {
         let runtime =
@@ -168,7 +229,9 @@ pub fn spawn_worker(parts: WorkerParts) -> std::io::Result<WorkerHandle> {
                     control,
                     log,
                     manners,
-                    clients,
+                    departures: Departures::default(),
+                    facts: own,
+                    awake: Notify::new(),
                 });
                 runtime.block_on(work(worker, receiver));
             }
@@ -177,27 +240,24 @@ pub fn spawn_worker(parts: WorkerParts) -> std::io::Result<WorkerHandle> {
     })?;
     let made = runtime_made.1.recv();
     let runtime = made.unwrap_or_else(|_| Err(std::io::Error::other("worker thread died")))?;
-    Ok(WorkerHandle { sender, clients: counted, runtime })
+    Ok(WorkerHandle { sender, facts, runtime })
 }
 
-async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<(Arrival, Present)>) {
+async fn work(worker: Rc<Worker>, mut letters: mpsc::UnboundedReceiver<Letter>) {
     let ticking = tokio::task::spawn_local(keep_time(Rc::clone(&worker)));
     let attending = tokio::task::spawn_local(parking::attend(Rc::clone(&worker)));
     let sends = Arc::clone(&worker.sends);
     let nudging = Rc::clone(&worker);
     let nudging = tokio::task::spawn_local(async move { nudging.nudges.run().await });
     let sending = tokio::task::spawn_local(async move { sends.run().await });
-    while let Some((client, present)) = arrivals.recv().await {
-        match client {
-            Arrival::Client(client) => serve::arrive(&worker, *client, present),
-            Arrival::Replica(client) => {
-                let worker = Rc::clone(&worker);
-                tokio::task::spawn_local(replica::serve(worker, *client, present));
-            }
+    while let Some(letter) = letters.recv().await {
+        match letter {
+            Letter::Arrival(arrival, present) => receive(&worker, arrival, present),
+            Letter::Transfer(transfer) => worker.departures.call(transfer),
         }
     }
     // Clients that are still there keep the thread until they leave.
-    while worker.clients.load(Ordering::Relaxed) > 0 {
+    while !worker.is_empty() {
         tokio::time::sleep(TICK).await;
     }
     ticking.abort();
@@ -206,10 +266,29 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<(Arrival
     sending.abort();
 }
 
-/// Looks at all timeouts at every tick, and gives spare memory back every now and then.
+fn receive(worker: &Rc<Worker>, arrival: Arrival, present: Present) {
+    worker.wake();
+    match arrival {
+        Arrival::Client(client) => serve::arrive(worker, *client, present),
+        Arrival::Replica(client) => {
+            let worker = Rc::clone(worker);
+            tokio::task::spawn_local(replica::serve(worker, *client, present));
+        }
+        Arrival::Mover(client) => {
+            let mut client = client.arrive(worker.deadlines.elapsed());
+            client.who.present = present;
+            tracing::debug!(client = client.who.record.client.id, to = worker.id.0, "client moved");
+            serve::serve(worker, client);
+        }
+    }
+}
+
+/// Looks at all timeouts at every tick, and gives spare memory back every now and then. Stands still while nobody is
+/// here.
 async fn keep_time(worker: Rc<Worker>) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut meter = Meter::start();
     loop {
         for _ in 0..TICKS_PER_TRIM {
             tick.tick().await;
@@ -217,5 +296,38 @@ async fn keep_time(worker: Rc<Worker>) {
             worker.lot.tick(worker.deadlines.elapsed());
         }
         worker.buffers.trim();
+        worker.report(meter.busy());
+        if worker.is_empty() {
+            worker.awake.notified().await;
+            meter = Meter::start();
+        }
     }
+}
+
+/// How much of the time the current thread is running.
+struct Meter {
+    since: Instant,
+    ran: Duration,
+}
+
+impl Meter {
+    fn start() -> Self {
+        Meter { since: Instant::now(), ran: thread_time() }
+    }
+
+    /// Since the last time, in thousandths.
+    fn busy(&mut self) -> u32 {
+        let before = std::mem::replace(self, Meter::start());
+        let ran = self.ran.saturating_sub(before.ran).as_micros();
+        let time = self.since.saturating_duration_since(before.since).as_micros();
+        u32::try_from(ran * 1000 / time.max(1)).unwrap_or(u32::MAX)
+    }
+}
+
+fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
 }

@@ -215,7 +215,7 @@ mod tests {
         let found = changes("", "listen_port = 1\nlog_format = \"json\"\n[http]\n");
         assert_eq!(
             found.needs_restart,
-            ["listen_port", "log_format", "http.listen", "http.queue_buckets"]
+            ["listen_port", "log_format", "http.listen", "http.queue_buckets", "http.page"]
         );
         assert!(!found.process_changed);
         let found = changes("", "max_client_conn = 1\n");

@@ -85,11 +85,10 @@ impl Converter<'_> {
                     let node = form.read(parameter.name, value_at, text, self.report);
                     self.inherited.push(Inherited { section, key, at, node });
                 }
-                Fate::Startup | Fate::Moot(_) | Fate::Missing(_) => {
-                    if let Some(pair) = written {
-                        self.without_effect(parameter, pair);
-                    }
+                Fate::Moot(why) if written.is_some() => {
+                    self.raw.notes.moot.push((parameter.name, why));
                 }
+                Fate::Moot(_) | Fate::Startup => {}
             }
         }
         for (section, key, value, _) in DROP_IN {
@@ -114,19 +113,6 @@ impl Converter<'_> {
     fn section(&mut self, section: Section) -> &mut Table {
         let at = Place { line: 1, column: 1, ..self.default_at };
         self.raw.sections.entry(section).or_insert_with(|| Table::empty(at))
-    }
-
-    /// Something is set that changes nothing, or not what it should.
-    fn without_effect(&mut self, parameter: &Parameter, pair: &Pair) {
-        match parameter.fate {
-            Fate::Missing(instead) if parameter.default != Some(pair.value.as_str()) => {
-                let place = self.report.show(pair.at);
-                let note = format!("{place}: `{}` is not supported: {instead}", parameter.name);
-                self.raw.notes.different.push(note);
-            }
-            Fate::Moot(why) => self.raw.notes.moot.push((parameter.name, why)),
-            _ => {}
-        }
     }
 
     fn databases(&mut self, lines: BTreeMap<String, Pair>) {
@@ -195,7 +181,7 @@ impl Converter<'_> {
                     insert(&mut table, key, pair.at, node);
                 }
                 Fate::Startup => startup_parameter(&mut table, &pair),
-                _ => self.without_effect(parameter, &pair),
+                Fate::Moot(_) | Fate::Inherited(..) => {}
             }
         }
         for one in self.inherited.iter().filter(|one| one.section == section) {

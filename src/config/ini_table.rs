@@ -25,8 +25,6 @@ pub(super) enum Fate {
     Startup,
     /// It has no meaning here; the text says why.
     Moot(&'static str),
-    /// Not supported; the text says what happens instead.
-    Missing(&'static str),
 }
 
 const fn setting(
@@ -78,10 +76,6 @@ const fn moot(name: &'static str, default: &'static str, why: &'static str) -> P
     Parameter { name, default: Some(default), fate: Fate::Moot(why) }
 }
 
-const fn missing(name: &'static str, default: &'static str, instead: &'static str) -> Parameter {
-    Parameter { name, default: Some(default), fate: Fate::Missing(instead) }
-}
-
 const SECONDS: Form = Form::Seconds(Zero::Off);
 /// A busy loop is nobody's wish.
 const RETRY: Form = Form::Seconds(Zero::Least(Duration::from_millis(1)));
@@ -89,6 +83,7 @@ const RETRY: Form = Form::Seconds(Zero::Least(Duration::from_millis(1)));
 const LIFETIME: Form = Form::Seconds(Zero::Least(Duration::from_micros(1)));
 
 const BUFFERS: &str = "buffers grow and shrink with the traffic";
+const ZONES: &str = "names are looked up by the system's own resolver, again after dns_max_ttl";
 
 /// Every parameter of `[pgbouncer]`, in PgBouncer's alphabetical order.
 pub(super) const PARAMETERS: &[Parameter] = &[
@@ -120,7 +115,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     process("disable_pqexec", "0", Form::Flag),
     process("dns_max_ttl", "15", Form::Seconds(Zero::Now)),
     process("dns_nxdomain_ttl", "15", Form::Seconds(Zero::Now)),
-    process("dns_zone_check_period", "0", SECONDS),
+    moot("dns_zone_check_period", "0", ZONES),
     pool("idle_transaction_timeout", "0", SECONDS),
     process("ignore_startup_parameters", "", Form::List),
     moot("job_name", "pgbouncer", "it is the name of a Windows service"),
@@ -136,7 +131,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     process("max_client_conn", "100", Form::Integer),
     inherited("max_db_client_connections", "0", Section::Database),
     inherited("max_db_connections", "0", Section::Database),
-    missing("max_packet_size", "2147483647", "messages have fixed limits"),
+    pool("max_packet_size", "2147483647", Form::Bytes),
     pool("max_prepared_statements", "200", Form::Integer),
     inherited("max_user_client_connections", "0", Section::User),
     inherited("max_user_connections", "0", Section::User),
@@ -151,7 +146,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     pool("query_wait_timeout", "120", SECONDS),
     pool("reserve_pool_size", "0", Form::Integer),
     pool("reserve_pool_timeout", "5", SECONDS),
-    process("resolv_conf", "", Form::Path),
+    moot("resolv_conf", "", ZONES),
     moot("sbuf_loopcnt", "5", BUFFERS),
     process("scram_iterations", "4096", Form::Integer),
     pool("server_check_delay", "30", Form::Seconds(Zero::Now)),

@@ -180,14 +180,13 @@ fn every_mistake_is_told_with_its_place() {
 #[test]
 fn what_has_no_effect_is_listed() {
     let notes = load(
-        "[pgbouncer]\npkt_buf = 8192\nsbuf_loopcnt = 5\nmax_packet_size = 1000\n[databases]\n\
+        "[pgbouncer]\npkt_buf = 8192\nsbuf_loopcnt = 5\ndns_zone_check_period = 5\n[databases]\n\
          a = host=x password=p connect_query='select 1'\n",
     )
     .notes;
-    assert_eq!(notes.len(), 3, "{notes:#?}");
-    assert!(notes[0].contains(":4:1: `max_packet_size` is not supported: "), "{notes:?}");
-    assert!(notes[1].contains("`password` has no effect without `user`"), "{notes:?}");
-    assert_eq!(notes[2], "accepted without effect: pkt_buf, sbuf_loopcnt");
+    assert_eq!(notes.len(), 2, "{notes:#?}");
+    assert!(notes[0].contains("`password` has no effect without `user`"), "{notes:?}");
+    assert_eq!(notes[1], "accepted without effect: dns_zone_check_period, pkt_buf, sbuf_loopcnt");
     assert!(load("[pgbouncer]\n").notes.is_empty());
 }
 
@@ -200,7 +199,7 @@ fn what_pgbouncer_can_set_is_set() {
          ignore_startup_parameters = extra_float_digits,options\ndns_nxdomain_ttl = 0\n\
          server_check_query =\nserver_fast_close = 1\nserver_reset_query_always = 1\nserver_round_robin = 1\n\
          application_name_add_host = 1\ndisable_pqexec = 1\nscram_iterations = 10000\n\
-         autodb_idle_timeout = 0\npool_idle_timeout = 60\ndns_zone_check_period = 5\n[databases]\n\
+         autodb_idle_timeout = 0\npool_idle_timeout = 60\nmax_packet_size = 65536\n[databases]\n\
          a = host=x,y load_balance_hosts=disable connect_query='select ''1'''\nb = host=x,y\n\
          [peers]\n1 = host=/tmp port=6001\n2 = host=10.0.0.1 pool_size=3\n",
     )
@@ -222,9 +221,8 @@ fn what_pgbouncer_can_set_is_set() {
     assert_eq!(names(&process.ignore_startup_parameters), "extra_float_digits options");
     assert_eq!((process.dns_max_ttl, process.dns_nxdomain_ttl), (seconds(15), seconds(0)));
     assert_eq!((process.autodb_idle_timeout, process.pool_idle_timeout), (None, seconds(60)));
-    assert_eq!(process.dns_zone_check_period, seconds(5));
     let pool = &config.defaults;
-    assert_eq!(pool.server_check_query, "");
+    assert_eq!((pool.server_check_query.as_str(), pool.max_packet_size), ("", 65_536));
     assert!(pool.server_fast_close && pool.server_reset_query_always && pool.server_round_robin);
     let database = |name: &str| {
         (config.databases[name].load_balance, config.databases[name].connect_query.clone())

@@ -40,6 +40,8 @@ enum Source {
     Ini {
         path: PathBuf,
         sections: Sections,
+        /// What SET says of parameters that outlive a reload.
+        set: BTreeMap<String, String>,
     },
 }
 
@@ -57,14 +59,14 @@ impl Origin {
 
     /// A `pgbouncer.ini` that says this.
     pub(super) fn ini(path: &Path, sections: Sections) -> Self {
-        Origin(Source::Ini { path: path.to_owned(), sections })
+        Origin(Source::Ini { path: path.to_owned(), sections, set: BTreeMap::new() })
     }
 
     /// The settings as SHOW CONFIG lists them; `config` is the one in force.
     pub fn show(&self, config: &Config) -> Vec<ShownSetting> {
         match &self.0 {
             Source::Toml { .. } => show::show(config),
-            Source::Ini { path, sections } => ini_shown::rows(path, sections),
+            Source::Ini { path, sections, .. } => ini_shown::rows(path, sections),
         }
     }
 
@@ -80,9 +82,27 @@ impl Origin {
                 apply(&mut read.clone(), &key, value)?;
                 set.insert(canonical(&key).to_owned(), value.to_owned());
             }
-            Source::Ini { sections, .. } => set_parameter(sections, &key, value)?,
+            Source::Ini { sections, set, .. } => {
+                set_parameter(sections, &key, value)?;
+                if OUTLIVE.contains(&key.as_str()) {
+                    set.insert(key, value.to_owned());
+                }
+            }
         }
         Ok(changed)
+    }
+
+    /// The same with what SET has changed before and a reload does not take back: parameters of PgBouncer's that have
+    /// no default, and that the file does not mention.
+    ///
+    /// # Errors
+    /// A value makes no sense any more.
+    pub fn after(self, before: &Origin) -> Result<Origin, String> {
+        let Source::Ini { set, .. } = &before.0 else { return Ok(self) };
+        let Source::Ini { sections, .. } = &self.0 else { return Ok(self) };
+        let kept: Vec<_> =
+            set.iter().filter(|(key, _)| !sections.parameters.contains_key(*key)).collect();
+        kept.into_iter().try_fold(self.clone(), |origin, (key, value)| origin.with(key, value))
     }
 
     /// The configuration that this makes.
@@ -113,6 +133,18 @@ impl Origin {
         }
     }
 }
+
+/// Parameters that PgBouncer does not reset when it reads its file again.
+const OUTLIVE: [&str; 8] = [
+    "auth_dbname",
+    "auth_file",
+    "auth_ident_file",
+    "auth_ldap_options",
+    "auth_user",
+    "client_tls13_ciphers",
+    "server_tls13_ciphers",
+    "verbose",
+];
 
 /// PgBouncer takes a SET of what only a restart changes, and does nothing.
 fn set_parameter(sections: &mut Sections, key: &str, value: &str) -> Result<(), String> {

@@ -90,7 +90,6 @@ fn without_setting() -> String {
     for parameter in PARAMETERS.iter().chain(DATABASE_KEYS) {
         let fate = match parameter.fate {
             Fate::Moot(why) => format!("no effect: {why}"),
-            Fate::Missing(instead) => format!("not supported: {instead}"),
             Fate::Startup => "one of `startup_parameters`".to_owned(),
             Fate::Inherited(section, key, _) => {
                 format!("`{key}` of every {} that has none of its own", section.header())

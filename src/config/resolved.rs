@@ -103,6 +103,8 @@ pub struct Process {
     pub login_threads: Option<u16>,
     /// Threads that relay traffic; `None` is `auto`.
     pub worker_threads: Option<u16>,
+    /// A thread that is busy for more of the time than this, in percent, shares its clients.
+    pub worker_full: u8,
     /// How the small sends of a thread reach the kernel.
     pub send_engine: SendEngine,
     /// Bytes of prepared statement text kept for all clients together.
@@ -153,10 +155,6 @@ pub struct Process {
     pub dns_max_ttl: Timeout,
     /// How long it is remembered that a name has no addresses.
     pub dns_nxdomain_ttl: Timeout,
-    /// How often the serial numbers of zones are looked at; `None`: never.
-    pub dns_zone_check_period: Timeout,
-    /// Whom zones are asked about, instead of `/etc/resolv.conf`.
-    pub resolv_conf: Option<PathBuf>,
     /// Log to syslog, too.
     pub syslog: bool,
     /// Under which name.
@@ -248,6 +246,21 @@ pub struct Http {
     pub queue_buckets: Vec<Duration>,
     /// Whose metrics are served beside our own.
     pub metrics_compat: Vec<MetricsCompat>,
+    /// What the page for browsers may be used for.
+    pub page: PageMode,
+    /// Names under which it may be asked for.
+    pub page_hosts: Vec<Name>,
+}
+
+/// What the page for browsers may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageMode {
+    /// There is none.
+    Off,
+    /// Looking.
+    Read,
+    /// Users of the console may sign in, see more, and give orders if they are administrators.
+    Admin,
 }
 
 /// Whose names of metrics dashboards expect.

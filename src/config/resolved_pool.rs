@@ -50,6 +50,8 @@ pub struct PoolSettings {
     pub max_prepared_statements: usize,
     /// Bytes of parameters that one client may set.
     pub max_session_state: usize,
+    /// The largest message that is passed on.
+    pub max_packet_size: usize,
     /// What becomes of statements whose effect on the session cannot be shared.
     pub unsharable_state: Unsharable,
     /// Clients that may keep their servers.
@@ -97,6 +99,7 @@ pub struct PoolOverrides {
     pub client_idle_timeout: Option<Timeout>,
     pub max_prepared_statements: Option<usize>,
     pub max_session_state: Option<usize>,
+    pub max_packet_size: Option<usize>,
     pub unsharable_state: Option<Unsharable>,
     pub max_pinned: Option<Part>,
     pub listen_buffer: Option<usize>,
@@ -156,6 +159,7 @@ impl PoolSettings {
             client_idle_timeout,
             max_prepared_statements,
             max_session_state,
+            max_packet_size,
             unsharable_state,
             max_pinned,
             listen_buffer,

@@ -101,6 +101,8 @@ pool_settings! {
         "Prepared statements kept on each server; 0 leaves their names to the clients.";
     max_session_state: Bytes = "64KiB",
         "Names and values of the parameters that one client may set.";
+    max_packet_size: Bytes = "1GiB",
+        "The largest message, of a client or of a server, that is passed on; a larger one ends the session.";
     unsharable_state: OneOf<Unsharable> = "pin",
         "What becomes of statements whose effect on the session cannot be shared: pin, error or warn.";
     max_pinned: Share = "100%",

@@ -2,7 +2,7 @@
 
 use super::kinds::{Auto, Bytes, Count, Delay, FileMode, Flag, Int, Limit, Limited, Pause};
 use super::lists::{Buckets, ListenAddrs, MetricsNames, Names, Socket};
-use super::resolved::{Compat, Facility, Http, LogFormat, Process, SendEngine};
+use super::resolved::{Compat, Facility, Http, LogFormat, PageMode, Process, SendEngine};
 use super::resolved_auth::AuthType;
 use super::setting::{RELOAD, RESTART, section_table};
 use super::words::{LogFilter, OneOf, OptionalName, OptionalPath, OptionalSecret, Text};
@@ -71,7 +71,9 @@ section_table! {
         login_threads: Auto<Int<u16, 1, 64>> = "auto", RESTART,
             "Threads for what keeps a processor busy at logins, such as TLS handshakes: no more processors are busy with logins; \"auto\" is one for four processors, at most 8.";
         worker_threads: Auto<Int<u16, 1, 256>> = "auto", RESTART,
-            "Threads that relay traffic; \"auto\" is one for two processors, at most 8.";
+            "Threads that relay traffic; \"auto\" has as many in service as it takes (see worker_full), at most one for each processor, and 16.";
+        worker_full: Int<u8, 1, 99> = "70", RESTART,
+            "With worker_threads = \"auto\": a thread that is busy for more of a second than this, in percent, shares its clients with another.";
         send_engine: OneOf<SendEngine> = "auto", RESTART,
             "How small messages are sent: io_uring (together, in one system call), plain (one by one), or auto: io_uring where the kernel allows it.";
         prepared_statements_memory: Bytes = "64MiB", RESTART,
@@ -122,10 +124,6 @@ section_table! {
             "How long the addresses of a server's name are used before the name is looked up again.";
         dns_nxdomain_ttl: Delay = "15s", RELOAD,
             "How long it is remembered that a name has no addresses.";
-        dns_zone_check_period: Limited = "off", RELOAD,
-            "How often the serial numbers of the names' zones are looked at; a new one has names looked up at once.";
-        resolv_conf: OptionalPath = "", RESTART,
-            "Which servers are asked about zones. Without it, those of /etc/resolv.conf.";
         syslog: Flag = "false", RELOAD,
             "Log to syslog as well as to the file or standard error.";
         syslog_ident: Text = "pgusher", RELOAD,
@@ -160,9 +158,13 @@ section_table! {
             "Upper bounds of the queue-time histogram, rising, at most 32 durations.";
         metrics_compat: MetricsNames = "", RELOAD,
             "Whose names of metrics are served beside our own, one or an array: pgbouncer_exporter.";
+        page: OneOf<PageMode> = "read", RESTART,
+            "The page for browsers at /: off, read, or admin, where users of the console may sign in.";
+        page_hosts: Names = "", RESTART,
+            "Names under which browsers may ask for the page, one or an array; addresses and localhost always may.";
     }
 }
 
 /// The names of [`HTTP`]'s settings where they have no section to stand in.
-pub(super) const HTTP_SHOWN: [&str; 3] =
-    ["http.listen", "http.queue_buckets", "http.metrics_compat"];
+pub(super) const HTTP_SHOWN: [&str; 5] =
+    ["http.listen", "http.queue_buckets", "http.metrics_compat", "http.page", "http.page_hosts"];

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use super::kinds::{Kind, Reading};
-use super::resolved::{Compat, Facility, LogFormat, SendEngine};
+use super::resolved::{Compat, Facility, LogFormat, PageMode, SendEngine};
 use super::resolved_auth::AuthType;
 use super::suggest::closest;
 use super::tree::{Node, Value};
@@ -30,6 +30,11 @@ impl Kind for Text {
 pub(super) trait Choice: Copy + PartialEq + 'static {
     /// Every word with its value.
     const WORDS: &'static [(&'static str, Self)];
+}
+
+impl Choice for PageMode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("off", PageMode::Off), ("read", PageMode::Read), ("admin", PageMode::Admin)];
 }
 
 impl Choice for PoolMode {

@@ -42,6 +42,16 @@ impl Deadlines {
         Deadline { key, due: NEVER, owner: Rc::clone(self) }
     }
 
+    /// How many tasks have a deadline's place.
+    pub fn len(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
+    /// True without any.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Reads the clock and wakes the tasks whose deadline has come. To be called every [`TICK`].
     pub fn tick(&self) {
         self.tick_at(Instant::now());

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -109,8 +109,26 @@ pub struct Listener {
 #[derive(Debug)]
 enum Place {
     Tcp(SocketAddr),
-    /// With its name, if there is one to be removed.
-    Unix(Option<PathBuf>),
+    /// With what is to be removed, if anything is.
+    Unix(Option<OwnPath>),
+}
+
+/// A unix socket in a folder: its name, and the file that has it as long as nobody else takes the name.
+#[derive(Debug)]
+struct OwnPath {
+    path: PathBuf,
+    file: (u64, u64),
+}
+
+impl OwnPath {
+    fn of(path: &Path) -> io::Result<Self> {
+        Ok(OwnPath { path: path.to_owned(), file: file_at(path)? })
+    }
+}
+
+/// The device and the number of a file.
+fn file_at(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
 impl Listener {
@@ -196,7 +214,7 @@ impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Tcp(address) => write!(f, "{address}"),
-            Place::Unix(Some(path)) => write!(f, "{}", path.display()),
+            Place::Unix(Some(own)) => write!(f, "{}", own.path.display()),
             Place::Unix(None) => f.write_str("unix"),
         }
     }
@@ -204,8 +222,10 @@ impl fmt::Display for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Place::Unix(Some(path)) = &self.place {
-            let _ = std::fs::remove_file(path);
+        if let Place::Unix(Some(own)) = &self.place
+            && file_at(&own.path).is_ok_and(|file| file == own.file)
+        {
+            let _ = std::fs::remove_file(&own.path);
         }
     }
 }
@@ -236,6 +256,8 @@ pub struct Doors<'a> {
     pub unix_group: Option<u32>,
     /// What accepted sockets get.
     pub tuning: Arc<Tuning>,
+    /// Whoever listens on the unix socket loses its name to this process.
+    pub replaces: bool,
 }
 
 impl Doors<'_> {
@@ -306,8 +328,12 @@ impl Doors<'_> {
             // A name that stands in no folder, and goes with the process.
             return self.bind_at(format!("\0{name}"), None).map_err(fail);
         }
-        remove_stale_socket(&path).map_err(fail)?;
-        let listener = self.bind_at(&path, Some(path.clone())).map_err(fail)?;
+        if self.replaces {
+            let _ = std::fs::remove_file(&path);
+        } else {
+            remove_stale_socket(&path).map_err(fail)?;
+        }
+        let listener = self.bind_at(&path, Some(&path)).map_err(fail)?;
         if let Some(group) = self.unix_group {
             std::os::unix::fs::chown(&path, None, Some(group)).map_err(fail)?;
         }
@@ -316,12 +342,13 @@ impl Doors<'_> {
         Ok(listener)
     }
 
-    fn bind_at(&self, name: impl AsRef<Path>, path: Option<PathBuf>) -> io::Result<Listener> {
+    fn bind_at(&self, name: impl AsRef<Path>, path: Option<&Path>) -> io::Result<Listener> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.bind(&SockAddr::unix(name)?)?;
         socket.listen(UNIX_BACKLOG)?;
-        Listener::new(socket, Place::Unix(path), &self.tuning)
+        let own = path.map(OwnPath::of).transpose()?;
+        Listener::new(socket, Place::Unix(own), &self.tuning)
     }
 }
 

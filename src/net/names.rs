@@ -14,6 +14,9 @@ use crate::types::Timeout;
 /// Names that are remembered. Beyond this some are looked up again.
 const MOST: usize = 10_000;
 
+/// How long asking again may take, and the least time between two questions.
+const RENEWAL: Duration = Duration::from_secs(1);
+
 /// A name as SHOW DNS_HOSTS lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownName {
@@ -32,6 +35,8 @@ pub struct HostNames {
     times: RwLock<Times>,
     /// Counts up when a name's addresses are others than before.
     moves: AtomicU64,
+    /// Questions under way.
+    asked: AtomicUsize,
     /// Connections made by name: each begins with another address.
     turns: AtomicUsize,
 }
@@ -61,6 +66,7 @@ impl HostNames {
             known: Mutex::default(),
             times: RwLock::new(Times::new(process)),
             moves: AtomicU64::new(0),
+            asked: AtomicUsize::new(0),
             turns: AtomicUsize::new(0),
         }
     }
@@ -83,7 +89,7 @@ impl HostNames {
         let found = match fresh {
             Some(known) => known.addresses,
             None => {
-                let found = ask(name).await;
+                let found = self.ask(name).await;
                 self.learn(name, found.clone());
                 found
             }
@@ -119,9 +125,40 @@ impl HostNames {
         }
     }
 
-    /// Looks a name up now, whatever is known of it.
+    /// Those of these names whose time is over. They are given a little more, in which somebody asks again.
+    pub fn take_due<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let now = Instant::now();
+        let mut known = self.known.lock();
+        let mut due = Vec::new();
+        for name in names {
+            let over = |known: &&mut Known| {
+                known.addresses.is_ok() && known.until.is_some_and(|until| until <= now)
+            };
+            if let Some(known) = known.get_mut(name).filter(over) {
+                known.until = Some(now + RENEWAL);
+                due.push(name.to_owned());
+            }
+        }
+        due
+    }
+
+    /// Looks a name up again. No answer says nothing of the one before.
     pub async fn renew(&self, name: &str) {
-        self.learn(name, ask(name).await);
+        let found = self.ask(name).await;
+        if found.is_ok() {
+            self.learn(name, found);
+        }
+    }
+
+    async fn ask(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let _asked = Asked(&self.asked);
+        ask(name).await
+    }
+
+    /// Questions that are not answered yet.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Changes when a name has other addresses than before.
@@ -146,6 +183,15 @@ impl HostNames {
             addresses: known.addresses.clone().unwrap_or_default(),
         };
         known.iter().map(row).collect()
+    }
+}
+
+/// A question under way.
+struct Asked<'a>(&'a AtomicUsize);
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -190,6 +236,10 @@ mod tests {
         names.learn("db", Ok(vec![address(2), address(3)]));
         assert_eq!(names.moves(), 1);
         assert!(names.has_left("db", address(1)));
+        assert!(names.take_due(["db"].into_iter()).is_empty(), "not yet");
+        names.known.lock().get_mut("db").unwrap().until = Some(Instant::now());
+        assert_eq!(names.take_due(["other", "db"].into_iter()), ["db"]);
+        assert!(names.take_due(["db"].into_iter()).is_empty(), "somebody is asking");
         assert_eq!(names.look_up("10.0.0.9").await.unwrap(), [address(9)]);
         assert_eq!(names.all().len(), 1, "an address is no name");
     }

@@ -132,11 +132,6 @@ impl Cap {
         state.limit.is_some_and(|limit| state.used - state.leaving > limit)
     }
 
-    fn is_full(&self) -> bool {
-        let state = self.state.lock();
-        state.limit.is_some_and(|limit| state.used >= limit)
-    }
-
     fn leave(&self) {
         self.state.lock().leaving += 1;
     }
@@ -176,16 +171,6 @@ impl Caps {
             *slot = Some(Arc::clone(cap));
         }
         Some(permit)
-    }
-
-    /// Where a limit has no room left, an idle server of another pool gives way.
-    pub(super) fn make_room(&self, asking: &Arc<Pool>) {
-        for cap in [&self.database, &self.user] {
-            if cap.is_full() && !cap.is_one_leaving() {
-                let others = cap.members().into_iter().filter(|pool| !Arc::ptr_eq(pool, asking));
-                let _evicted = others.into_iter().any(|pool| pool.evict_idle());
-            }
-        }
     }
 
     pub(super) fn want_back(&self, pool: &Pool, now: Instant) -> bool {

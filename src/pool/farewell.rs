@@ -1,7 +1,10 @@
 //! Closing servers.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::caps::Permit;
+use super::dial::Slot;
 use super::{CloseReason, Pool, Pooled};
 use crate::net::{Buffer, Stream};
 use crate::server::Server;
@@ -11,14 +14,7 @@ impl Pool {
     /// Closes a server that the schedule counts as leaving. Its place is free once it has gone: until then it is one of
     /// PostgreSQL's connections.
     pub(super) fn close(&self, pooled: Pooled, reason: CloseReason) {
-        self.closes.count(reason);
-        let record = &pooled.server.record;
-        self.servers.lock().remove(&record.id);
-        let age_seconds = record.since.elapsed().as_secs();
-        tracing::debug!(target: super::SERVERS, pool = %self.key, server = record.id, pid = record.pid, address = %record.address, age_seconds, reason = reason.as_str(), "server closed");
-        let mut pooled = pooled;
-        pooled.server.stream.farewell(&frontend::TERMINATE);
-        let Pooled { server, mut permit, .. } = pooled;
+        let (server, mut permit) = self.say_goodbye(pooled, reason);
         permit.leave();
         let pool = self.this();
         self.context.control.spawn(async move {
@@ -29,6 +25,27 @@ impl Pool {
                 pool.pump();
             }
         });
+    }
+
+    /// Closes a server that was lent, and keeps its place for another: comes back when it has gone.
+    pub(super) async fn replace(self: &Arc<Self>, pooled: Pooled) -> (Slot, Permit) {
+        self.core.lock().needs_test(Instant::now());
+        let slot = Slot::new(self);
+        let (server, permit) = self.say_goodbye(pooled, CloseReason::Evicted);
+        see_off(server.stream).await;
+        (slot, permit)
+    }
+
+    fn say_goodbye(&self, pooled: Pooled, reason: CloseReason) -> (Box<Server>, Permit) {
+        self.closes.count(reason);
+        let record = &pooled.server.record;
+        self.servers.lock().remove(&record.id);
+        let age_seconds = record.since.elapsed().as_secs();
+        tracing::debug!(target: super::SERVERS, pool = %self.key, server = record.id, pid = record.pid, address = %record.address, age_seconds, reason = reason.as_str(), "server closed");
+        let mut pooled = pooled;
+        pooled.server.stream.farewell(&frontend::TERMINATE);
+        let Pooled { server, permit, .. } = pooled;
+        (server, permit)
     }
 
     /// Closes idle servers for which `unfit` says so.

@@ -1,5 +1,7 @@
 //! The keeper: looks after idle servers and waiting clients, away from the hot path.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -12,13 +14,19 @@ use crate::types::ServerAddress;
 /// How often it makes its round.
 const ROUND: Duration = Duration::from_millis(100);
 
+/// In each so many rounds it looks whether names have to be looked up again.
+const LOOK_AT_NAMES: u64 = 10;
+
 /// Makes rounds for ever.
 pub async fn keep(pools: Arc<Pools>) {
     let mut round = tokio::time::interval(ROUND);
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut moves = 0;
-    loop {
+    for number in 0_u64.. {
         round.tick().await;
+        if number.is_multiple_of(LOOK_AT_NAMES) {
+            renew_names(&pools);
+        }
         let now = pools.context.dialler.names.moves();
         if std::mem::replace(&mut moves, now) != now {
             pools.all().iter().for_each(|pool| pool.leave_old_addresses());
@@ -32,6 +40,24 @@ pub async fn keep(pools: Arc<Pools>) {
         pools.forget_idle();
         pools.forget_unused();
         pools.auth_queries.tidy();
+    }
+}
+
+/// Asks again for names of servers whose time is over: a name that moves takes its servers along, whether or not a new
+/// one is wanted.
+fn renew_names(pools: &Pools) {
+    let servers = pools.all().into_iter().flat_map(|pool| pool.census().servers);
+    let names: BTreeSet<String> = servers
+        .filter_map(|server| match &server.address {
+            ServerAddress::Tcp { host, .. } if host.parse::<IpAddr>().is_err() => {
+                Some(host.to_string())
+            }
+            _ => None,
+        })
+        .collect();
+    for name in pools.context.dialler.names.take_due(names.iter().map(String::as_str)) {
+        let dialler = Arc::clone(&pools.context.dialler);
+        pools.context.control.spawn(async move { dialler.names.renew(&name).await });
     }
 }
 

@@ -4,6 +4,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::caps::Permit;
+use super::dial::Slot;
 use super::{CloseReason, Pool, Pooled};
 use crate::net::Sends;
 use crate::server::Server;
@@ -54,6 +56,13 @@ impl Lease {
     /// The server will be closed instead of going back.
     pub fn condemn(&mut self, reason: CloseReason) {
         self.condemned = Some(reason);
+    }
+
+    /// Gives the server up for its place in the pool; `None` if there is none.
+    pub(super) async fn trade_in(mut self) -> Option<(Slot, Permit)> {
+        let mut pooled = self.pooled.take()?;
+        self.pool.finish(&mut pooled, Instant::now());
+        Some(self.pool.replace(pooled).await)
     }
 
     /// Takes a [condemnation](Lease::condemn) back.

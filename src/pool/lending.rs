@@ -121,7 +121,7 @@ impl Pool {
     }
 
     /// The client that had the server has let go of it.
-    fn finish(&self, pooled: &mut Pooled, now: Instant) {
+    pub(super) fn finish(&self, pooled: &mut Pooled, now: Instant) {
         if let Some(used) = pooled.used.take() {
             let held = now.saturating_duration_since(pooled.since);
             self.core.lock().finish(used, held);

@@ -32,6 +32,9 @@ const LOOK: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// A client waits no longer than this for its own notifications before it is told that its statement is over.
+const FENCE_LIMIT: Duration = Duration::from_secs(1);
+
 /// No message of an honest server is longer: a notification's payload is below 8,000 bytes.
 const MAX_MESSAGE: usize = 256 * 1024;
 
@@ -111,6 +114,7 @@ impl Driver {
             match self.connect().await {
                 Ok(server) => {
                     pause = FIRST_PAUSE;
+                    self.exchange().connected();
                     let over = Conversation::new(&self, server, was_there).run().await;
                     self.exchange().lost();
                     was_there = true;
@@ -178,6 +182,8 @@ struct Conversation<'a> {
     buffer: Buffer,
     /// The channels of the LISTEN under way; there may be none in it.
     asked: Option<Vec<Ident>>,
+    /// The fence that is reached when it is answered.
+    fence: Option<u64>,
     refused: Option<ErrorFields>,
     generation: u32,
     /// Clients have to be told that something may have been lost, once everything is listened to again.
@@ -187,8 +193,16 @@ struct Conversation<'a> {
 impl<'a> Conversation<'a> {
     fn new(driver: &'a Driver, server: Box<Server>, owes_warning: bool) -> Self {
         let generation = driver.pool.generation();
-        let (buffer, asked, refused) = (Buffer::new(), None, None);
-        Conversation { driver, server, buffer, asked, refused, generation, owes_warning }
+        Conversation {
+            driver,
+            server,
+            buffer: Buffer::new(),
+            asked: None,
+            fence: None,
+            refused: None,
+            generation,
+            owes_warning,
+        }
     }
 
     async fn run(mut self) -> Over {
@@ -225,11 +239,14 @@ impl<'a> Conversation<'a> {
 
     /// Sends what there is to be asked, one query at a time.
     async fn ask(&mut self) -> std::io::Result<()> {
+        let exchange = self.driver.exchange();
+        exchange.expire_fences(FENCE_LIMIT);
         if self.asked.is_some() {
             return Ok(());
         }
-        let plan = self.driver.exchange().plan();
-        if plan.listen.is_empty() && plan.unlisten.is_empty() {
+        let plan = exchange.plan();
+        self.fence = exchange.fence();
+        if plan.listen.is_empty() && plan.unlisten.is_empty() && self.fence.is_none() {
             return Ok(());
         }
         let mut sql = Vec::new();
@@ -275,6 +292,9 @@ impl<'a> Conversation<'a> {
                 match self.refused.take() {
                     Some(fields) => exchange.refused(&asked, &fields),
                     None => exchange.listens(&asked),
+                }
+                if let Some(fence) = self.fence.take() {
+                    exchange.fenced(fence);
                 }
                 if std::mem::take(&mut self.owes_warning) {
                     let mut bytes = Vec::new();

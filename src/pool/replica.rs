@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::caps::Permit;
 use super::dial::Slot;
-use super::{CloseReason, Lease, Pool, PoolError, Pooled};
+use super::{Checkout, CloseReason, Lease, Pool, PoolError, Pooled, Standing, Waiting};
 use crate::server;
-
-/// How often it is looked whether there is a place.
-const LOOK: Duration = Duration::from_millis(20);
+use crate::types::WorkerId;
 
 impl Pool {
     /// Makes a server for one client alone, with these parameters in its start-up packet. Where there is no place for
@@ -50,38 +48,46 @@ impl Pool {
         }
     }
 
+    /// A place, under every limit. Where none is free it is waited for in the queue, as one of everybody; the server
+    /// that comes is closed for its place.
     async fn find_place(self: &Arc<Self>) -> Result<(Slot, Permit), PoolError> {
         let began = Instant::now();
-        loop {
-            if let Some(found) = self.claim_place() {
-                return Ok(found);
+        if let Some(found) = self.claim_place(began) {
+            return Ok(found);
+        }
+        let turn = async {
+            loop {
+                if let Some(found) = self.take_turn().await?.trade_in().await {
+                    return Ok(found);
+                }
             }
-            let waited = began.elapsed();
-            if self.settings().query_wait_timeout.is_some_and(|limit| waited >= limit) {
-                return Err(PoolError::WaitTimeout(Box::new(self.facts(waited))));
-            }
-            tokio::time::sleep(LOOK).await;
+        };
+        match self.settings().query_wait_timeout {
+            None => turn.await,
+            Some(limit) => tokio::time::timeout(limit, turn)
+                .await
+                .unwrap_or_else(|_| Err(PoolError::WaitTimeout(Box::new(self.facts(limit))))),
         }
     }
 
-    /// A place, under every limit; or room is being made for one.
-    fn claim_place(self: &Arc<Self>) -> Option<(Slot, Permit)> {
-        if !self.core.lock().claim_place(Instant::now()) {
-            if !self.is_paused() && !self.is_one_leaving() {
-                self.evict_idle();
+    /// A free place, unless somebody waits for it.
+    fn claim_place(self: &Arc<Self>, now: Instant) -> Option<(Slot, Permit)> {
+        {
+            let mut core = self.core.lock();
+            if core.waiting() > 0 || !core.claim_place(now) {
+                return None;
             }
-            return None;
         }
         let slot = Slot::new(self);
-        let permit = self.caps.acquire(self);
-        if permit.is_none() && !self.evict_idle() {
-            self.caps.make_room(self);
-        }
-        permit.map(|permit| (slot, permit))
+        self.caps.acquire(self).map(|permit| (slot, permit))
     }
 
-    fn is_one_leaving(&self) -> bool {
-        let core = self.core.lock();
-        core.total() > core.staying()
+    async fn take_turn(self: &Arc<Self>) -> Result<Lease, PoolError> {
+        let place = || Arc::new(Waiting::default());
+        match self.checkout(Standing::default(), WorkerId::CONTROL, Instant::now(), place) {
+            Checkout::Now(lease) => Ok(lease),
+            Checkout::Later(mut ticket) => std::future::poll_fn(|cx| ticket.poll(cx)).await,
+            Checkout::Never(error) => Err(error),
+        }
     }
 }

@@ -40,7 +40,14 @@ pub(super) fn ready(
     talk.settle_schema();
     talk.settle_changes();
     match answered {
-        Some(entry) if entry.origin == Origin::Injected => Ok(Verdict::Swallow),
+        Some(entry) if entry.origin == Origin::Injected => {
+            let ours =
+                |next: &Entry| next.origin == Origin::Injected && next.request == Request::Query;
+            if !talk.server.progress.head().is_some_and(ours) {
+                talk.server.backend.expose();
+            }
+            Ok(Verdict::Swallow)
+        }
         Some(_) => {
             talk.settle_channels();
             talk.query_ended(now);
@@ -65,6 +72,11 @@ pub(super) fn error(
         }
         Some(Purpose::Ask) => {
             talk.keep_server();
+            return Ok(talk.server.progress.error(&mut drop));
+        }
+        // There is nobody whom the server may be given to as it is.
+        Some(Purpose::Other) if talk.server.progress.pending().next().is_none() => {
+            talk.server.is_spent = true;
             return Ok(talk.server.progress.error(&mut drop));
         }
         Some(_) => return Err(ReplyError::ReplayRefused(ErrorFields::read(message))),

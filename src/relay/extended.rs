@@ -54,6 +54,10 @@ impl Requests {
             self.send_renamed(header, &before, renamed, HEADER + 1, old);
             return Ok(Look::Next);
         }
+        if self.ends_on_wrong_names && talk.is_taken(view.name) {
+            talk.log_name_in_use(view.name);
+            return Err(RequestError::NameInUse);
+        }
         let (mut before, old) = (Vec::new(), view.name.len());
         match talk.parse_named(limit, view.name, view.content, &mut before) {
             ParseFate::Wait => return Ok(self.postpone()),
@@ -81,6 +85,9 @@ impl Requests {
         };
         if talk.must_wait(names.statement) {
             return Ok(self.postpone());
+        }
+        if self.ends_on_wrong_names && talk.is_unknown(names.statement) {
+            return Err(RequestError::NoStatement);
         }
         let complete = visible.len() == header.size;
         if !complete && header.size <= MAX_UNNAMED && talk.wants_values(names.statement) {
@@ -156,6 +163,9 @@ impl Requests {
         }
         if talk.must_wait(target.name) {
             return Ok(self.postpone());
+        }
+        if self.ends_on_wrong_names && talk.is_unknown(target.name) {
+            return Err(RequestError::NoStatement);
         }
         let (old, mut before) = (target.name.len(), Vec::new());
         let (statement, renamed) = talk.resolve(limit, target.name, &mut before);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use memchr::memmem;
+
 use super::RequestError;
 use super::local_batch;
 use super::locals::{self, Style};
@@ -140,15 +142,25 @@ fn answer_batch(
     local_batch::answer(bytes, session, &defaults)
 }
 
-/// The quickest look of all: true for the first words of what clears a session.
+/// True for what may be `* FROM pg_listening_channels()`, and for little else.
+fn asks_for_channels(item: &[u8]) -> bool {
+    const SEEN: usize = 64;
+    let seen = item.get(..SEEN).unwrap_or(item);
+    memmem::find(seen, b"pg_listening_channels").is_some()
+}
+
+/// The quickest look of all: true for the first words of what clears a session, or asks for what only pgusher knows.
 fn may_clear(sql: &[u8]) -> bool {
     const WORDS: [&[u8]; 6] = [b"set", b"reset", b"close", b"discard", b"unlisten", b"deallocate"];
-    let sql = sql.trim_ascii_start();
+    let sql = sql::opening(sql);
     let begins = |sql: &[u8], word: &[u8]| {
         sql.get(..word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word))
     };
     match sql.strip_prefix(b"select").or_else(|| sql.strip_prefix(b"SELECT")) {
-        Some(item) => begins(item.trim_ascii_start(), b"pg_"),
+        Some(item) => {
+            let item = item.trim_ascii_start();
+            begins(item, b"pg_") || (begins(item, b"*") && asks_for_channels(item))
+        }
         None => WORDS.iter().any(|word| begins(sql, word)),
     }
 }

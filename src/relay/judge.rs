@@ -226,7 +226,11 @@ impl Requests {
                 return Look::Next;
             }
         }
-        if std::mem::take(&mut talk.session.sequences.is_stale) {
+        if talk.session.sequences.is_stale {
+            if talk.server.progress.is_quiet() && !talk.server.backend.shield() {
+                return self.postpone();
+            }
+            talk.session.sequences.is_stale = false;
             self.inject(talk, "DISCARD SEQUENCES", Purpose::Other);
         }
         talk.make_way(&verdict);
@@ -239,10 +243,9 @@ impl Requests {
     pub(super) fn restore(&mut self, talk: &mut Conversation<'_>) {
         let sql = talk.replay();
         talk.server.applied = Arc::clone(&talk.session.params);
-        if let Some(sql) = sql {
-            self.inject(talk, &sql, Purpose::Replay);
-            talk.cells.replays.add(1);
-        }
+        let Some(sql) = sql else { return talk.server.backend.expose() };
+        self.inject(talk, &sql, Purpose::Replay);
+        talk.cells.replays.add(1);
     }
 
     /// Asks for the values that only the server knows.
@@ -253,7 +256,8 @@ impl Requests {
         }
     }
 
-    /// Asks the server something on pgusher's own account, in front of what the client asks next.
+    /// Asks the server something on pgusher's own account, in front of what the client asks next. The server is
+    /// [shielded](crate::server::Backend::shield) then.
     pub(super) fn inject(&mut self, talk: &mut Conversation<'_>, sql: &str, purpose: Purpose) {
         let mut bytes = Vec::new();
         put_query(&mut bytes, sql);

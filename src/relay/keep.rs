@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::Conversation;
 use crate::server::progress::Purpose;
-use crate::session::channels::Listening;
+use crate::session::channels::{Listening, OwnPost};
 use crate::session::exchange::{Listener, Readiness};
 use crate::session::pins::{LASTING, Pinned, causes_of, causes_of_all, sequence_use};
 use crate::session::statement::{Statement, sql_of};
@@ -16,7 +16,7 @@ use crate::stats::{
     Cause, Causes, ClientRecord, Offence, PinFacts, PoolPins, Records, StatementNote,
 };
 use crate::types::{TransactionStatus, Unsharable};
-use crate::wire::ErrorFields;
+use crate::wire::{ErrorFields, backend};
 
 /// What a client may keep, and where that is entered.
 pub struct Keeping<'a> {
@@ -100,7 +100,8 @@ impl Conversation<'_> {
             return Admission::Wait;
         }
         let join = self.keeping.join;
-        let new = || Listening { channels: Default::default(), listener: join() };
+        let (channels, own) = Default::default();
+        let new = || Listening { channels, listener: join(), own };
         let listening = self.session.listening.get_or_insert_with(|| Box::new(new()));
         let refusal = match listening.listener.readiness(channel, self.keeping.waker) {
             Readiness::Ready => return Admission::Pass,
@@ -230,6 +231,10 @@ impl Conversation<'_> {
         let action = piece.map(|piece| &piece.action);
         self.server.listens |= matches!(action, Some(Action::Listen(_)));
         let Some(listening) = &mut self.session.listening else { return };
+        let calls = piece.is_some_and(|piece| piece.traits.has(Traits::NOTIFY));
+        if calls || matches!(action, Some(Action::Notify(_))) {
+            listening.own = OwnPost::Sent;
+        }
         match (tag, action) {
             (b"COMMIT" | b"PREPARE TRANSACTION", _) => listening.channels.commit(),
             (b"ROLLBACK", Some(Action::RollbackTo(name))) => listening.channels.back_to(name),
@@ -325,6 +330,22 @@ impl Conversation<'_> {
             pinned.asked = None;
             pinned.pins.unanswered();
         }
+    }
+
+    /// True when the server says that a transaction is over, and what the client has sent in it to channels that it may
+    /// listen to itself is still on its way.
+    pub(super) fn awaits_own_post(&mut self, ready: &[u8]) -> bool {
+        let Some(listening) = &mut self.session.listening else { return false };
+        backend::ready_status(ready) == Some(TransactionStatus::Idle) && listening.awaits_own()
+    }
+
+    /// True when that was found, and has changed.
+    pub(super) fn has_own_post(&self) -> bool {
+        let listening = self.session.listening.as_ref();
+        listening.is_some_and(|listening| match listening.own {
+            OwnPost::Awaited(fence) => listening.listener.is_past(fence),
+            _ => false,
+        })
     }
 
     /// Notifications that are there, if any.

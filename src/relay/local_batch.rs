@@ -157,9 +157,9 @@ impl<'s, 'a> Batch<'s, 'a> {
 }
 
 fn put_description(piece: &Piece, out: &mut Vec<u8>) {
-    if piece.action == Action::UnlockAll {
-        locals::put_unlock_description(out);
-    } else {
-        backend::put_no_data(out);
+    match piece.action {
+        Action::UnlockAll => locals::put_unlock_description(out),
+        Action::ListeningChannels => locals::put_channels_description(out),
+        _ => backend::put_no_data(out),
     }
 }

@@ -11,7 +11,7 @@ use crate::session::params::{ParamSet, Reported};
 use crate::session::replay::ROLE;
 use crate::sql::{Action, Discard, Piece, Traits, Value, Verdict};
 use crate::types::TransactionStatus;
-use crate::wire::backend;
+use crate::wire::{Column, ColumnKind, backend};
 
 /// True when every statement of the verdict can be answered without a server.
 pub(super) fn are_local(
@@ -21,9 +21,14 @@ pub(super) fn are_local(
 ) -> bool {
     let alone = verdict.pieces.len() == 1;
     status != TransactionStatus::Failed
-        && !session.is_pinned()
+        && (!session.is_pinned() || asks_for_channels(verdict))
         && !verdict.pieces.is_empty()
         && verdict.pieces.iter().all(|piece| is_local(piece, session, status, alone))
+}
+
+/// What a client listens to no server knows, the one that it keeps neither.
+fn asks_for_channels(verdict: &Verdict) -> bool {
+    verdict.pieces.iter().all(|piece| piece.action == Action::ListeningChannels)
 }
 
 fn is_local(
@@ -37,6 +42,7 @@ fn is_local(
         // Statements are no part of a transaction.
         Action::Deallocate(None) => true,
         Action::Deallocate(Some(name)) => session.statement(name).is_some(),
+        Action::ListeningChannels => true,
         Action::Reset(None) => idle,
         Action::Reset(Some(name)) => idle && session.params.get(name).is_some(),
         Action::Discard(Discard::All) => idle && alone,
@@ -50,6 +56,7 @@ fn is_local(
 /// Carries a statement out, and appends PostgreSQL's answer.
 fn carry_out(piece: &Piece, session: &mut VirtualSession, style: Style, out: &mut Vec<u8>) {
     let tag = match &piece.action {
+        Action::ListeningChannels => return put_channels(session, style, out),
         Action::Deallocate(None) => {
             session.forget_all_statements();
             "DEALLOCATE ALL"
@@ -127,6 +134,27 @@ pub(super) fn put_reports(out: &mut Vec<u8>, reports: &[Report]) {
 /// The columns of `SELECT pg_advisory_unlock_all()`.
 pub(super) fn put_unlock_description(out: &mut Vec<u8>) {
     backend::put_void_description(out, "pg_advisory_unlock_all");
+}
+
+/// The columns of `SELECT pg_listening_channels()`.
+pub(super) fn put_channels_description(out: &mut Vec<u8>) {
+    backend::put_row_description(out, &[CHANNELS], |_| false);
+}
+
+const CHANNELS: Column = Column { name: "pg_listening_channels", kind: ColumnKind::Text };
+
+fn put_channels(session: &VirtualSession, style: Style, out: &mut Vec<u8>) {
+    if style == Style::Simple {
+        put_channels_description(out);
+    }
+    let listening = session.listening.as_ref().map(|listening| listening.channels.listening());
+    let names = listening.into_iter().flatten();
+    let mut count = 0;
+    for name in names {
+        backend::put_data_row(out, [Some(name)]);
+        count += 1;
+    }
+    backend::put_command_complete(out, &format!("SELECT {count}"));
 }
 
 /// How a statement is executed.

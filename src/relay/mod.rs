@@ -57,6 +57,8 @@ pub struct Conversation<'a> {
     pub keeping: Keeping<'a>,
     /// `max_session_state`.
     pub state_limit: usize,
+    /// `max_packet_size`.
+    pub packet_limit: usize,
     /// Who can make idle servers give way.
     pub way: &'a dyn MakeWay,
 }

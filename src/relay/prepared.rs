@@ -74,6 +74,25 @@ impl Conversation<'_> {
         ParseFate::Send(Some(server_name(&statement)))
     }
 
+    /// True when a statement has this name, whatever comes of the requests under way.
+    pub(super) fn is_taken(&self, name: &[u8]) -> bool {
+        self.session.statement(name).is_some() && !self.server.progress.awaits_ready()
+    }
+
+    /// The client is told less.
+    pub(super) fn log_name_in_use(&self, name: &[u8]) {
+        let (client, name) = (self.keeping.record, String::from_utf8_lossy(name));
+        let (database, user) = (&client.database, &client.user);
+        let peer = client.peer.map_or_else(|| "unix".to_owned(), |peer| peer.to_string());
+        tracing::error!(client = client.id, %database, %user, %peer, "prepared statement '{}' was already prepared", name.escape_debug());
+    }
+
+    /// True when no statement has this name, be it only on the client's own server.
+    pub(super) fn is_unknown(&self, name: &[u8]) -> bool {
+        let is_private = || self.session.has_private_statements();
+        !name.is_empty() && self.session.statement(name).is_none() && !is_private()
+    }
+
     /// A statement that cannot be shared, since it is too large or the memory for statements is used up, keeps the
     /// client on this server.
     pub(super) fn parse_private(&mut self) -> ParseFate {

@@ -62,6 +62,11 @@ impl Relay {
         self.requests.refuses_simple = refuses;
     }
 
+    /// From now on wrong names of statements end the session, or do not.
+    pub fn ends_on_wrong_names(&mut self, ends: bool) {
+        self.requests.ends_on_wrong_names = ends;
+    }
+
     /// Makes the server's parameters the client's, if they are not.
     pub fn restore_session(&mut self, talk: &mut Conversation<'_>) {
         (self.requests.barrier, self.requests.changing) = (false, false);
@@ -100,6 +105,7 @@ impl Relay {
         self.replies.may_heal = self.requests.may_heal();
         let mut moved = self.replies.answer_locals(talk);
         moved |= self.send_requests(cx, talk)?;
+        moved |= self.resume_replies(talk)?;
         moved |= self.receive_replies(cx, client, talk)?;
         moved |= self.send_replies(cx, client)?;
         if self.requests.leaving
@@ -121,7 +127,8 @@ impl Relay {
     fn resolve_doubt(&mut self, talk: &mut Conversation<'_>) -> bool {
         let wanted = talk.server.progress.wants_probe()
             && talk.release != Release::Never
-            && self.requests.at_boundary();
+            && self.requests.at_boundary()
+            && talk.server.backend.shield();
         if wanted {
             self.requests.inject(talk, "", Purpose::Other);
         }
@@ -130,7 +137,7 @@ impl Relay {
 
     /// Asks for values that only the server knows, before it is let go.
     fn ask(&mut self, talk: &mut Conversation<'_>) -> bool {
-        let wanted = talk.must_ask() && self.requests.at_boundary();
+        let wanted = talk.must_ask() && self.requests.at_boundary() && talk.server.backend.shield();
         if wanted {
             self.requests.ask(talk);
         }
@@ -142,9 +149,13 @@ impl Relay {
         let wanted = talk.has_chore()
             && talk.release != Release::Never
             && talk.server.progress.is_settled()
-            && self.requests.at_boundary();
-        if wanted && let Some((sql, purpose)) = talk.chore() {
-            self.requests.inject(talk, &sql, purpose);
+            && self.requests.at_boundary()
+            && talk.server.backend.shield();
+        if wanted {
+            match talk.chore() {
+                Some((sql, purpose)) => self.requests.inject(talk, &sql, purpose),
+                None => talk.server.backend.expose(),
+            }
         }
         wanted
     }
@@ -236,14 +247,32 @@ impl Relay {
         talk.cells.client_sent.add(count as u64);
         let now = Instant::now();
         server.bulk.received(count, now, &mut server.stream);
-        self.replies.scan(talk, now).map_err(Outcome::BadReply)?;
-        self.heal(talk);
+        self.look_at_replies(talk, now)?;
         if before > 0 && self.replies.buffer.is_full() {
             self.replies.buffer.enlarge(client.pool);
         }
         // Before the replies are sent: the next client need not wait for that.
         self.check_settled(talk, Some(now))?;
         Ok(true)
+    }
+
+    fn look_at_replies(
+        &mut self,
+        talk: &mut Conversation<'_>,
+        now: Instant,
+    ) -> Result<(), Outcome> {
+        self.replies.scan(talk, now).map_err(Outcome::BadReply)?;
+        self.heal(talk);
+        Ok(())
+    }
+
+    /// Goes on where the client's own notifications had to be waited for.
+    fn resume_replies(&mut self, talk: &mut Conversation<'_>) -> Result<bool, Outcome> {
+        let resumes = talk.has_own_post();
+        if resumes {
+            self.look_at_replies(talk, Instant::now())?;
+        }
+        Ok(resumes)
     }
 
     fn server_gone(&mut self, talk: &mut Conversation<'_>) -> Outcome {

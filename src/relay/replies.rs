@@ -22,6 +22,14 @@ pub enum ReplyError {
     /// No message.
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// A message larger than `max_packet_size`.
+    #[error("message of type 0x{:02x} has {} bytes, more than {limit} (max_packet_size)", .header.tag, .header.size)]
+    TooLarge {
+        /// How it begins.
+        header: Header,
+        /// The setting.
+        limit: usize,
+    },
     /// A reply to nothing that was asked.
     #[error("server sent message type 0x{0:02x} where none was expected")]
     OutOfSync(u8),
@@ -114,9 +122,16 @@ impl Replies {
             }
             self.answer_locals(talk);
             let Some(header) = frame::header(self.unseen())? else { return Ok(()) };
+            let limit = talk.packet_limit;
+            if header.size > limit {
+                return Err(ReplyError::TooLarge { header, limit });
+            }
             let view = header.size.min(MAX_VIEW);
             if must_see(header.tag, talk) && self.unseen().len() < view {
                 self.buffer.reserve(self.ready + view);
+                return Ok(());
+            }
+            if header.tag == tag::READY_FOR_QUERY && talk.awaits_own_post(self.unseen()) {
                 return Ok(());
             }
             let verdict = self.look(header, talk, now)?;
@@ -124,18 +139,20 @@ impl Replies {
             self.may_heal &= self.swallowing;
             self.passing = header.size;
             if matches!(header.tag, tag::DATA_ROW | tag::COPY_DATA) && !self.swallowing {
-                self.pass_alike(header.tag);
+                self.pass_alike(header.tag, limit);
             }
         }
     }
 
     /// Passes rows that stand whole in the buffer. A row changes nothing in the conversation, so what was judged of one
     /// holds for those of its type that follow it.
-    fn pass_alike(&mut self, tag: u8) {
+    fn pass_alike(&mut self, tag: u8, limit: usize) {
         self.pass();
         while self.passing == 0 {
             match frame::header(self.unseen()) {
-                Ok(Some(next)) if next.tag == tag && next.size <= self.unseen().len() => {
+                Ok(Some(next))
+                    if next.tag == tag && next.size <= self.unseen().len().min(limit) =>
+                {
                     self.ready += next.size;
                 }
                 _ => return,

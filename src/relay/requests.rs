@@ -31,6 +31,20 @@ pub enum RequestError {
     /// A simple query where there are none (`disable_pqexec`).
     #[error("PQexec disallowed")]
     SimpleQuery,
+    /// A message larger than `max_packet_size`.
+    #[error("message of type 0x{:02x} has {} bytes, more than {limit} (max_packet_size)", .header.tag, .header.size)]
+    TooLarge {
+        /// How it begins.
+        header: Header,
+        /// The setting.
+        limit: usize,
+    },
+    /// A statement that was never prepared, where that ends the session.
+    #[error("prepared statement did not exist")]
+    NoStatement,
+    /// A name that a statement has, where that ends the session.
+    #[error("prepared statement name is already in use")]
+    NameInUse,
     /// A name without end.
     #[error("name of a prepared statement or portal is longer than {MAX_NAME} bytes")]
     NameTooLong,
@@ -56,6 +70,8 @@ pub(super) struct Requests {
     pub(super) postponed: bool,
     /// Simple queries are an error.
     pub(super) refuses_simple: bool,
+    /// Wrong names of statements end the session, instead of being the server's to refuse.
+    pub(super) ends_on_wrong_names: bool,
     /// The client has sent Terminate; nothing behind it counts.
     pub(super) leaving: bool,
     /// A query that changes the session is under way: what is behind it is looked at when it is answered.
@@ -86,6 +102,7 @@ impl Default for Requests {
             suspect: false,
             postponed: false,
             refuses_simple: false,
+            ends_on_wrong_names: false,
             leaving: false,
             barrier: false,
             changing: false,
@@ -179,8 +196,15 @@ impl Requests {
                 return Ok(());
             }
             let Some(header) = frame::header(self.unseen())? else { return Ok(()) };
+            let limit = talk.packet_limit;
+            if header.size > limit {
+                return Err(RequestError::TooLarge { header, limit });
+            }
             self.keep_on(header);
             if talk.must_restore() {
+                if !talk.server.backend.shield() {
+                    return Ok(());
+                }
                 self.restore(talk);
             }
             if let Look::More = self.look(header, talk)? {

@@ -28,6 +28,9 @@ pub struct Backend {
     /// A cancel request ended without an answer: it may still strike.
     doubtful: AtomicBool,
     over: Notify,
+    /// The server runs statements of pgusher's own: cancel requests wait until it has done with them.
+    shielded: AtomicBool,
+    exposed: Notify,
 }
 
 impl Backend {
@@ -42,6 +45,8 @@ impl Backend {
             in_flight: Arc::default(),
             doubtful: AtomicBool::new(false),
             over: Notify::new(),
+            shielded: AtomicBool::new(false),
+            exposed: Notify::new(),
         }
     }
 
@@ -68,7 +73,7 @@ impl Backend {
 
     /// True while a cancel request may still strike.
     pub fn is_being_canceled(&self) -> bool {
-        self.in_flight.load(Ordering::SeqCst) > 0 || self.is_doubtful()
+        self.has_cancels() || self.is_doubtful()
     }
 
     /// True when it can never be known that a cancel request is over.
@@ -76,11 +81,49 @@ impl Backend {
         self.doubtful.load(Ordering::SeqCst)
     }
 
+    /// True while a cancel request is on its way.
+    pub fn has_cancels(&self) -> bool {
+        self.in_flight.load(Ordering::SeqCst) > 0
+    }
+
+    /// Keeps cancel requests back while the server runs a statement of pgusher's own, which is none of those that a
+    /// client can mean. False when one is on its way already: it has to be over first.
+    ///
+    /// # Race window
+    /// Either this sees a request that was announced, or whoever delivers the request sees the shield.
+    pub fn shield(&self) -> bool {
+        if self.shielded.swap(true, Ordering::SeqCst) {
+            return true;
+        }
+        let free = !self.has_cancels();
+        if !free {
+            self.expose();
+        }
+        free
+    }
+
+    /// Lets cancel requests through, those first that were kept back.
+    pub fn expose(&self) {
+        if self.shielded.swap(false, Ordering::SeqCst) {
+            self.exposed.notify_waiters();
+        }
+    }
+
+    async fn exposed(&self) {
+        loop {
+            let exposed = self.exposed.notified();
+            if !self.shielded.load(Ordering::SeqCst) {
+                return;
+            }
+            exposed.await;
+        }
+    }
+
     /// Waits until no cancel request is on its way.
     pub async fn cancels_over(&self) {
         loop {
             let over = self.over.notified();
-            if self.in_flight.load(Ordering::SeqCst) == 0 {
+            if !self.has_cancels() {
                 return;
             }
             over.await;
@@ -105,11 +148,17 @@ impl Drop for CancelGuard {
     }
 }
 
-/// Delivers a cancel request. PostgreSQL signals the backend before it closes the connection, so the end of the
-/// stream is the proof that the request is over; without it the backend is [doubtful](Backend::is_doubtful).
+/// Delivers a cancel request, behind what [shields](Backend::shield) the server. PostgreSQL signals the backend before
+/// it closes the connection, so the end of the stream is the proof that the request is over; without it the backend is
+/// [doubtful](Backend::is_doubtful).
 ///
 /// Returns whether it was delivered.
 pub async fn deliver_cancel(mut guard: CancelGuard, limit: Duration) -> bool {
+    if tokio::time::timeout(limit, guard.backend.exposed()).await.is_err() {
+        // Nothing was sent, so nothing can strike.
+        guard.delivered = true;
+        return false;
+    }
     guard.delivered = match tokio::time::timeout(limit, attempt(&guard.backend)).await {
         Ok(Attempt::Delivered) => true,
         // Nothing was sent, so nothing can strike.

@@ -106,9 +106,37 @@ pub struct Listening {
     pub channels: Channels,
     /// Its place.
     pub listener: Listener,
+    /// What the client itself sends to channels.
+    pub own: OwnPost,
+}
+
+/// Notifications that the client sends: where it listens to their channel, PostgreSQL hands them out before it says that
+/// the statement which committed them is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnPost {
+    /// There are none.
+    #[default]
+    None,
+    /// The open transaction may have sent some.
+    Sent,
+    /// They are waited for, by the number of a [fence](Listener::fence).
+    Awaited(u64),
 }
 
 impl Listening {
+    /// The transaction was committed. True when what it has sent is not here yet.
+    pub fn awaits_own(&mut self) -> bool {
+        if self.own == OwnPost::Sent {
+            self.own = OwnPost::Awaited(self.listener.fence());
+        }
+        let OwnPost::Awaited(fence) = self.own else { return false };
+        let is_here = self.listener.is_past(fence);
+        if is_here {
+            self.own = OwnPost::None;
+        }
+        !is_here
+    }
+
     /// The transaction is over: from here on these are its channels.
     pub fn end_transaction(&mut self) {
         self.channels.end();

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -29,6 +30,27 @@ struct State {
     next: u64,
     /// Why there is no listening server.
     failure: Option<ErrorFields>,
+    fences: Fences,
+}
+
+/// Clients that wait until what was sent to a channel before has been handed out.
+#[derive(Debug, Default)]
+struct Fences {
+    /// There is a listening server, so that something can be waited for.
+    is_up: bool,
+    /// How many were asked for.
+    last: u64,
+    /// Those not reached yet: who waits, and since when.
+    waiting: BTreeMap<u64, (Arc<Inbox>, Instant)>,
+}
+
+impl Fences {
+    /// Those up to this number are reached.
+    fn reach(&mut self, number: u64) {
+        let behind = self.waiting.split_off(&(number + 1));
+        let reached = std::mem::replace(&mut self.waiting, behind);
+        reached.values().for_each(|(inbox, _)| inbox.wake());
+    }
 }
 
 /// One channel.
@@ -180,6 +202,28 @@ impl Listener {
         }
     }
 
+    /// Asks to be woken once everything is here that was sent to the client's channels before; a number to ask by.
+    pub fn fence(&self) -> u64 {
+        let mut state = self.exchange.state.lock();
+        let fences = &mut state.fences;
+        fences.last += 1;
+        if fences.is_up {
+            fences.waiting.insert(fences.last, (Arc::clone(&self.inbox), Instant::now()));
+            self.exchange.changed.notify_one();
+        }
+        fences.last
+    }
+
+    /// True when it is, or when it is not to be waited for any longer.
+    pub fn is_past(&self, fence: u64) -> bool {
+        !self.exchange.state.lock().fences.waiting.contains_key(&fence)
+    }
+
+    /// True when something is there.
+    pub fn has_post(&self) -> bool {
+        *self.inbox.state.lock() != Post::default()
+    }
+
     /// Takes what is there.
     pub fn take(&self) -> Post {
         std::mem::take(&mut *self.inbox.state.lock())
@@ -259,9 +303,38 @@ impl Exchange {
         self.changed.notify_one();
     }
 
+    /// There is a listening server.
+    pub fn connected(&self) {
+        self.state.lock().fences.is_up = true;
+    }
+
+    /// The last fence that somebody waits for: it is reached when the listening server has answered anything that is
+    /// asked of it from now on, since it says what it has heard before it says that it is ready.
+    pub fn fence(&self) -> Option<u64> {
+        self.state.lock().fences.waiting.keys().next_back().copied()
+    }
+
+    /// Everything up to this fence has been handed out.
+    pub fn fenced(&self, number: u64) {
+        self.state.lock().fences.reach(number);
+    }
+
+    /// Lets those go on who have waited for so long.
+    pub fn expire_fences(&self, limit: Duration) {
+        let mut state = self.state.lock();
+        let late = |(_, since): &&(Arc<Inbox>, Instant)| since.elapsed() >= limit;
+        let late = state.fences.waiting.values().take_while(late).count();
+        if let Some(last) = late.checked_sub(1).and_then(|at| state.fences.waiting.keys().nth(at)) {
+            let last = *last;
+            state.fences.reach(last);
+        }
+    }
+
     /// The listening server is gone: it has to be asked for everything anew.
     pub fn lost(&self) {
         let mut state = self.state.lock();
+        state.fences.is_up = false;
+        state.fences.reach(u64::MAX - 1);
         state.channels.values_mut().for_each(|channel| channel.stage = Stage::Wanted);
     }
 
@@ -354,6 +427,26 @@ mod tests {
         exchange.deliver(b"a", b"2");
         assert_eq!(stays.take().messages, b"12");
         assert_eq!(goes.take().messages, b"");
+    }
+
+    #[test]
+    fn a_fence_is_reached_by_an_answer_and_given_up_when_there_is_none() {
+        let exchange = Arc::<Exchange>::default();
+        let listener = exchange.join(100);
+        assert!(listener.is_past(listener.fence()), "there is nobody to wait for");
+        exchange.connected();
+        let (one, two) = (listener.fence(), listener.fence());
+        assert_eq!(exchange.fence(), Some(two));
+        exchange.fenced(one);
+        assert!(listener.is_past(one) && !listener.is_past(two));
+        exchange.expire_fences(Duration::from_secs(60));
+        assert!(!listener.is_past(two));
+        exchange.expire_fences(Duration::ZERO);
+        assert!(listener.is_past(two));
+        let three = listener.fence();
+        exchange.lost();
+        assert!(listener.is_past(three));
+        assert_eq!(exchange.fence(), None);
     }
 
     #[test]

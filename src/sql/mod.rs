@@ -18,7 +18,7 @@ mod tests;
 mod verdict;
 
 pub use fingerprint::fingerprint;
-pub use plain::{is_plain, is_plain_part};
+pub use plain::{is_plain, is_plain_part, opening};
 pub use quoting::{Encoding, Quoting, put_ident};
 pub use read::read;
 pub use verdict::{Action, Discard, Ident, Piece, SetConfig, Setting, Traits, Value, Verdict};

@@ -28,6 +28,13 @@ pub fn is_plain_part(sql: &[u8]) -> bool {
     !called && !names_temp(sql) && !calls(sql)
 }
 
+/// The text from its first word on: comments in front of it are of no account.
+pub fn opening(sql: &[u8]) -> &[u8] {
+    let mut lexer = Lexer::new(sql, Quoting::default());
+    lexer.skip_blank();
+    sql.get(lexer.position()..).unwrap_or_default()
+}
+
 fn begins_plainly(first: &[u8], rest: &[u8]) -> bool {
     let is = |known: &[&str]| known.iter().any(|k| first.eq_ignore_ascii_case(k.as_bytes()));
     match first.len() {

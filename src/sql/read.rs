@@ -137,7 +137,10 @@ fn action(mut cursor: Cursor<'_, '_>) -> Option<Action> {
         b"declare" => declare(cursor)?,
         b"close" => Action::Close(one_or_all(&mut cursor)?),
         b"load" => Action::Load,
-        b"select" if is_unlock_all(cursor) => Action::UnlockAll,
+        b"select" if is_call(cursor, "pg_advisory_unlock_all") => Action::UnlockAll,
+        b"select" if is_call(behind_star(cursor), "pg_listening_channels") => {
+            Action::ListeningChannels
+        }
         b"create" => create(cursor)?,
         b"drop" if cursor.takes(&["database"]) => {
             cursor.takes(&["if", "exists"]);
@@ -191,13 +194,21 @@ fn declare(mut cursor: Cursor<'_, '_>) -> Option<Action> {
     Some(Action::Declare { name, hold: Cursor { rest: options }.holds(&["with", "hold"]) })
 }
 
-/// `SELECT pg_advisory_unlock_all()`, with or without its schema.
-fn is_unlock_all(mut cursor: Cursor<'_, '_>) -> bool {
+/// A call of this function without arguments, with or without its schema, and nothing behind it.
+fn is_call(mut cursor: Cursor<'_, '_>, function: &str) -> bool {
     if matches!(cursor.rest, [schema, Token::Mark(b'.'), ..] if schema.is("pg_catalog")) {
         cursor.next();
         cursor.next();
     }
-    matches!(cursor.rest, [name, Token::Mark(b'('), Token::Mark(b')')] if name.is("pg_advisory_unlock_all"))
+    matches!(cursor.rest, [name, Token::Mark(b'('), Token::Mark(b')')] if name.is(function))
+}
+
+/// What is behind `* FROM`, if that is there.
+fn behind_star<'t, 'a>(cursor: Cursor<'t, 'a>) -> Cursor<'t, 'a> {
+    match cursor.rest {
+        [Token::Operator(b"*"), from, rest @ ..] if from.is("from") => Cursor { rest },
+        _ => cursor,
+    }
 }
 
 fn create(mut cursor: Cursor<'_, '_>) -> Option<Action> {

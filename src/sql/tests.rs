@@ -204,6 +204,13 @@ fn calls_are_seen_wherever_they_stand() {
     assert!(traits("select pg_advisory_unlock(1)").has(Traits::ADVISORY_UNLOCK));
     assert!(traits("select 1, pg_advisory_unlock_all()").has(Traits::ADVISORY_UNLOCK_ALL));
     assert_eq!(action("select pg_catalog.pg_advisory_unlock_all ( ) "), Action::UnlockAll);
+    for channels in [
+        "select pg_listening_channels()",
+        "/*a*/ SELECT * FROM pg_catalog.pg_listening_channels ( )",
+    ] {
+        assert_eq!(action(channels), Action::ListeningChannels, "{channels}");
+    }
+    assert_eq!(action("select count(*) from pg_listening_channels()"), Action::Other);
     assert!(traits("select nextval('s')").has(Traits::NEXTVAL));
     assert!(traits("select currval('s'), lastval()").has(Traits::LASTVAL));
     assert!(traits("select setval('s', 1)").has(Traits::SETVAL));

@@ -114,6 +114,8 @@ pub enum Action {
     Close(Option<Ident>),
     /// `SELECT pg_advisory_unlock_all()` and nothing else.
     UnlockAll,
+    /// `SELECT pg_listening_channels()` or `SELECT * FROM pg_listening_channels()`, and nothing else.
+    ListeningChannels,
     /// `LOAD`.
     Load,
     /// `CREATE DATABASE`.
@@ -233,6 +235,8 @@ impl Traits {
     pub const UNSURE: Traits = Traits(1 << 12);
     /// `pg_notify`.
     pub const NOTIFY: Traits = Traits(1 << 13);
+    /// `pg_listening_channels`.
+    pub const LISTENING_CHANNELS: Traits = Traits(1 << 14);
 
     /// True when there is nothing in it.
     pub fn is_empty(self) -> bool {

@@ -26,8 +26,8 @@ pub use histogram::{Buckets, Histogram, HistogramTotal};
 pub use names::Names;
 pub use note::StatementNote;
 pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
-pub use records::{ClientRecord, ClientState, Ends, ServerRecord, ServerState};
-pub use registry::{Entered, IdSource, Records};
+pub use records::{ClientRecord, ClientState, Ends, Replicates, ServerRecord, ServerState};
+pub use registry::{Entered, EnteredCancel, IdSource, Records};
 pub use snapshot::{
     AuthServerFacts, ClassFacts, ClientsByState, DatabaseFacts, ExchangeFacts, HostFacts,
     LoginCount, PinsByCause, PoolFacts, ProcessFacts, ReloadFacts, ServersByState, Snapshot,

@@ -120,6 +120,29 @@ impl Ends {
     }
 }
 
+/// What a client replicates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replicates {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The write-ahead log.
+    Physical,
+    /// The changes of a database.
+    Logical,
+}
+
+impl Replicates {
+    /// PgBouncer's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Replicates::Nothing => "none",
+            Replicates::Physical => "physical",
+            Replicates::Logical => "logical",
+        }
+    }
+}
+
 /// A client, as the console shows it.
 #[derive(Debug)]
 pub struct ClientRecord {
@@ -141,6 +164,8 @@ pub struct ClientRecord {
     pub tls: Option<TlsLabel>,
     /// How it has proved who it is.
     pub method: LoginMethod,
+    /// What it replicates.
+    pub replicates: Replicates,
     /// When it came, on the wall clock.
     pub connected_at: SystemTime,
     /// When it came.
@@ -181,6 +206,7 @@ impl ClientRecord {
             peer_pid: ends.peer_pid,
             tls,
             method,
+            replicates: Replicates::Nothing,
             connected_at: SystemTime::now(),
             since: Instant::now(),
             application_name: Mutex::new(application_name),
@@ -191,6 +217,12 @@ impl ClientRecord {
             requested: AtomicU64::new(0),
             in_transaction: AtomicU8::new(0),
         }
+    }
+
+    /// The same as a replication client.
+    #[must_use]
+    pub fn replicating(self, replicates: Replicates) -> Self {
+        ClientRecord { replicates, ..self }
     }
 
     /// Enters a state; `link` is the server held, 0 for none.

@@ -1,9 +1,12 @@
 //! Everybody who is there, to be found and to be told something.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dashmap::DashMap;
+use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::{AuditTable, ClientRecord, Names, PinBook};
 use crate::types::Name;
@@ -31,6 +34,10 @@ pub struct Records {
     /// Names of applications: many clients share few.
     pub names: Names,
     clients: DashMap<u64, Arc<ClientRecord>, ahash::RandomState>,
+    /// Requests to cancel a client's query, each from a connection of its own.
+    cancels: Mutex<BTreeMap<u64, Arc<ClientRecord>>>,
+    /// Everybody stands still, and nobody comes in.
+    shut: watch::Sender<bool>,
     /// Everybody is to stand still (SUSPEND).
     suspended: AtomicBool,
 }
@@ -58,8 +65,31 @@ impl Records {
 
     /// Has every client go on.
     pub fn resume(&self) {
+        self.shut.send_replace(false);
         self.suspended.store(false, Ordering::SeqCst);
         self.clients.iter().for_each(|client| client.control.resume());
+    }
+
+    /// Everybody stands still now, as PgBouncer has it: nobody comes in until all go on.
+    pub fn shut_doors(&self) {
+        self.shut.send_replace(self.is_suspended());
+    }
+
+    /// Whether the doors are shut, for whoever minds one.
+    pub fn watch_doors(&self) -> watch::Receiver<bool> {
+        self.shut.subscribe()
+    }
+
+    /// Enters a request to cancel a query; it is there until the guard is dropped.
+    pub fn enter_cancel(self: &Arc<Self>, request: ClientRecord) -> EnteredCancel {
+        let id = request.id;
+        self.cancels.lock().insert(id, Arc::new(request));
+        EnteredCancel { id, records: Arc::clone(self) }
+    }
+
+    /// The requests to cancel a query that are under way, by number.
+    pub fn cancels(&self) -> Vec<Arc<ClientRecord>> {
+        self.cancels.lock().values().map(Arc::clone).collect()
     }
 
     /// Clients that are to stand still, and do not yet.
@@ -109,6 +139,19 @@ impl Entered {
     /// The one object for the name of an application.
     pub fn intern(&self, name: &str) -> Name {
         self.records.names.intern(name)
+    }
+}
+
+/// The entry of a request to cancel a query; dropping it takes the request off.
+#[derive(Debug)]
+pub struct EnteredCancel {
+    id: u64,
+    records: Arc<Records>,
+}
+
+impl Drop for EnteredCancel {
+    fn drop(&mut self) {
+        self.records.cancels.lock().remove(&self.id);
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub peers: usize,
     /// Names of servers that were looked up.
     pub names: usize,
+    /// Names that are being looked up.
+    pub names_asked: usize,
     /// Pools, by database and user.
     pub pools: Vec<PoolFacts>,
     /// Databases, by name: those of the configuration, and those that clients asked for.
@@ -25,6 +27,8 @@ pub struct Snapshot {
     pub users: Vec<UserFacts>,
     /// Clients, by number.
     pub clients: Vec<Arc<ClientRecord>>,
+    /// Requests to cancel a client's query, by number.
+    pub cancels: Vec<Arc<ClientRecord>>,
     /// Where notifications are handed on, by database.
     pub exchanges: Vec<ExchangeFacts>,
     /// Connections over which users are looked up.
@@ -86,7 +90,7 @@ impl Snapshot {
             ("used_servers", pools().map(|pool| pool.in_state.total()).sum()),
             ("dns_names", self.names),
             ("dns_zones", 0),
-            ("dns_queries", 0),
+            ("dns_queries", self.names_asked),
             ("dns_pending", 0),
         ]
     }

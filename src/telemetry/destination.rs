@@ -1,5 +1,6 @@
 //! Where lines go: standard error, a file, or both.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
@@ -22,12 +23,37 @@ struct Ends {
     both: bool,
     quiet: bool,
     syslog: Option<Syslog>,
+    /// The last lines, the youngest at the back, and how many there were before them.
+    tail: VecDeque<String>,
+    forgotten: u64,
+}
+
+/// So many lines are kept to be looked at, and so much of each.
+const KEPT: usize = 200;
+const LONGEST: usize = 2_000;
+
+impl Ends {
+    fn keep(&mut self, bytes: &[u8]) {
+        let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
+        self.tail.push_back(String::from_utf8_lossy(bytes).trim_end().to_owned());
+        if self.tail.len() > KEPT {
+            self.tail.pop_front();
+            self.forgotten += 1;
+        }
+    }
 }
 
 impl Destination {
     pub(super) fn open(file: Option<&Path>, both: bool, quiet: bool) -> io::Result<Self> {
         let file = file.map(append).transpose()?;
-        Ok(Destination(Arc::new(Mutex::new(Ends { file, both, quiet, syslog: None }))))
+        Ok(Destination(Arc::new(Mutex::new(Ends {
+            file,
+            both,
+            quiet,
+            syslog: None,
+            tail: VecDeque::new(),
+            forgotten: 0,
+        }))))
     }
 
     /// Begins or ends to tell syslog.
@@ -37,6 +63,14 @@ impl Destination {
         ends.syslog = None;
         ends.syslog = opened?;
         Ok(())
+    }
+
+    /// The lines kept of those after so many, and how many there have been.
+    pub(super) fn tail(&self, after: u64) -> (Vec<String>, u64) {
+        let ends = self.0.lock();
+        let skipped = usize::try_from(after.saturating_sub(ends.forgotten)).unwrap_or(usize::MAX);
+        let lines = ends.tail.iter().skip(skipped).cloned().collect();
+        (lines, ends.forgotten + ends.tail.len() as u64)
     }
 
     /// Opens another file, or the same one anew.
@@ -66,6 +100,7 @@ pub(super) struct Line(Destination);
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut ends = self.0.0.lock();
+        ends.keep(bytes);
         if let Some(syslog) = &ends.syslog {
             syslog.send(bytes);
         }
@@ -90,6 +125,19 @@ impl Write for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_lines_are_kept_and_no_more() {
+        let destination = Destination::open(None, false, true).unwrap();
+        for number in 0..KEPT + 5 {
+            writeln!(destination.make_writer(), "line {number}").unwrap();
+        }
+        let (lines, seen) = destination.tail(0);
+        assert_eq!((lines.len(), seen), (KEPT, KEPT as u64 + 5));
+        assert_eq!(lines.first().map(String::as_str), Some("line 5"));
+        assert_eq!(destination.tail(seen - 1).0, [format!("line {}", KEPT + 4)]);
+        assert!(destination.tail(seen).0.is_empty());
+    }
 
     #[test]
     fn a_file_that_was_moved_away_is_made_anew() {

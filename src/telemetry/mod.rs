@@ -54,6 +54,11 @@ impl LogControl {
         self.filter.reload(filter(level)?).map_err(|error| error.to_string())
     }
 
+    /// The last lines of the log that came after so many, and how many there have been.
+    pub fn tail(&self, after: u64) -> (Vec<String>, u64) {
+        self.destination.tail(after)
+    }
+
     /// Logs to syslog as the settings say.
     ///
     /// # Errors

@@ -73,6 +73,40 @@ async fn pgbouncers_parameters_are_set_by_their_names() {
     assert_eq!(client.query("select 1").await.value(), "1", "without TLS");
 }
 
+/// PgBouncer resets what has a default when it reads its file again, and leaves the rest as it was SET.
+#[tokio::test]
+async fn what_has_no_default_survives_a_reload() {
+    let more = "auth_dbname = postgres";
+    let pgusher = drop_in("console_set_stays", more);
+    let mut boss = admin(&pgusher).await;
+    for set in [
+        "SET auth_user = 'asker'",
+        "SET auth_dbname = 'other'",
+        "SET client_tls13_ciphers = 'TLS_AES_256_GCM_SHA384'",
+        "SET server_tls13_ciphers = 'TLS_AES_256_GCM_SHA384'",
+        "SET verbose = 1",
+        "SET query_wait_timeout = 33",
+        "SET auth_query = 'select 1, $1'",
+    ] {
+        assert_eq!(boss.query(set).await.error, None, "{set}");
+    }
+    assert_eq!(shown(&mut boss, "auth_dbname").await, "other");
+    assert_eq!(boss.query("RELOAD").await.tags, ["RELOAD"]);
+    for (key, value) in [
+        ("auth_user", "asker"),
+        ("client_tls13_ciphers", "TLS_AES_256_GCM_SHA384"),
+        ("server_tls13_ciphers", "TLS_AES_256_GCM_SHA384"),
+        ("verbose", "1"),
+        ("query_wait_timeout", "120"),
+    ] {
+        assert_eq!(shown(&mut boss, key).await, value, "{key}");
+    }
+    assert!(shown(&mut boss, "auth_query").await.starts_with("SELECT rolname"));
+    assert_eq!(shown(&mut boss, "auth_dbname").await, "postgres", "the file says so");
+    assert_eq!(boss.query("RELOAD").await.tags, ["RELOAD"]);
+    assert_eq!(shown(&mut boss, "auth_user").await, "asker", "nor does a second one");
+}
+
 #[tokio::test]
 async fn show_config_lists_pgbouncers_parameters() {
     let pgusher = drop_in("console_config", "query_wait_timeout = 0.5");

@@ -1,8 +1,11 @@
 //! The statistics are exact.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::stage::{admin, app_stat, cell, client, start, until};
+use pgusher_testkit::{RawClient, frontend};
+
+use crate::stage::{admin, app_stat, cell, client, drop_in, start, until};
 
 #[tokio::test]
 async fn counters_are_exact() {
@@ -102,4 +105,82 @@ async fn averages_are_over_stats_period_and_totals_stay() {
     until(&mut admin, "SHOW STATS", |all| average(all) == 0).await;
     assert_eq!(app_stat(&mut admin, "total_query_count").await, 50);
     assert_eq!(app_stat(&mut admin, "avg_query_time").await, 0, "there was none");
+}
+
+/// Everything that SHOW STATS counts, by database, before and after a known load over both protocols.
+#[tokio::test]
+async fn every_count_is_what_was_sent() {
+    for pgusher in [start("console_deltas").0, drop_in("console_deltas_ini", "")] {
+        let mut admin = admin(&pgusher).await;
+        let mut client = client(&pgusher).await;
+        assert_eq!(client.query("select 1").await.error, None);
+        let before = counts(&mut admin, "app").await;
+        let (mut sent, mut received) = (0, 0);
+        let mut talk = async |bytes: &[u8]| {
+            sent += bytes.len() as u64;
+            client.send(bytes).await;
+            let messages = client.read_ready().await;
+            received += messages.iter().map(|message| message.encode().len() as u64).sum::<u64>();
+        };
+        for sql in ["select 1", "begin", "select repeat('x', 5000)", "select 1/0", "rollback", ""] {
+            talk(&frontend::query(sql)).await;
+        }
+        // Two statements in one batch, of which the second one is prepared a second time by another name.
+        let batch = [
+            frontend::parse("one", "select 1", &[]),
+            frontend::bind("", "one", &[]),
+            frontend::execute("", 0),
+            frontend::parse("two", "select 1", &[]),
+            frontend::bind("", "two", &[]),
+            frontend::execute("", 0),
+            frontend::sync(),
+        ];
+        talk(&batch.concat()).await;
+        talk(
+            &[frontend::bind("", "one", &[]), frontend::execute("", 0), frontend::sync()].concat(),
+        )
+        .await;
+        let after = counts(&mut admin, "app").await;
+        let delta = |key: &str| after[key] - before[key];
+        assert_eq!(delta("total_query_count"), 6 + 2, "each ReadyForQuery");
+        assert_eq!(delta("total_xact_count"), 3 + 2, "a block is one");
+        assert_eq!(delta("total_server_assignment_count"), 3 + 2);
+        assert_eq!(delta("total_client_parse_count"), 2);
+        assert_eq!(delta("total_server_parse_count"), 1, "they are the same to a server");
+        assert_eq!(delta("total_bind_count"), 3);
+        assert_eq!((delta("total_received"), delta("total_sent")), (sent, received));
+        assert_eq!(delta("total_client_login_count"), 0);
+        for _ in 0..2 {
+            RawClient::login(pgusher.port(), "app", "alice", "").await.terminate().await;
+        }
+        assert_eq!(app_stat(&mut admin, "total_client_login_count").await, 3);
+        the_tables_agree(&mut admin).await;
+    }
+}
+
+async fn counts(admin: &mut RawClient, database: &str) -> BTreeMap<String, u64> {
+    let stats = admin.query("SHOW STATS").await;
+    let row = stats.rows.iter().find(|row| row[0].as_deref() == Some(database)).expect("a row");
+    let cells = stats.columns.iter().zip(row).skip(1);
+    cells.map(|(name, cell)| (name.clone(), cell.as_deref().unwrap().parse().unwrap())).collect()
+}
+
+/// The same numbers under their other names, summed over the databases where they are sums.
+async fn the_tables_agree(admin: &mut RawClient) {
+    let stats = counts(admin, "app").await;
+    let totals = admin.query("SHOW STATS_TOTALS").await;
+    let sums = admin.query("SHOW TOTALS").await;
+    for (name, of_totals, of_sums) in [
+        ("query_count", "query_count", "query_count"),
+        ("xact_count", "xact_count", "xact_count"),
+        ("received", "bytes_received", "client_bytes"),
+        ("sent", "bytes_sent", "server_bytes"),
+        ("wait_time", "wait_time", "wait_time"),
+        ("bind_count", "bind_count", "ps_bind_count"),
+        ("client_login_count", "client_login_count", "client_login_count"),
+    ] {
+        let expected = stats[&format!("total_{name}")].to_string();
+        assert_eq!(cell(&totals, "database", "app", of_totals), expected, "{name}");
+        assert_eq!(cell(&sums, "name", &format!("total_{of_sums}"), "value"), expected, "{name}");
+    }
 }

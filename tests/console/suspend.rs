@@ -92,3 +92,23 @@ async fn nobody_is_left_suspended() {
     boss.reset();
     assert_eq!(client.read_result().await.value(), "5", "there is nobody who could resume");
 }
+
+/// As PgBouncer has it: whoever comes between SUSPEND and RESUME waits at the door.
+#[tokio::test]
+async fn nobody_comes_in_while_everything_is_suspended() {
+    let pgusher = drop_in("console_suspend_door", "");
+    let mut boss = admin(&pgusher).await;
+    let mut inside = client(&pgusher).await;
+    assert_eq!(boss.query("SUSPEND").await.tags, ["SUSPEND"]);
+    let port = pgusher.port();
+    let late = tokio::spawn(async move {
+        let mut late = RawClient::login(port, "app", "alice", "").await;
+        late.query("select 6").await.value().to_owned()
+    });
+    // Nothing can be waited for that must not happen; this is long enough for what goes wrong every time.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(boss.query("SHOW CLIENTS").await.rows.len(), 2, "the one inside, and the boss");
+    assert_eq!(boss.query("RESUME").await.tags, ["RESUME"]);
+    assert_eq!(late.await.expect("no panic"), "6");
+    assert_eq!(inside.query("select 7").await.value(), "7");
+}

@@ -134,21 +134,15 @@ def types(conn, n):
     same(conn.execute("select %b::int[], %b::jsonb", ([n, None], psycopg.types.json.Jsonb({"n": n}))).fetchone(), ([n, None], {"n": n}))
 
 
-# One at a time: a query that waits for its turn behind other sleepers might be cancelled just as its session is being
-# restored on the server it gets, which ends the session.
-SLEEPING = threading.Lock()
-
-
 def cancelled(conn, n):
-    with SLEEPING:
-        timer = threading.Timer(0.5, conn.cancel_safe)
-        timer.start()
-        try:
-            conn.execute("select pg_sleep(60)")
-            raise AssertionError("not cancelled")
-        except errors.QueryCanceled:
-            pass
-        timer.join()
+    timer = threading.Timer(0.5, conn.cancel_safe)
+    timer.start()
+    try:
+        conn.execute("select pg_sleep(60)")
+        raise AssertionError("not cancelled")
+    except errors.QueryCanceled:
+        pass
+    timer.join()
     same(value(conn, "select %s::int", n), n)
 
 

@@ -81,3 +81,24 @@ async fn databases_come_by_themselves_and_go() {
     let mut client = login(&pgusher, "postgres", "postgres").await;
     assert_eq!(client.query("select 2").await.value(), "2");
 }
+
+/// `pool_idle_timeout` is for pools of databases that the file names, too: the pool goes, its database stays.
+#[tokio::test]
+async fn pools_go_when_nobody_uses_them() {
+    let pgusher = start("pool_idle_timeout = 1", &line("app", ""));
+    let mut console = login(&pgusher, "pgbouncer", "postgres").await;
+    let mut client = login(&pgusher, "app", "postgres").await;
+    let pid = super::stage::backend(&mut client).await;
+    client.terminate().await;
+    pgusher.wait_log("cleaning up idle pool", LIMIT);
+    let pools = console.query("SHOW POOLS").await.rows;
+    assert!(pools.iter().all(|row| row[0].as_deref() != Some("app")), "{pools:?}");
+    let gone = format!("select count(*) = 0 from pg_stat_activity where pid = {pid}");
+    let cluster = pgusher_testkit::Cluster::shared();
+    super::stage::until("its server has gone", || cluster.psql(&gone) == "t").await;
+    let stats = console.query("SHOW STATS").await.rows;
+    let app = stats.iter().find(|row| row[0].as_deref() == Some("app")).unwrap();
+    assert_eq!(app[3].as_deref(), Some("1"), "its queries are not forgotten: {app:?}");
+    let mut client = login(&pgusher, "app", "postgres").await;
+    assert_eq!(client.query("select 2").await.value(), "2");
+}

@@ -2,11 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod cancels;
+mod conversations;
 mod fairness;
 mod hosts;
 mod limits;
 mod logins;
+mod modes;
+mod names;
 mod peering;
+mod reboot;
+mod refusals;
 mod replication;
 mod servers;
 mod signals;

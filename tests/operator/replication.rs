@@ -155,3 +155,58 @@ async fn a_stream_ends_with_the_pooler() {
     assert!(pgusher.wait_exit(LIMIT).success());
     running.0.wait().unwrap();
 }
+
+/// A walsender waits in the queue like everybody: it comes before those who came later, and is not passed over.
+#[tokio::test]
+async fn a_walsender_waits_for_its_turn() {
+    let pgusher = start("pool_mode = transaction", &databases());
+    let mut holder = login(&pgusher, "small", "postgres").await;
+    holder.query("begin").await;
+    let port = pgusher.port();
+    let waiting = tokio::spawn(async move {
+        let parameters = [("user", "postgres"), ("database", "small"), ("replication", "database")];
+        let mut client = pgusher_testkit::RawClient::connect(port).await;
+        client.set_time_limit(LIMIT);
+        client.startup(0, &parameters).await;
+        client.authenticate("postgres", "").await.unwrap();
+        client
+    });
+    let mut console = login(&pgusher, "pgbouncer", "postgres").await;
+    let mut later = login(&pgusher, "small", "postgres").await;
+    sees(&mut console, "SHOW POOLS", "maxwait_us", |wait| wait != "0").await;
+    later.send(&pgusher_testkit::frontend::query("select 1")).await;
+    sees(&mut console, "SHOW CLIENTS", "state", |state| state == "waiting").await;
+    holder.query("commit").await;
+    let mut walsender = waiting.await.unwrap();
+    assert_eq!(walsender.query("IDENTIFY_SYSTEM").await.rows.len(), 1);
+    sees(&mut console, "SHOW CLIENTS", "replication", |kind| kind == "logical").await;
+    let clients = console.query("SHOW CLIENTS").await;
+    let servers = console.query("SHOW SERVERS").await;
+    for all in [&clients, &servers] {
+        let at = all.columns.iter().position(|name| name == "replication").unwrap();
+        let kinds: Vec<_> = all.rows.iter().map(|row| row[at].as_deref().unwrap()).collect();
+        assert_eq!(kinds.iter().filter(|kind| **kind == "logical").count(), 1, "{kinds:?}");
+    }
+    assert_eq!(servers.rows.len(), 1, "never more than the pool may have: {servers:?}");
+    walsender.terminate().await;
+    assert_eq!(later.read_result().await.value(), "1");
+}
+
+/// Waits until a column has such a value in some row.
+async fn sees(
+    console: &mut pgusher_testkit::RawClient,
+    query: &str,
+    column: &str,
+    is_it: impl Fn(&str) -> bool,
+) {
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    loop {
+        let all = console.query(query).await;
+        let at = all.columns.iter().position(|name| name == column).unwrap();
+        if all.rows.iter().any(|row| row[at].as_deref().is_some_and(&is_it)) {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{all:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}

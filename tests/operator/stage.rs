@@ -13,7 +13,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_pgusher");
 
 /// Everybody who may log in.
-const USERS: &str = "\"postgres\" \"\"\n\"app\" \"\"\n\"other\" \"\"\n";
+pub(crate) const USERS: &str = "\"postgres\" \"\"\n\"app\" \"\"\n\"other\" \"\"\n";
 
 /// A pgusher that trusts the users of these tests; `parameters` are lines of `[pgbouncer]`, what stands behind them may
 /// begin other sections.

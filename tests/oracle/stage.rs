@@ -24,10 +24,11 @@ pub(crate) struct Stage {
 
 /// A configuration for one pool; `settings` are lines of the database's section.
 pub(crate) fn config(server_port: u16, settings: &str) -> String {
+    // Clients change their workers, too: what counts as full is reached by everybody's machine.
     format!(
         "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
          max_client_conn = 6000\nadmin_users = [\"admin\"]\nlog_connections = false\nlog_disconnections = false\n\
-         log_level = \"debug\"\n\
+         log_level = \"debug\"\nworker_full = 5\n\
          [databases.app]\nhost = \"127.0.0.1\"\nport = {server_port}\ndbname = \"app\"\nuser = \"app\"\n{settings}\n"
     )
 }

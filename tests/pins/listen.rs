@@ -55,6 +55,92 @@ async fn a_client_hears_itself_with_the_pid_of_its_server() {
     assert_silent(&mut client).await;
 }
 
+/// What comes before ReadyForQuery is compared with a connection of one's own, notifications included.
+#[tokio::test]
+async fn ones_own_notifications_come_before_ready_for_query() {
+    let stage = Stage::new("listen_own", "pool_size = 2");
+    let batch = |sql: &str| {
+        let run = [frontend::bind("", "", &[]), frontend::execute("", 0), frontend::sync()];
+        [frontend::parse("", sql, &[]).to_vec(), run.concat()].concat()
+    };
+    let simple = |sql: &str| frontend::query(sql).to_vec();
+    let script = [
+        simple("listen a"),
+        simple("notify a, '1'"),
+        simple("notify a, '2'; notify b, 'not heard'; select pg_notify('a', '3')"),
+        batch("select pg_notify('a', '4')"),
+        batch("notify a, '5'"),
+        simple("begin"),
+        simple("notify a, '6'"),
+        simple("savepoint s; notify a, 'never'; rollback to s; notify a, '7'"),
+        simple("commit"),
+        simple("begin; notify a, 'never'; rollback"),
+        simple("notify a, 'never'; select 1/0"),
+        simple("unlisten a"),
+        simple("begin; listen c; notify c, '8'; commit"),
+        simple("notify c, '9'; unlisten c"),
+        // A pipeline: each behind its own statement.
+        [simple("listen a"), simple("notify a, '10'"), batch("notify a, '11'"), simple("select 1")]
+            .concat(),
+        simple("create temp table if not exists keeps_its_server (a int)"),
+        simple("notify a, '12'"),
+        simple("drop table keeps_its_server; unlisten *"),
+    ];
+    let mut heard = Vec::new();
+    for pooled in [true, false] {
+        let mut client = if pooled { stage.client().await } else { stage.direct().await };
+        let mut answers = Vec::new();
+        for request in script.iter().cycle().take(script.len() * 5) {
+            client.send(request).await;
+            let is_pipeline = request.ends_with(&frontend::query("select 1"));
+            for _ in 0..if is_pipeline { 4 } else { 1 } {
+                for message in client.read_ready().await {
+                    let note = (message.tag == b'A').then(|| parts(&message.body));
+                    answers.push((char::from(message.tag), note));
+                }
+            }
+        }
+        assert_silent(&mut client).await;
+        heard.push(answers);
+    }
+    assert!(heard[1].iter().filter(|(_, note)| note.is_some()).count() > 40);
+    assert_eq!(heard[0], heard[1]);
+}
+
+/// A private connection lists its channels in the order of its LISTENs; here there is one at a time.
+#[tokio::test]
+async fn a_client_is_told_its_own_channels() {
+    let stage = Stage::new("listen_told", "pool_size = 2");
+    let (mut pooled, mut direct) = (stage.client().await, stage.direct().await);
+    for sql in [
+        "select pg_listening_channels()",
+        "listen \"A b\"",
+        "SELECT * FROM pg_listening_channels()",
+        "/* app */ select pg_catalog.pg_listening_channels();",
+        "begin",
+        "unlisten *",
+        "listen b",
+        "select pg_listening_channels()",
+        "commit",
+        "select pg_listening_channels()",
+        "create temp table mine (a int)",
+        "select * from pg_listening_channels()",
+        "select 1/0",
+        "unlisten *",
+        "select * from pg_listening_channels()",
+    ] {
+        assert_eq!(pooled.query(sql).await, direct.query(sql).await, "{sql}");
+    }
+    let mut pooled = stage.client().await;
+    for sql in
+        ["listen c", "select pg_listening_channels()", "select * from pg_listening_channels()"]
+    {
+        let (ours, theirs) =
+            (pooled.query_extended(sql, &[]).await, direct.query_extended(sql, &[]).await);
+        assert_eq!(ours, theirs, "{sql}, extended");
+    }
+}
+
 #[tokio::test]
 async fn transactions_and_savepoints_decide_what_is_listened_to() {
     let stage = Stage::new("listen_transactions", "pool_size = 2");

@@ -4,6 +4,7 @@
 
 mod auth;
 mod classes;
+mod crew;
 mod drain;
 mod failures;
 mod limits;

@@ -110,6 +110,47 @@ async fn a_request_in_pieces_and_one_with_the_login_are_answered() {
     assert_eq!(eager.read_result().await.value(), "early");
 }
 
+/// How many sockets each epoll of a process watches.
+fn watched(pid: u32) -> Vec<usize> {
+    let infos = std::fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap().flatten();
+    let texts = infos.filter_map(|info| std::fs::read_to_string(info.path()).ok());
+    texts.map(|text| text.lines().filter(|line| line.starts_with("tfd:")).count()).collect()
+}
+
+/// Who listens is parked as others are, and hears what comes.
+#[tokio::test]
+async fn listening_clients_rest_without_a_task_and_hear_all_the_same() {
+    let stage = Stage::new("park_listen", "pool_size = 2");
+    let mut all = clients(&stage, 60).await;
+    for client in &mut all {
+        assert_eq!(client.query("listen news").await.error, None);
+    }
+    let (pid, resting) = (stage.pgusher.pid(), all.len());
+    // The sockets of all who rest are in one epoll for each thread, which has no others.
+    let parked = || watched(pid).iter().filter(|&&count| count > 0).count();
+    println!("{parked}: {:?}", watched(pid), parked = parked());
+    let (mut sender, mut odd) = (stage.client().await, stage.client().await);
+    for round in 0..5 {
+        // Some are awake when it comes, some are being parked.
+        odd.query("select 1").await;
+        if round % 2 == 1 {
+            tokio::time::sleep(LONG_REST).await;
+        }
+        for text in ["a", "b"] {
+            let sql = format!("notify news, '{round}{text}'");
+            assert_eq!(sender.query(&sql).await.error, None);
+        }
+        for client in &mut all {
+            for text in ["a", "b"] {
+                let message = client.recv().await;
+                assert_eq!(message.tag, b'A', "{message:?}");
+                assert!(message.body.ends_with(format!("\0{round}{text}\0").as_bytes()));
+            }
+        }
+    }
+    assert_eq!(all.len(), resting);
+}
+
 #[tokio::test]
 async fn a_session_outlives_its_rests() {
     let stage = Stage::new("park_session", "pool_size = 2");

@@ -22,8 +22,11 @@ async fn served(admin: &mut RawClient) -> u64 {
     rows.filter_map(cell).map(|cell| cell.parse::<u64>().expect("a number")).sum()
 }
 
-const CLEARING: [&str; 9] = [
+const CLEARING: [&str; 12] = [
     "DISCARD ALL",
+    "/* app */ DISCARD ALL",
+    "-- of /* the pool\nRESET ALL -- done",
+    "/* a /* b */ */ SELECT pg_advisory_unlock_all(); /* c */ RESET ALL;",
     "reset all",
     "DEALLOCATE ALL",
     "CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); RESET ALL",

@@ -22,6 +22,10 @@ pub(crate) enum Step {
     Prepare(&'static str, &'static str),
     /// Bind and Execute of a statement with this name.
     Execute(&'static str, &'static [&'static str]),
+    /// Close of a statement with this name.
+    Close(&'static str),
+    /// A simple query in front of a statement of the extended protocol, in one send.
+    Ahead(&'static str, &'static str),
 }
 
 /// What came of a request, as far as it must be the same.
@@ -55,8 +59,19 @@ async fn take(client: &mut RawClient, step: &Step, number: usize) -> Answer {
             [frontend::parse(name, &own(sql), &[]).to_vec(), frontend::sync().to_vec()].concat()
         }
         Step::Execute(name, values) => run(name, &own, values),
+        Step::Close(name) => {
+            [frontend::close(b'S', &own(name)).to_vec(), frontend::sync().to_vec()].concat()
+        }
+        Step::Ahead(clearing, sql) => {
+            let parse = frontend::parse("", &own(sql), &[]).to_vec();
+            [frontend::query(clearing).to_vec(), parse, run("", &own, &[])].concat()
+        }
     };
     client.send(&bytes).await;
+    if let Step::Ahead(..) = step {
+        let ahead = client.read_result().await;
+        assert_eq!(ahead.error, None, "{step:?}");
+    }
     let result = client.read_result().await;
     Answer::new(result, client)
 }

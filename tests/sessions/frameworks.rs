@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::differ::Step::{Execute, Extended, Prepare, Query};
+use crate::differ::Step::{Ahead, Close, Execute, Extended, Prepare, Query};
 use crate::differ::{Step, differ};
 use crate::stage::Stage;
 
@@ -34,6 +34,15 @@ async fn django() {
         Query("SHOW lock_timeout"),
         Query("RESET ROLE"),
         Query("SELECT current_user, current_setting('lock_timeout'), current_setting('TimeZone')"),
+        // In autocommit `iterator()` keeps its cursor beyond the transaction.
+        Query(
+            "DECLARE \"_django_curs_{n}_sync_1\" NO SCROLL CURSOR WITH HOLD FOR SELECT {n} + g FROM generate_series(1, 9) g",
+        ),
+        Query("FETCH FORWARD 4 FROM \"_django_curs_{n}_sync_1\""),
+        Query("SELECT current_user, current_setting('lock_timeout'), current_setting('TimeZone')"),
+        Query("FETCH FORWARD 9 FROM \"_django_curs_{n}_sync_1\""),
+        Query("CLOSE \"_django_curs_{n}_sync_1\""),
+        Query("FETCH FORWARD 1 FROM \"_django_curs_{n}_sync_1\""),
     ];
     same(&[("client_encoding", "UTF8")], SCRIPT).await;
 }
@@ -85,6 +94,12 @@ async fn psycopg() {
         Prepare("_pg3_2", "SELECT {n} * $1"),
         Extended("DEALLOCATE _pg3_2", &[]),
         Execute("_pg3_2", &["1"]),
+        // With a libpq that can close them.
+        Prepare("_pg3_3", "SELECT {n} * $1"),
+        Execute("_pg3_3", &["2"]),
+        Close("_pg3_3"),
+        Execute("_pg3_3", &["2"]),
+        Close("_pg3_3"),
     ];
     same(&[], SCRIPT).await;
 }
@@ -102,6 +117,8 @@ async fn rails() {
         Query("DEALLOCATE a1"),
         Prepare("a1", "SELECT $1::text || current_setting('statement_timeout')"),
         Execute("a1", &["{n}"]),
+        Query("SELECT pg_try_advisory_lock({n}, pg_backend_pid())"),
+        Query("SELECT pg_advisory_unlock({n}, pg_backend_pid())"),
         Query("DISCARD ALL"),
         Execute("a1", &["{n}"]),
         Query("SHOW search_path"),
@@ -183,6 +200,14 @@ async fn npgsql() {
             "SET SESSION AUTHORIZATION DEFAULT;RESET ALL;CLOSE ALL;UNLISTEN *;SELECT pg_advisory_unlock_all();DISCARD SEQUENCES;DISCARD TEMP",
         ),
         Query("SELECT current_user, current_setting('lock_timeout')"),
+        // A connection that its own pool hands out again clears itself in front of the first command.
+        Query("SET TimeZone = 'Etc/GMT-{n}'"),
+        Ahead("DISCARD ALL", "SELECT current_setting('TimeZone'), {n}"),
+        Query("CREATE TEMP TABLE mine{n} AS SELECT {n} AS a"),
+        Ahead(
+            "SET SESSION AUTHORIZATION DEFAULT;RESET ALL;CLOSE ALL;UNLISTEN *;SELECT pg_advisory_unlock_all();DISCARD SEQUENCES;DISCARD TEMP",
+            "SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()",
+        ),
     ];
     same(&[("TimeZone", "Europe/Rome")], SCRIPT).await;
 }
@@ -216,6 +241,14 @@ async fn pg_dump() {
         Query("SHOW extra_float_digits"),
         Query("SELECT count(*) FROM public.t"),
         Query("SELECT count(*) FROM t"),
+        Query("BEGIN"),
+        Query(
+            "DECLARE _pg_dump_cursor CURSOR FOR SELECT {n} + g FROM pg_catalog.generate_series(1, 9) g",
+        ),
+        Query("FETCH 5 FROM _pg_dump_cursor"),
+        Query("FETCH 5 FROM _pg_dump_cursor"),
+        Query("CLOSE _pg_dump_cursor"),
+        Query("COMMIT"),
     ];
     same(&[], SCRIPT).await;
 }

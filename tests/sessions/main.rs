@@ -10,5 +10,6 @@ mod holdings;
 mod hunt;
 mod reading;
 mod replay;
+mod replay_cancel;
 mod shapes;
 mod stage;

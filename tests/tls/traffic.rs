@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use pgusher_testkit::{Pgusher, RawClient, backend, frontend};
 
-use crate::stage::{LIMIT, ON, cluster, pgusher};
+use crate::stage::{LIMIT, ON, cluster, config, configured, pgusher};
 use crate::tunnel::Tunnel;
 
 /// A pgusher with TLS on both sides, and a client of it.
@@ -135,5 +135,38 @@ async fn requests_behind_the_start_up_packet_are_not_forgotten() {
         client.send(&all).await;
         client.read_ready().await;
         assert_eq!(client.read_result().await.value(), size.to_string());
+    }
+}
+
+/// A client that changes its worker takes its TLS session along.
+#[tokio::test]
+async fn clients_move_between_workers() {
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1) {
+        println!("skipped: with one processor there is one worker");
+        return;
+    }
+    let debug = "log_level = \"debug\"";
+    let config = config(cluster().port(), ON, "sslmode = \"require\"");
+    let pgusher = configured(&config.replace(debug, &format!("{debug}\nworker_full = 1"))).start();
+    let tunnel = Tunnel::to(pgusher.port()).await;
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = RawClient::login(tunnel.port(), "postgres", "alice", "secret").await;
+        client.set_time_limit(LIMIT);
+        clients.push(client);
+    }
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    let mut round = 0;
+    while !pgusher.log().contains("client moved") {
+        assert!(tokio::time::Instant::now() < deadline, "nobody moved: {}", pgusher.log());
+        for client in &mut clients {
+            round += 1;
+            let asked = format!("{round}").repeat(1 + round % 5_000);
+            let result = client.query_extended("select $1::text", &[Some(&asked)]).await;
+            assert_eq!(result.value(), asked);
+        }
+    }
+    for client in &mut clients {
+        assert_eq!(client.query("select 'there'").await.value(), "there");
     }
 }

@@ -78,6 +78,10 @@ pub(crate) enum Kind {
     Pgusher,
     /// pgusher with two worker threads
     Pgusher2,
+    /// pgusher with four worker threads
+    Pgusher4,
+    /// pgusher with as many worker threads as it takes
+    PgusherAuto,
     /// HAProxy as a plain TCP proxy: a server connection for each client
     Haproxy,
     /// No proxy
@@ -140,9 +144,20 @@ impl Options {
 }
 
 impl Kind {
+    /// `worker_threads`, for a pgusher.
+    pub(crate) fn workers(self) -> Option<&'static str> {
+        Some(match self {
+            Kind::Pgusher => "1",
+            Kind::Pgusher2 => "2",
+            Kind::Pgusher4 => "4",
+            Kind::PgusherAuto => "\"auto\"",
+            Kind::Pgbouncer | Kind::Haproxy | Kind::Direct => return None,
+        })
+    }
+
     /// Whether a transaction of it holds a server only while it lasts.
     pub(crate) fn is_pooler(self) -> bool {
-        matches!(self, Kind::Pgbouncer | Kind::Pgusher | Kind::Pgusher2)
+        self == Kind::Pgbouncer || self.workers().is_some()
     }
 
     /// Whether it is a process of its own, whose cost can be measured.
@@ -168,6 +183,8 @@ impl fmt::Display for Kind {
             Kind::Pgbouncer => "pgbouncer",
             Kind::Pgusher => "pgusher",
             Kind::Pgusher2 => "pgusher2",
+            Kind::Pgusher4 => "pgusher4",
+            Kind::PgusherAuto => "pgusher-auto",
             Kind::Haproxy => "haproxy",
             Kind::Direct => "direct",
         })

@@ -1,12 +1,14 @@
 //! A conversation that cannot go on as it is.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::{error, fatal};
 use crate::relay::{Refusal, ReplyError, RequestError};
 use crate::sqlstate;
 use crate::stats::{Cause, Causes};
-use crate::wire::{ErrorFields, Severity};
+use crate::wire::tag::frontend as tag;
+use crate::wire::{ErrorFields, FrameError, Severity};
 
 /// The server went away without a word.
 pub fn server_gone() -> ErrorFields {
@@ -17,11 +19,52 @@ pub fn server_gone() -> ErrorFields {
 
 /// The client broke the protocol.
 pub fn bad_request(reason: RequestError) -> ErrorFields {
-    let fields = fatal(sqlstate::PROTOCOL_VIOLATION, reason.to_string());
+    let told = |code| fatal(code, reason.to_string());
+    let broken = told(sqlstate::PROTOCOL_VIOLATION);
     match reason {
-        RequestError::UnknownType(_) => fields.brief("unknown pkt"),
-        _ => fields,
+        RequestError::UnknownType(_) => broken.brief("unknown pkt"),
+        RequestError::Frame(FrameError::Length { tag, length }) => {
+            broken.brief(bad_header(tag, length))
+        }
+        RequestError::Frame(FrameError::Malformed { tag }) => match packet_name(tag) {
+            Some(name) => broken.brief(format!("broken {name} packet")),
+            None => broken,
+        },
+        RequestError::TooLarge { header, limit } => {
+            too_large(&reason, bad_header(header.tag, narrow(header.size - 1)), limit)
+        }
+        RequestError::NoStatement => told(sqlstate::UNDEFINED_STATEMENT),
+        RequestError::NameInUse => told(sqlstate::DUPLICATE_STATEMENT),
+        _ => broken,
     }
+}
+
+/// PgBouncer's words for a message that it cannot or may not take.
+fn bad_header(tag: u8, length: u32) -> String {
+    format!("bad packet header: '{tag:02x}{length:08x}'")
+}
+
+fn narrow(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// What PgBouncer calls the messages that it reads.
+fn packet_name(message: u8) -> Option<&'static str> {
+    match message {
+        tag::PARSE => Some("Parse"),
+        tag::BIND => Some("Bind"),
+        tag::DESCRIBE => Some("Describe"),
+        tag::CLOSE => Some("Close"),
+        _ => None,
+    }
+}
+
+/// `max_packet_size`.
+fn too_large(reason: &dyn fmt::Display, brief: String, limit: usize) -> ErrorFields {
+    fatal(sqlstate::PROGRAM_LIMIT_EXCEEDED, reason.to_string())
+        .detail(format!("max_packet_size is {limit} bytes."))
+        .hint("Send less at once, or raise max_packet_size.")
+        .brief(brief)
 }
 
 /// The server broke the protocol.
@@ -33,6 +76,9 @@ pub fn bad_reply(reason: &ReplyError) -> ErrorFields {
             .hint("A parameter of the session is not valid any more.")
             .brief("invalid server parameter"),
         ReplyError::TooSlow => slow_listener(),
+        ReplyError::TooLarge { header, limit } => {
+            too_large(reason, bad_header(header.tag, narrow(header.size - 1)), *limit)
+        }
         ReplyError::StateTooLarge(_) => fatal(sqlstate::PROGRAM_LIMIT_EXCEEDED, reason.to_string())
             .hint("Set fewer or shorter parameters, or raise max_session_state."),
         other => fatal(sqlstate::CONNECTION_FAILURE, other.to_string()),

@@ -14,7 +14,11 @@ pub fn bad_startup(reason: &StartupError) -> ErrorFields {
         StartupError::Version { .. } => sqlstate::FEATURE_NOT_SUPPORTED,
         _ => sqlstate::PROTOCOL_VIOLATION,
     };
-    fatal(code, reason.to_string())
+    let fields = fatal(code, reason.to_string());
+    match reason {
+        StartupError::Version { major: ..3, .. } => fields.brief("old V2 protocol not supported"),
+        _ => fields,
+    }
 }
 
 /// Plaintext where there is no session without TLS. Worded as PostgreSQL words its own refusal.

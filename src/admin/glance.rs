@@ -1,0 +1,64 @@
+//! What the console's tables say, for those who are not at the console: the page for browsers.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Host;
+use super::look::{View, look};
+use super::show::Show;
+use super::table::Cell;
+use crate::glance::{Glance, Load, Row, value};
+use crate::stats::Snapshot;
+
+/// SHOW LOAD.
+pub fn loads(host: &dyn Host) -> Vec<Load> {
+    of_pools(&look(host))
+}
+
+fn of_pools(snapshot: &Snapshot) -> Vec<Load> {
+    snapshot.pools.iter().map(|pool| Load::of(pool, &snapshot.bounds)).collect()
+}
+
+/// Everything that is looked at.
+pub fn glance(host: &dyn Host) -> Glance {
+    let snapshot = look(host);
+    let state = match (snapshot.process.is_suspended, snapshot.process.is_paused) {
+        (true, _) => "suspended",
+        (false, true) => "paused",
+        (false, false) => "active",
+    };
+    Glance {
+        version: concat!("pgusher ", env!("CARGO_PKG_VERSION")).to_owned(),
+        at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+        state: state.to_owned(),
+        pools: of_pools(&snapshot),
+        waiters: rows(Show::Waiters, host),
+        blockers: rows(Show::Blockers, host),
+        pins: rows(Show::Pins, host),
+        audit: rows(Show::Audit, host),
+    }
+}
+
+/// SHOW CONFIG.
+pub fn settings(host: &dyn Host) -> Vec<Row> {
+    rows(Show::Config, host)
+}
+
+/// The rows of a table that needs no snapshot.
+fn rows(show: Show, host: &dyn Host) -> Vec<Row> {
+    let sheet = show.sheet();
+    let columns = (sheet.columns)();
+    let view = View { snapshot: Snapshot::default(), host, database: None };
+    let rows = (sheet.rows)(view).into_iter();
+    let row = |cells: Vec<Cell>| {
+        let cells = columns.iter().zip(cells).map(|(column, cell)| {
+            let value = match cell {
+                Cell::Null => serde_json::Value::Null,
+                Cell::Text(text) => value(column.name, &text),
+                Cell::Number(number) => number.into(),
+            };
+            (column.name.to_owned(), value)
+        });
+        cells.collect()
+    };
+    rows.map(row).collect()
+}

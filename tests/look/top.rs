@@ -1,0 +1,162 @@
+//! `pgusher top`.
+
+use std::io::{Read, Write};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pgusher_testkit::{Pgusher, wait_for_blocking};
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+use crate::stage::{Jam, start};
+
+const LIMIT: Duration = Duration::from_secs(60);
+const SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+
+fn once(pgusher: &Pgusher, arguments: &[&str], password: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pgusher"))
+        .args(["top", "--once", "-i", "200ms"])
+        .args(arguments)
+        .arg(format!("host=127.0.0.1 port={} user=watcher", pgusher.port()))
+        .env("PGPASSWORD", password)
+        .output()
+        .expect("run pgusher top")
+}
+
+/// The view on a terminal of its own.
+struct View {
+    screen: Arc<Mutex<vt100::Parser>>,
+    keys: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    terminal: Box<dyn MasterPty + Send>,
+}
+
+impl View {
+    fn open(pgusher: &Pgusher) -> Self {
+        let pair = native_pty_system().openpty(SIZE).expect("a pseudo terminal");
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_pgusher"));
+        command.args(["top", "-i", "100ms", "-h", "127.0.0.1", "-U", "boss", "-p"]);
+        command.arg(pgusher.port().to_string());
+        command.env("PGPASSWORD", "boss-word");
+        command.env("TERM", "xterm-256color");
+        let child = pair.slave.spawn_command(command).expect("run pgusher top");
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(SIZE.rows, SIZE.cols, 0)));
+        let mut output = pair.master.try_clone_reader().expect("its output");
+        let shown = Arc::clone(&screen);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(read @ 1..) = output.read(&mut bytes) {
+                shown.lock().unwrap().process(&bytes[..read]);
+            }
+        });
+        let keys = pair.master.take_writer().expect("its keyboard");
+        View { screen, keys, child, terminal: pair.master }
+    }
+
+    fn text(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).expect("press keys");
+        self.keys.flush().expect("press keys");
+    }
+
+    fn wait(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
+        let came = wait_for_blocking(LIMIT, || holds(&self.text()));
+        assert!(came, "{what} is not on the screen:\n{}", self.text());
+    }
+
+    fn wait_left(&mut self) {
+        let left = wait_for_blocking(LIMIT, || self.child.try_wait().is_ok_and(|s| s.is_some()));
+        assert!(left, "it is still there:\n{}", self.text());
+        let is_back = || !self.screen.lock().unwrap().screen().alternate_screen();
+        assert!(wait_for_blocking(LIMIT, is_back), "the terminal was not given back");
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_view_shows_who_waits_and_for_whom_until_somebody_leaves() {
+    let pgusher = start("look_top_view", "");
+    let jam = Jam::make(&pgusher).await;
+    let mut view = View::open(&pgusher);
+    view.wait("a full pool", |text| text.contains("1/1") && text.contains("1 waiting, oldest"));
+    view.wait("its holder", |text| text.contains("idle_in_transaction billing (alice)"));
+    view.press("2");
+    view.wait("the waiter", |text| text.contains("PLACE") && text.contains("bob"));
+    view.press("3");
+    view.wait("the blocker", |text| {
+        text.contains("LAST STATEMENT") && text.contains("select ? as thing")
+    });
+    assert!(!view.text().contains("secret"), "{}", view.text());
+    jam.solve().await;
+    view.press("1");
+    view.wait("an empty queue", |text| text.contains("0 waiting"));
+    let wide = PtySize { cols: 140, ..SIZE };
+    view.screen.lock().unwrap().screen_mut().set_size(wide.rows, wide.cols);
+    view.terminal.resize(wide).expect("another size");
+    view.wait("the columns of a wide screen", |text| text.contains("CLIENTS"));
+    view.press("q");
+    view.wait_left();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_view_outlives_the_pooler_and_gives_the_terminal_back_on_a_signal() {
+    let mut pgusher = start("look_top_restart", "");
+    let mut view = View::open(&pgusher);
+    view.wait("the console", |text| text.contains("every 100ms"));
+    pgusher.kill();
+    view.wait("that it is lost", |text| text.contains("reconnecting"));
+    let port = pgusher.port();
+    let again = pgusher_testkit::Pgusher::builder(
+        env!("CARGO_BIN_EXE_pgusher"),
+        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {port}\nauth_file = \"{dir}/userlist.txt\"\n\
+         admin_users = [\"boss\"]\n[databases.app]\nhost = \"127.0.0.1\"\nport = 1\n",
+    )
+    .file("userlist.txt", "\"boss\" \"boss-word\"\n")
+    .port(port)
+    .start();
+    view.wait("that it is back", |text| text.contains("reconnected") || text.contains("every"));
+    let pid = view.child.process_id().and_then(|pid| i32::try_from(pid).ok()).expect("a process");
+    let pid = rustix::process::Pid::from_raw(pid).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("SIGTERM");
+    view.wait_left();
+    drop(again);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_get_a_table_or_json() {
+    let pgusher = start("look_top_once", "");
+    let jam = Jam::make(&pgusher).await;
+    let json = once(&pgusher, &["--json"], "watcher-word");
+    let text = String::from_utf8_lossy(&json.stdout);
+    let look: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| {
+        panic!("{error}: {text} {}", String::from_utf8_lossy(&json.stderr))
+    });
+    let pool = &look["pools"][0];
+    assert_eq!(
+        (&pool["database"], &pool["size"], &pool["waiting"]),
+        (&"app".into(), &1.into(), &1.into())
+    );
+    assert!(pool["oldest_wait_seconds"].as_f64().expect("a number") > 0.0, "{pool}");
+    assert!(pool["rates"]["mean_busy"].as_f64().expect("a number") > 0.5, "{pool}");
+    assert_eq!(look["blockers"][0]["application_name"], "billing");
+    assert_eq!(look["blockers"][0]["state"], "idle_in_transaction");
+    assert_eq!(look["waiters"][0]["user"], "bob");
+    let none = once(&pgusher, &["--json", "-d", "other"], "watcher-word");
+    assert!(String::from_utf8_lossy(&none.stdout).contains("\"pools\": []"));
+    let table = once(&pgusher, &[], "watcher-word");
+    let text = String::from_utf8_lossy(&table.stdout);
+    assert!(text.contains("1 idle in tx") && text.contains("billing"), "{text}");
+    jam.solve().await;
+    let refused = once(&pgusher, &[], "wrong");
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && text.contains("password authentication failed"), "{text}");
+}
