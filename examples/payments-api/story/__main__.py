@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from . import deployments, faults, money, replay, report, ways
+from .place import EXAMPLE
 from .poolers import Pgusher
 from .stage import Stage, say
 
@@ -102,6 +103,8 @@ def story(options):
         for name, part in parts.items():
             told[name] = part()
             _report(options, **told)
+    if options.publish:
+        report.publish(EXAMPLE / "README.md", options.state / "report")
     return _failed(told["deployments"])
 
 
@@ -136,6 +139,7 @@ def _options():
                         help="deploy just this")
     parser.add_argument("--replay-seconds", type=float, default=20, help="how long each replay lasts (20)")
     parser.add_argument("--replay-think", type=float, default=2, help="as --think, in the replay (2)")
+    parser.add_argument("--publish", action="store_true", help="put what the story tells into the README")
     parser.add_argument("--reconnect", action="store_true", help="replay with a connection for each request")
     options = parser.parse_args()
     options.way = options.way or list(ways.WAYS)

@@ -1,6 +1,7 @@
 """Where everything is: folders, ports, passwords of one run."""
 
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
@@ -26,6 +27,13 @@ class Place:
     password: dict = field(default_factory=lambda: {who: secrets.token_hex(8) for who in ("postgres", "payments", "dba")})
 
     def __post_init__(self):
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        # Held until the process ends: two stories at the same time would tread on each other.
+        self._lock = (self.state.parent / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"another run has {self.state}") from None
         shutil.rmtree(self.state, ignore_errors=True)
         self.state.mkdir(parents=True)
         for folder in ("log", "mail", "statements", "report"):

@@ -3,6 +3,8 @@
 import importlib.metadata
 import os
 import platform
+import re
+import shutil
 import subprocess
 
 from . import plots
@@ -26,6 +28,7 @@ def write(folder, options, told):
     if deployments := told.get("deployments"):
         parts.append(_deployments(deployments))
     if shown := told.get("ways", {}).get("pgusher", {}).get("shown"):
+        shown["AUDIT"] = _by_name(shown["AUDIT"])
         parts += [_show(what, shown[what]) for what in ("AUDIT", "PINS", "POOLS")]
     file = folder / "report.md"
     file.write_text("\n".join(parts))
@@ -118,6 +121,16 @@ def _deployments(told):
     return "\n".join(lines) + "\n"
 
 
+def _by_name(rows):
+    """Adds up what differs only by the names that Django gives to cursors."""
+    sums = {}
+    for row in rows:
+        row = row | {"statement": re.sub(r"_django_curs_\w+", "_django_curs_…", row["statement"])}
+        known = sums.setdefault((row["application_name"], row["statement"], row["cause"]), row | {"count": 0})
+        known["count"] += int(row["count"])
+    return sorted(sums.values(), key=lambda row: -row["count"])
+
+
 def _show(what, rows):
     if not rows:
         return f"## SHOW {what}\n\nNothing.\n"
@@ -129,3 +142,21 @@ def _show(what, rows):
 def _table(head, rows):
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
     return [*lines, ""]
+
+
+BEGIN, END = "<!-- figures: begin", "<!-- figures: end -->"
+
+
+def publish(readme, folder):
+    """Puts the report's tables and the picture of queue time into the README."""
+    text, report = readme.read_text(), (folder / "report.md").read_text()
+    pictures = readme.parent / "pictures"
+    pictures.mkdir(exist_ok=True)
+    for picture in re.findall(r"\]\(([\w-]+\.png)\)", report):
+        shutil.copy(folder / picture, pictures)
+    report = re.sub(r"\]\(([\w-]+\.png)\)", r"](pictures/\1)", report)
+    # One level further down than in the report.
+    report = re.sub(r"^(#+) ", r"#\1# ", report, flags=re.MULTILINE)
+    head, rest = text.split(BEGIN)
+    line, _ = rest.split("\n", 1)
+    readme.write_text(f"{head}{BEGIN}{line}\n{report}{END}{rest.split(END)[1]}")

@@ -1,6 +1,5 @@
 """The same month end three ways: PostgreSQL alone, through PgBouncer, through pgusher."""
 
-import json
 import time
 
 from . import money
@@ -12,7 +11,8 @@ from .stage import say
 WAYS = {"direct": Direct, "pgbouncer": PgBouncer, "pgusher": Pgusher}
 # The service as it is written for PostgreSQL, through a pooler that does not keep its sessions.
 AS_IT_IS = {"pgbouncer-as-it-is": lambda place: PgBouncer(place, plain=False)}
-SHOWS = ("PINS", "AUDIT", "POOLS", "STATS")
+SHOWS = ("AUDIT", "POOLS", "STATS")
+LOOKS = 30
 
 
 def measure(stage, name, make):
@@ -21,12 +21,11 @@ def measure(stage, name, make):
     with stage.service(make) as service, users(stage, service, name) as load:
         time.sleep(stage.options.seconds / 2)
         reconciled = _reconcile(stage, service)
-        shown = _show(service.pooler)
+        pins = _pins(service.pooler)
         told = load.end() | reconciled
         told |= _settle(stage, service, load)
         if isinstance(service.pooler, Pgusher):
-            told["shown"] = shown | _show(service.pooler)
-            told["shown"]["PINS"] = shown["PINS"]
+            told["shown"] = {what: service.pooler.show(what) for what in SHOWS} | {"PINS": pins}
             told["queue"] = stage.prometheus.queue_time(told["began"], told["began"] + stage.options.seconds)
     say(f"{name}: {told['all']['ok']} answers, {told['all']['errors']} errors; {told['money']}")
     return told
@@ -56,7 +55,8 @@ def _settle(stage, service, load):
     return told
 
 
-def _show(pooler):
+def _pins(pooler):
+    """Pins last for milliseconds: the most that were seen at one time."""
     if not isinstance(pooler, Pgusher):
-        return {}
-    return {what: json.loads(json.dumps(pooler.show(what), default=str)) for what in SHOWS}
+        return []
+    return max((pooler.show("PINS") for _ in range(LOOKS)), key=len)
