@@ -155,7 +155,7 @@ def publish(readme, folder):
     for picture in re.findall(r"\]\(([\w-]+\.png)\)", report):
         shutil.copy(folder / picture, pictures)
     report = re.sub(r"\]\(([\w-]+\.png)\)", r"](pictures/\1)", report)
-    # One level further down than in the report.
+    # Two levels further down than in the report.
     report = re.sub(r"^(#+) ", r"#\1# ", report, flags=re.MULTILINE)
     head, rest = text.split(BEGIN)
     line, _ = rest.split("\n", 1)
