@@ -13,6 +13,9 @@ from .place import EXAMPLE
 from .poolers import Pgusher
 from .stage import Stage, say
 
+# About what the service can answer on two cores.
+ASKED = 80
+
 
 def main():
     options = _options()
@@ -132,7 +135,8 @@ def _options():
     parser.add_argument("what", choices=COMMANDS, help="; ".join(f"{k}: {v.__doc__}" for k, v in COMMANDS.items()))
     parser.add_argument("--users", type=int, default=200, help="at the same time (200)")
     parser.add_argument("--seconds", type=float, default=30, help="how long each load lasts (30)")
-    parser.add_argument("--think", type=float, default=20, help="average seconds between two requests of a user (20)")
+    parser.add_argument("--think", type=float, help="average seconds between two requests of a user "
+                        f"(as many as make {ASKED} requests a second of all)")
     parser.add_argument("--ramp", type=float, default=5, help="over how many seconds users come (5)")
     parser.add_argument("--way", action="append", choices=[*ways.WAYS, *ways.AS_IT_IS], help="all but the last")
     parser.add_argument("--only", choices=[how.__name__ for how in deployments.DEPLOYMENTS.values()],
@@ -143,6 +147,7 @@ def _options():
     parser.add_argument("--reconnect", action="store_true", help="replay with a connection for each request")
     options = parser.parse_args()
     options.way = options.way or list(ways.WAYS)
+    options.think = options.think or options.users / ASKED
     return options
 
 

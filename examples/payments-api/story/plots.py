@@ -24,7 +24,7 @@ def bars(folder, name, told, title):
         axis.set_title(label, fontsize=10)
         for place, value in enumerate(values):
             axis.text(place, value, f"{value:,.0f}", ha="center", va="bottom", fontsize=8)
-        axis.margins(y=0.15)
+        axis.set_ylim(0, max([*values, 1]) * 1.15)
         axis.spines[["top", "right"]].set_visible(False)
     _save(figure, folder, name, title)
 

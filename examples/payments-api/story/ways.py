@@ -20,8 +20,8 @@ def measure(stage, name, make):
     say(f"{name}: {stage.options.users} users for {stage.options.seconds:.0f} s")
     with stage.service(make) as service, users(stage, service, name) as load:
         time.sleep(stage.options.seconds / 2)
-        reconciled = _reconcile(stage, service)
         pins = _pins(service.pooler)
+        reconciled = _reconcile(stage, service)
         told = load.end() | reconciled
         told |= _settle(stage, service, load)
         if isinstance(service.pooler, Pgusher):
@@ -57,6 +57,8 @@ def _settle(stage, service, load):
 
 def _pins(pooler):
     """Pins last for milliseconds: the most that were seen at one time."""
-    if not isinstance(pooler, Pgusher):
-        return []
-    return max((pooler.show("PINS") for _ in range(LOOKS)), key=len)
+    seen = []
+    for _ in range(LOOKS if isinstance(pooler, Pgusher) else 0):
+        seen = max(seen, pooler.show("PINS"), key=len)
+        time.sleep(0.05)
+    return seen

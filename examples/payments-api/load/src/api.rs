@@ -64,7 +64,10 @@ impl Api {
         }
         let body = ask.body.as_ref().map(Value::to_string).unwrap_or_default();
         let sender = self.connected().await?;
-        let answer = sender.send_request(request.body(Full::from(body))?).await.context("connection lost")?;
+        let answer = sender
+            .send_request(request.body(Full::from(body))?)
+            .await
+            .context("connection lost")?;
         let status = answer.status();
         let body = answer.into_body().collect().await.context("answer cut off")?.to_bytes();
         Ok((status, body))
@@ -79,7 +82,8 @@ impl Api {
         if self.sender.is_none() {
             let stream = TcpStream::connect(self.address).await.context("cannot connect")?;
             stream.set_nodelay(true)?;
-            let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.context("cannot connect")?;
+            let (sender, connection) =
+                http1::handshake(TokioIo::new(stream)).await.context("cannot connect")?;
             tokio::spawn(connection);
             self.sender = Some(sender);
         }

@@ -102,7 +102,9 @@ where
         });
     }
     let watch = tokio::spawn(watch(world.clone(), asking));
-    let left = time::timeout(asking + LAST_ANSWERS, async { while crowd.join_next().await.is_some() {} }).await;
+    let left =
+        time::timeout(asking + LAST_ANSWERS, async { while crowd.join_next().await.is_some() {} })
+            .await;
     watch.abort();
     world.journal.close()?;
     let told = serde_json::to_string_pretty(&world.tally.told(options.users, asking))?;
@@ -114,7 +116,8 @@ where
 /// Shows how far it is; nothing where standard error is no terminal.
 async fn watch(world: Arc<World>, asking: Duration) {
     let bar = ProgressBar::new(asking.as_secs());
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} s  {msg}").expect("a good template");
+    let style =
+        ProgressStyle::with_template("{bar:30} {pos}/{len} s  {msg}").expect("a good template");
     bar.set_style(style);
     let start = Instant::now();
     loop {

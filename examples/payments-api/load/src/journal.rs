@@ -23,7 +23,8 @@ impl Journal {
     pub fn promised(&self, transfer: &Transfer, id: i64) {
         let Transfer { key, sender, recipient, amount, .. } = transfer;
         let mut file = self.0.lock().expect("nobody panics with it");
-        writeln!(file, "{key};{sender};{recipient};{amount};{id}").expect("the disk has room for the journal");
+        writeln!(file, "{key};{sender};{recipient};{amount};{id}")
+            .expect("the disk has room for the journal");
     }
 
     /// Sees to it that all is in the file.

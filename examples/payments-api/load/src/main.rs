@@ -58,7 +58,8 @@ async fn main() -> Result<()> {
             crowd::run(options.crowd, |seat| user::live(seat, address)).await
         }
         What::Sql { database, script, reconnect, unprepared } => {
-            let stage = replay::Stage::set(&database, &script, replay::Manner { reconnect, unprepared })?;
+            let stage =
+                replay::Stage::set(&database, &script, replay::Manner { reconnect, unprepared })?;
             crowd::run(options.crowd, move |seat| replay::live(seat, stage.clone())).await
         }
     }

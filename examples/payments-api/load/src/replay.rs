@@ -107,7 +107,11 @@ impl User {
         if self.database.is_none() {
             let (client, connection) = self.stage.database.connect(NoTls).await.map_err(reason)?;
             tokio::spawn(connection);
-            self.database = Some(Database { client, unprepared: self.stage.manner.unprepared, prepared: HashMap::new() });
+            self.database = Some(Database {
+                client,
+                unprepared: self.stage.manner.unprepared,
+                prepared: HashMap::new(),
+            });
         }
         let database = self.database.as_mut().context("just made")?;
         for step in steps {
@@ -163,8 +167,12 @@ impl Scene<'_> {
             Value::Null => return Text(None),
             Value::Text(text) => text.clone(),
             Value::Known(known) => self.known(*known),
-            Value::Money(amounts, fees) => (amounts * self.wanted.amount + fees * self.fee()).to_string(),
-            Value::Transfer(place) => self.transfers.get(*place).copied().unwrap_or_default().to_string(),
+            Value::Money(amounts, fees) => {
+                (amounts * self.wanted.amount + fees * self.fee()).to_string()
+            }
+            Value::Transfer(place) => {
+                self.transfers.get(*place).copied().unwrap_or_default().to_string()
+            }
         };
         Text(Some(text))
     }
@@ -193,7 +201,11 @@ impl Scene<'_> {
 struct Text(Option<String>);
 
 impl ToSql for Text {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
         let Some(text) = &self.0 else { return Ok(IsNull::Yes) };
         out.extend_from_slice(text.as_bytes());
         Ok(IsNull::No)

@@ -94,7 +94,8 @@ impl Tally {
     /// Everything, for the report. Requests are counted per second of `asked`, the time in which new ones came.
     pub fn told(&self, users: usize, asked: Duration) -> Value {
         let counts = self.counts.lock().expect("nobody panics with it");
-        let kinds: BTreeMap<_, _> = counts.kinds.iter().map(|(kind, part)| (kind, part.told())).collect();
+        let kinds: BTreeMap<_, _> =
+            counts.kinds.iter().map(|(kind, part)| (kind, part.told())).collect();
         let seconds: Vec<_> = counts.seconds.iter().map(Part::told).collect();
         json!({
             "users": users, "seconds": asked.as_secs_f64(),
