@@ -310,7 +310,9 @@ impl Doors<'_> {
             socket.set_reuse_port(true)?;
         }
         socket.set_nonblocking(true)?;
-        if let Some(silence) = self.process.tcp_defer_accept {
+        // Whom the kernel holds back it resets when the door closes, although another process has the same door.
+        let held_back = self.process.tcp_defer_accept.filter(|_| !self.process.so_reuseport);
+        if let Some(silence) = held_back {
             let seconds = i32::try_from(silence.as_secs().max(1)).unwrap_or(i32::MAX);
             set_option(&socket, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, seconds)?;
         }

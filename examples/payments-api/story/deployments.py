@@ -13,7 +13,7 @@ from .stage import say
 
 def api(stage, service):
     """Blue-green: a second Gunicorn comes up, haproxy sends new requests there, the first one ends when it is done."""
-    green = service._add(Gunicorn(stage.place, "green", service.pooler))
+    service.add(Gunicorn(stage.place, "green", service.pooler))
     service.front.switch("blue", "green")
     service.blue.stop()
 

@@ -6,7 +6,7 @@ import shutil
 import psycopg
 
 from .place import EXAMPLE
-from .processes import Process, answers, listens
+from .processes import Process, answers
 
 POOL = 20
 

@@ -137,15 +137,16 @@ class Service:
         broker.client.flushall()
         self.parts = []
         try:
-            self.blue = self._add(Gunicorn(place, "blue", pooler))
-            self.celery = self._add(Celery(place, pooler))
-            self.front = self._add(Front(place))
+            self.blue = self.add(Gunicorn(place, "blue", pooler))
+            self.celery = self.add(Celery(place, pooler))
+            self.front = self.add(Front(place))
             until(lambda: answers(f"http://127.0.0.1:{place.port['api']}/health/"))
         except BaseException:
             self.stop()
             raise
 
-    def _add(self, part):
+    def add(self, part):
+        """Has `part` end with the rest."""
         self.parts.append(part)
         return part
 

@@ -34,10 +34,9 @@ class Stage(contextlib.ExitStack):
         return part
 
     @contextlib.contextmanager
-    def service(self, make_pooler, fresh=True):
+    def service(self, make_pooler):
         """The service on a fresh database, through the pooler that is made."""
-        if fresh:
-            self.postgres.fresh()
+        self.postgres.fresh()
         with contextlib.ExitStack() as stack:
             pooler = make_pooler(self.place)
             stack.callback(lambda: pooler.stop())

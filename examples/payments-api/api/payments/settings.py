@@ -49,7 +49,7 @@ DATABASES = {
         "OPTIONS": {
             "application_name": os.environ.get("PAYMENTS_APPLICATION_NAME", "payments"),
             "server_side_binding": True,
-            # Every statement is prepared the first time it is executed; without a limit that psycopg sets, none is.
+            # Every statement is prepared, from its first execution on; None is never.
             "prepare_threshold": None if PLAIN_POOLER else 0,
             "connect_timeout": 30,
         },
