@@ -13,7 +13,7 @@ use pgusher::session::replay::replay_sql;
 use pgusher::session::statement::Statements;
 use pgusher::sql::Quoting;
 use pgusher::stats::{
-    DatabaseFacts, Departure, HistogramTotal, HostFacts, PoolFacts, PoolPins, Snapshot,
+    DatabaseFacts, Departure, ErrorFacts, HistogramTotal, HostFacts, PoolFacts, PoolPins, Snapshot,
 };
 use pgusher::types::{TransactionStatus, WorkerId};
 use pgusher::wire::{frame, frontend};
@@ -172,7 +172,6 @@ fn snapshot(pools: usize) -> Snapshot {
         waits: std::array::from_fn(|_| total.clone()),
         hold: total.clone(),
         query: total.clone(),
-        errors: vec![("server", "23".to_owned(), 42), ("pgusher", "53300".to_owned(), 4_711)],
         pins: PoolPins::default().by_cause(),
         closes: CloseReason::ALL.map(|why| (why.as_str(), 17)).to_vec(),
         departures: Departure::ALL.map(|why| (why.as_str(), 4_711)).to_vec(),
@@ -184,10 +183,16 @@ fn snapshot(pools: usize) -> Snapshot {
         connect_took: total.clone(),
         ..DatabaseFacts::default()
     };
+    let errors = |pool: &PoolFacts| ErrorFacts {
+        database: pool.database.clone(),
+        told: vec![("server", "23".to_owned(), 42), ("pgusher", "53300".to_owned(), 4_711)],
+        healed: vec![("0A000".to_owned(), 3)],
+    };
     let pools: Vec<_> = (0..pools).map(pool).collect();
     Snapshot {
         bounds,
         databases: pools.iter().map(database).collect(),
+        errors: pools.iter().map(errors).collect(),
         pools,
         ..Snapshot::default()
     }

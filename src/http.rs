@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,10 +13,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+/// A page that is being made: its media type and its text; `None` when it could not be.
+pub type Made = Pin<Box<dyn Future<Output = Option<(&'static str, String)>> + Send>>;
+
 /// What the pages show.
 pub trait Pages: Send + Sync + 'static {
     /// The media type and the text of `/metrics`.
-    fn metrics(&self) -> (&'static str, String);
+    fn metrics(&self) -> Made;
 
     /// Whether new clients are served.
     ///
@@ -83,8 +87,10 @@ impl Http {
 }
 
 async fn metrics(State(pages): State<Arc<dyn Pages>>) -> Response {
-    let (media_type, text) = pages.metrics();
-    ([(CONTENT_TYPE, media_type)], text).into_response()
+    match pages.metrics().await {
+        Some((media_type, text)) => ([(CONTENT_TYPE, media_type)], text).into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 async fn readiness(State(pages): State<Arc<dyn Pages>>) -> Response {
@@ -107,8 +113,8 @@ mod tests {
     struct Fixed(Mutex<Option<&'static str>>);
 
     impl Pages for Fixed {
-        fn metrics(&self) -> (&'static str, String) {
-            ("text/plain; version=0.0.4", "up 1\n".to_owned())
+        fn metrics(&self) -> Made {
+            Box::pin(async { Some(("text/plain; version=0.0.4", "up 1\n".to_owned())) })
         }
 
         fn readiness(&self) -> Result<(), String> {

@@ -39,12 +39,14 @@
 //! | [`metrics`] | the same snapshot as Prometheus reads it |
 //! | [`glance`] | what people look at: the load of each pool, its rates, who waits for whom |
 //! | [`http`] | the port of `/metrics`, `/healthz` and `/readyz` |
+//! | [`otlp`] | the same snapshot, and spans, on their way to an OpenTelemetry collector |
 //! | [`web`] | the page for browsers on the same port: who may see what, and its history |
 //! | [`app`] | the composition root: the only place that knows every room |
 //! | [`top`] | `pgusher top`: the terminal view, a client of the console |
 //! | [`cli`], [`telemetry`] | the command line, the log |
 //!
-//! Vocabulary that imports nothing of ours: [`types`], [`secret`], [`sqlstate`], [`control`], [`date`].
+//! Vocabulary that imports nothing of ours: [`types`], [`secret`], [`sqlstate`], [`control`], [`date`],
+//! [`backstage`].
 //!
 //! # What must always hold
 //!
@@ -60,14 +62,15 @@
 //!
 //! # Who may import whom
 //!
-//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls ← glance, metrics, net, auth, hba, session ← server,
-//! authority ← pool, relay, cancel, web, http (not each other) ← client, admin (not each other) ← app. A test reads every
-//! `use crate::` and fails on one that points the other way.
+//! Imports point one way: vocabulary ← wire, sql, config, stats ← tls ← glance, metrics, otlp, net, auth, hba, session ←
+//! server, authority ← pool, relay, cancel, web, http (not each other) ← client, admin (not each other) ← app. A test
+//! reads every `use crate::` and fails on one that points the other way.
 
 pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod authority;
+pub mod backstage;
 pub mod cancel;
 pub mod cli;
 pub mod client;
@@ -79,6 +82,8 @@ pub mod hba;
 pub mod http;
 pub mod metrics;
 pub mod net;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod pool;
 pub mod relay;
 pub mod secret;

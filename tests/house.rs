@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 /// Rooms by floor. A room may import rooms of lower floors only; rooms that share a floor do not know each other.
 const FLOORS: &[&[&str]] = &[
-    &["types", "secret", "sqlstate", "control", "date"],
+    &["types", "secret", "sqlstate", "control", "date", "backstage"],
     &["wire", "sql", "config", "stats"],
     &["tls"],
-    &["glance", "metrics", "net", "auth", "hba", "session"],
+    &["glance", "metrics", "otlp", "net", "auth", "hba", "session"],
     &["server", "authority"],
     &["pool", "relay", "cancel", "http", "web"],
     &["client", "admin"],

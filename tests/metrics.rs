@@ -61,7 +61,7 @@ async fn counts_are_exact_and_waits_have_their_outcomes() {
     assert_eq!(holder.query("commit").await.error, None);
     let all = scrape(&pgusher);
     assert_eq!(all[&of_pool("pgusher_queries_total", "")], 7.0);
-    assert_eq!(all[&of_pool("pgusher_transactions_total", "")], 6.0);
+    assert_eq!(all[&of_pool("pgusher_transactions_total", ",result=\"commit\"")], 6.0);
     let waits = |outcome: &str| {
         all[&of_pool("pgusher_pool_wait_seconds_count", &format!(",outcome=\"{outcome}\""))]
     };
@@ -74,7 +74,7 @@ async fn counts_are_exact_and_waits_have_their_outcomes() {
     assert!(all[&of_pool("pgusher_pool_saturated_seconds_total", "")] >= 0.2);
     assert!(all[&of_pool("pgusher_pool_queue_seconds_total", "")] >= 0.2);
     assert_eq!(
-        all[&of_pool("pgusher_errors_total", ",origin=\"pgusher\",sqlstate=\"53300\"")],
+        all["pgusher_errors_total{database=\"app\",origin=\"pgusher\",sqlstate=\"53300\"}"],
         1.0
     );
     assert_eq!(
@@ -83,8 +83,176 @@ async fn counts_are_exact_and_waits_have_their_outcomes() {
     );
     assert_eq!(all[&of_host("pgusher_server_connects_total", ",result=\"ok\"")], 1.0);
     assert_eq!(all[&of_host("pgusher_server_connects_total", ",result=\"failed\"")], 0.0);
-    assert_eq!(all[&of_host("pgusher_server_up", "")], 1.0);
+    assert_eq!(all[&of_host("pgusher_server_up", ",role=\"primary\"")], 1.0);
     assert!(all["process_open_fds"] > 5.0);
+}
+
+#[tokio::test]
+async fn transactions_are_told_apart_by_how_they_ended() {
+    let pgusher = start("metrics_results");
+    let mut client = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    let results = || {
+        let all = scrape(&pgusher);
+        ["commit", "rollback", "error"].map(|result| {
+            all[&of_pool("pgusher_transactions_total", &format!(",result=\"{result}\""))]
+        })
+    };
+    client.query("create table t (a int unique deferrable initially deferred)").await;
+    let mut expected = [1.0, 0.0, 0.0];
+    assert_eq!(results(), expected);
+    // What is asked, message by message, and which of the three it adds to.
+    let cases: [(&[&str], usize); 11] = [
+        (&["select 1"], 0),
+        (&["begin; select 1; commit"], 0),
+        (&["begin", "savepoint s", "rollback to s", "commit"], 0),
+        (&["begin", "savepoint s", "select 1/0", "rollback to s; select 1", "commit"], 0),
+        (&["begin", "rollback"], 1),
+        (&["begin; select 1; rollback; select 1"], 1),
+        (&["begin", "select 1/0", "rollback"], 1),
+        (&["begin", "select 1/0", "commit"], 1),
+        (&["begin", "insert into t values (1), (1)", "commit"], 1),
+        (&["select 1/0"], 2),
+        (&["select 1; select 1/0"], 2),
+    ];
+    for (asked, result) in cases {
+        for sql in asked {
+            client.query(sql).await;
+        }
+        expected[result] += 1.0;
+        assert_eq!(results(), expected, "{asked:?}");
+    }
+    for (sql, result) in [("select 1", 0), ("select 1/0", 2), ("begin", 0), ("rollback", 1)] {
+        client.query_extended(sql, &[]).await;
+        expected[result] += f64::from(u8::from(sql != "begin"));
+        assert_eq!(results(), expected, "{sql}, extended");
+    }
+}
+
+#[tokio::test]
+async fn bytes_are_counted_on_either_side() {
+    let pgusher = start("metrics_bytes");
+    let mut client = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    let bytes = |side: &str, direction: &str| {
+        let labels = format!(",side=\"{side}\",direction=\"{direction}\"");
+        scrape(&pgusher)[&of_pool("pgusher_bytes_total", &labels)]
+    };
+    let sql = "select repeat('x', 10000)";
+    assert_eq!(client.query(sql).await.error, None);
+    let asked = pgusher_testkit::frontend::query(sql).len() as f64;
+    assert_eq!((bytes("client", "received"), bytes("server", "sent")), (asked, asked));
+    let answered = bytes("server", "received");
+    assert!((10_000.0..10_500.0).contains(&answered), "{answered}");
+    assert_eq!(bytes("client", "sent"), answered);
+    client.query("set timezone = 'Europe/Rome'").await;
+    let mut other = RawClient::login(pgusher.port(), "app", "bob", "").await;
+    assert_eq!(other.query("select 1").await.error, None);
+    let (sent, received) = (bytes("server", "sent"), bytes("client", "received"));
+    assert!(sent > received, "its parameters were restored: {sent} {received}");
+    let (passed, got) = (bytes("client", "sent"), bytes("server", "received"));
+    assert!(passed < got, "what answered that is not the client's: {passed} {got}");
+}
+
+#[tokio::test]
+async fn classes_have_their_waits_and_closed_servers_are_seen_to_go() {
+    let pooled = Cluster::shared().pooled("app", "metrics_classes", "pool_size = 1");
+    let config = format!(
+        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
+         [http]\nlisten = \"127.0.0.1:{{http_port}}\"\n[peers.7]\nhost = \"127.0.0.1\"\n\
+         [classes.alice]\nusers = [\"alice\"]\n{pooled}"
+    );
+    let pgusher = Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config);
+    let mut alice = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    let mut bob = RawClient::login(pgusher.port(), "app", "bob", "").await;
+    assert_eq!(bob.query("begin").await.error, None);
+    alice.send(&pgusher_testkit::frontend::query("select 1")).await;
+    let of = |name: &str, more: &str| scrape(&pgusher)[&of_pool(name, more)];
+    assert!(wait_for(LIMIT, || of("pgusher_class_waiting", ",class=\"alice\"") == 1.0).await);
+    assert_eq!(bob.query("commit").await.error, None);
+    assert_eq!(alice.read_result().await.error, None);
+    let of_class = |name: &str| of(name, ",class=\"alice\"");
+    assert_eq!(of_class("pgusher_class_wait_seconds_count"), 1.0);
+    assert!(of_class("pgusher_class_wait_seconds_sum") > 0.0);
+    assert_eq!(of_class("pgusher_class_assignments_total"), 1.0);
+    assert_eq!(alice.query("select 1").await.error, None);
+    assert_eq!(of_class("pgusher_class_wait_seconds_count"), 2.0, "one did not wait");
+    let all = scrape(&pgusher);
+    assert_eq!(all["pgusher_peers{state=\"unknown\"}"], 1.0);
+    assert_eq!(all[&of_pool("pgusher_server_connections", ",state=\"closing\"")], 0.0);
+}
+
+/// The list that users read says what a page says: names, types, and the labels of everything that has a value.
+#[tokio::test]
+async fn the_list_of_metrics_is_true() {
+    let pgusher = start("metrics_list");
+    let mut client = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    client.query("select 1/0").await;
+    let (_, page) = pgusher.http_get("/metrics");
+    let list = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/METRICS.md"));
+    let list = list.expect("the list");
+    let rows = list.lines().filter_map(|line| line.strip_prefix("| `"));
+    let listed: BTreeMap<_, (&str, &str)> = rows
+        .filter_map(|row| {
+            let mut cells = row.split(" | ");
+            Some((cells.next()?.trim_end_matches('`'), (cells.next()?, cells.next()?)))
+        })
+        .collect();
+    let types: BTreeMap<_, _> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .filter(|(name, _)| !name.starts_with("pgbouncer_"))
+        .collect();
+    let absent: Vec<_> = listed.keys().filter(|name| !types.contains_key(*name)).collect();
+    assert!(absent.iter().all(|name| name.contains("_otlp_")), "listed, not there: {absent:?}");
+    assert!(types.len() > 50, "only {} metrics", types.len());
+    for (name, kind) in &types {
+        let (listed_kind, labels) =
+            listed.get(name).unwrap_or_else(|| panic!("{name}: not listed"));
+        assert_eq!(listed_kind, kind, "{name}");
+        let series = page.lines().find(|line| {
+            let rest = line.strip_prefix(name).map(|rest| rest.trim_start_matches("_count"));
+            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+        });
+        let shown = series.and_then(|line| Some(line.split_once('{')?.1.split_once('}')?.0));
+        let names = shown.into_iter().flat_map(|labels| labels.split(','));
+        let names: Vec<_> = names.filter_map(|label| label.split_once('=')).map(|l| l.0).collect();
+        if series.is_some() {
+            assert_eq!(names.join(", "), labels.replace('`', ""), "{name}");
+        }
+    }
+}
+
+/// A page is made where it is in nobody's way: on a thread that lets the others go first.
+#[tokio::test]
+async fn pages_are_made_by_a_thread_that_steps_back() {
+    let pgusher = start("metrics_backstage");
+    let _client = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    let tasks = || {
+        let folder = std::fs::read_dir(format!("/proc/{}/task", pgusher.pid())).expect("threads");
+        let paths = folder.filter_map(|entry| Some(entry.ok()?.path()));
+        let facts = paths.filter_map(|path| {
+            let read = |name: &str| std::fs::read_to_string(path.join(name)).ok();
+            let (name, times, stat) = (read("comm")?, read("schedstat")?, read("stat")?);
+            let worked: u64 = times.split_whitespace().next()?.parse().ok()?;
+            // The nineteenth field of proc(5); the third is the first behind the name.
+            let nice: i64 = stat.rsplit_once(") ")?.1.split_whitespace().nth(16)?.parse().ok()?;
+            Some((name.trim().to_owned(), worked, nice))
+        });
+        facts.collect::<Vec<_>>()
+    };
+    let worked = |name: &str| -> u64 {
+        let tasks = tasks();
+        tasks.iter().filter(|task| task.0.starts_with(name)).map(|task| task.1).sum()
+    };
+    let before = worked("backstage");
+    for _ in 0..50 {
+        scrape(&pgusher);
+    }
+    // There is nothing else for it to do; a page of one pool takes it 20 µs at the very least.
+    let page = (worked("backstage") - before) / 50;
+    assert!(page > 20_000, "{page} ns for a page");
+    let nice = |name: &str| tasks().into_iter().find(|task| task.0.starts_with(name)).map(|t| t.2);
+    let (own, workers) = (nice("backstage").expect("it"), nice("worker").expect("a worker"));
+    assert!(own > workers, "{own} {workers}");
 }
 
 #[tokio::test]

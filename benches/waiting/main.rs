@@ -1,14 +1,16 @@
-//! What a queue does when there is too much to do, and when one kind of client floods the pool.
+//! What a queue does when there is too much to do, and when one kind of client floods the pool; and what it costs to
+//! have it watched.
 //!
 //! `make bench BENCH=waiting`, or `cargo bench --bench waiting -- --help`. The servers sleep instead of working, so that
 //! ten of them fit on a small machine and their capacity is known; everything compared is measured in one run.
 //!
 //! - `site`: a private PostgreSQL and a pgusher; `load`: clients that ask at fixed times, or again and again;
-//! - `overload`, `flood`: what is measured, each with its table and its bar.
+//! - `overload`, `flood`, `scrape`: what is measured, each with its table and its bars.
 
 mod flood;
 mod load;
 mod overload;
+mod scrape;
 mod site;
 
 use std::process::ExitCode;
@@ -44,7 +46,8 @@ fn main() -> ExitCode {
     let bars = runtime.block_on(async {
         let overload = overload::measure(&cluster, time).await;
         let flood = flood::measure(&cluster, time / 4).await;
-        [overload, flood].concat()
+        let scrape = scrape::measure(&cluster, time / 4).await;
+        [overload, flood, scrape].concat()
     });
     println!("## Bars\n\n```");
     bars.iter().for_each(|bar| println!("{bar}"));

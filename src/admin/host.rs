@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::{Averages, Consoles};
-use crate::cancel::{CancelKeys, PeerFacts};
+use crate::cancel::{CancelKeys, PeerFacts, Peers};
 use crate::config::{Compat, Config, ShownSetting};
 use crate::pool::Pools;
 use crate::stats::{HistogramTotal, LoginCount, ReloadFacts};
@@ -42,6 +42,8 @@ pub trait Host: Send + Sync {
     fn pools(&self) -> &Arc<Pools>;
     /// Cancel keys in use.
     fn cancel_keys(&self) -> &Arc<CancelKeys>;
+    /// Where cancel requests for others go.
+    fn peers(&self) -> &Peers;
     /// Cancel requests on their way to a peer.
     fn peer(&self, id: u16) -> PeerFacts;
     /// Who is at the console.

@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 use super::{Host, own};
 use crate::cancel::Outcome;
 use crate::config::{Config, Database};
-use crate::pool::{CloseReason, ConnectFacts, Pool, PoolCensus};
+use crate::pool::{CloseReason, ConnectFacts, Pool, PoolCensus, Pools};
 use crate::stats::{
-    ClientRecord, ClientState, ClientsByState, DatabaseFacts, HostFacts, PoolFacts, ProcessFacts,
-    ServerState, ServersByState, Snapshot, Totals, UserFacts, WaitOutcome,
+    ClientRecord, ClientState, ClientsByState, DatabaseFacts, ErrorCounts, ErrorFacts, ExportFacts,
+    HostFacts, PoolFacts, ProcessFacts, Records, ServerState, ServersByState, Snapshot, Totals,
+    UserFacts, WaitOutcome,
 };
 use crate::types::Name;
 
@@ -48,7 +49,7 @@ pub fn look(host: &dyn Host) -> Snapshot {
     Snapshot {
         process: process_facts(host, &config),
         bounds: pools.context.buckets.bounds().to_vec(),
-        peers: config.peers.len(),
+        peers: host.peers().by_state(&config),
         names_asked: pools.context.dialler.names.asked(),
         names: pools.context.dialler.names.all().len(),
         pools: facts.collect(),
@@ -58,7 +59,23 @@ pub fn look(host: &dyn Host) -> Snapshot {
         cancels: pools.context.records.cancels(),
         exchanges: pools.context.exchanges.all(),
         auth_servers: pools.auth_queries.servers(),
+        errors: errors(pools),
+        exports: config.otlp.is_some().then(|| exports(&pools.context.records)),
     }
+}
+
+fn exports(records: &Records) -> ExportFacts {
+    ExportFacts { exports: records.exports.all(), spans_dropped: records.tracer.dropped() }
+}
+
+fn errors(pools: &Pools) -> Vec<ErrorFacts> {
+    let books = pools.context.errors.all().into_iter();
+    let facts = |(database, counts): (Name, Arc<ErrorCounts>)| ErrorFacts {
+        database,
+        told: counts.all(),
+        healed: counts.all_healed(),
+    };
+    books.map(facts).collect()
 }
 
 /// Clients of one pool.
@@ -119,12 +136,15 @@ fn pool_facts(pool: &Pool, clients: Clients) -> PoolFacts {
         totals: stats.totals(),
         assigned_at_once: stats.sum(|cells| &cells.assigned_at_once),
         assigned_queued: stats.sum(|cells| &cells.assigned_queued),
+        rolled_back: stats.sum(|cells| &cells.rolled_back),
+        failed: stats.sum(|cells| &cells.failed),
+        server_received: stats.sum(|cells| &cells.server_received),
+        server_sent: stats.sum(|cells| &cells.server_sent),
         evictions: stats.sum(|cells| &cells.evictions),
         replays: stats.sum(|cells| &cells.replays),
         waits: WaitOutcome::ALL.map(|outcome| stats.waits(outcome)),
         hold: stats.total(|cells| &cells.hold),
         query: stats.total(|cells| &cells.query),
-        errors: pool.errors.all(),
         pins: pool.pins.by_cause(),
         audits: pool.leaks.audits(),
         leaks: pool.leaks.all(),
@@ -148,6 +168,7 @@ fn servers_by_state(census: &PoolCensus, idle_in_transaction: usize) -> ServersB
         tested: census.servers_in(ServerState::Tested),
         being_canceled: census.servers_in(ServerState::BeingCanceled),
         login: census.servers_in(ServerState::New) + census.logging_in(),
+        closing: census.core.leaving,
     }
 }
 

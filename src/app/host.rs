@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::process::{Ending, Process};
 use crate::admin::{self, Answer, Averages, Consoles, Door, Host, ShutdownMode};
-use crate::cancel::{CancelKeys, PeerFacts};
+use crate::cancel::{CancelKeys, PeerFacts, Peers};
 use crate::client::{Console, ConsoleRights};
 use crate::config::{Compat, Config, MetricsCompat, ShownSetting};
-use crate::http::{self, Pages};
+use crate::http::{self, Made, Pages};
 use crate::metrics;
 use crate::pool::Pools;
 use crate::stats::ReloadFacts;
@@ -30,6 +30,10 @@ impl Host for Hosted {
 
     fn cancel_keys(&self) -> &Arc<CancelKeys> {
         &self.0.gate.cancel_keys
+    }
+
+    fn peers(&self) -> &Peers {
+        &self.0.gate.peers
     }
 
     fn peer(&self, id: u16) -> PeerFacts {
@@ -116,8 +120,9 @@ impl Host for Hosted {
     }
 }
 
-impl Pages for Hosted {
-    fn metrics(&self) -> (&'static str, String) {
+impl Hosted {
+    /// The page of metrics.
+    fn page(&self) -> (&'static str, String) {
         let snapshot = admin::look(self);
         let mut page = metrics::render(&snapshot);
         let config = self.config();
@@ -130,6 +135,15 @@ impl Pages for Hosted {
             }
         }
         (metrics::CONTENT_TYPE, page)
+    }
+}
+
+impl Pages for Hosted {
+    fn metrics(&self) -> Made {
+        // A page of hundreds of pools is megabytes: queries need not wait until it is written.
+        let hosted = self.clone();
+        let made = self.0.backstage.handle().spawn(async move { hosted.page() });
+        Box::pin(async move { made.await.ok() })
     }
 
     fn readiness(&self) -> Result<(), String> {
@@ -152,10 +166,12 @@ async fn serve_console(process: Arc<Process>, console: Console) {
     admin::serve(arrival, Arc::new(Hosted(process))).await;
 }
 
-/// Starts what others look through: the sampler of SHOW STATS, and the HTTP port if there is one.
+/// Starts what others look through: the sampler of SHOW STATS, and the exporter and the HTTP port if there are such.
 pub(super) async fn start(process: &Arc<Process>) -> Result<(), String> {
     let hosted = Hosted(Arc::clone(process));
     tokio::spawn(admin::sample(Arc::new(hosted.clone())));
+    #[cfg(feature = "otlp")]
+    super::exporter::start(process)?;
     let Some(listen) = process.gate.config().http.as_ref().map(|http| http.listen) else {
         return Ok(());
     };

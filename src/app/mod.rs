@@ -6,6 +6,8 @@
 
 mod certificates;
 mod drain;
+#[cfg(feature = "otlp")]
+mod exporter;
 mod host;
 mod launch;
 mod page;

@@ -11,13 +11,14 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::admin::{Averages, Consoles};
+use crate::backstage::Backstage;
 use crate::client::{
     Crew, Desks, Gate, GateParts, Identities, Kept, LogClients, Manners, WorkerParts, spawn_worker,
 };
 use crate::config::{Config, Loaded, Origin, SendEngine};
 use crate::net::{Dialler, Sends};
 use crate::pool::{Connects, Exchanges, Patience, Pools, PoolsContext, Siblings};
-use crate::stats::{Buckets, Records, ReloadFacts};
+use crate::stats::{Buckets, ErrorBook, Records, ReloadFacts};
 use crate::telemetry::LogControl;
 use crate::tls::{Keyring, Keys};
 use crate::types::WorkerId;
@@ -65,6 +66,8 @@ pub(super) struct Process {
     pub(super) consoles: Arc<Consoles>,
     /// The averages of SHOW STATS.
     pub(super) averages: Averages,
+    /// Where pages of metrics are made.
+    pub(super) backstage: Backstage,
     /// True when consoles and the HTTP port have to close, too.
     leaving: watch::Sender<bool>,
 }
@@ -90,6 +93,8 @@ impl Process {
         let crew = muster(&config, &control, &log_clients)?;
         let desks = Desks::open(config.process.login_threads.unwrap_or_else(auto_desks));
         let desks = desks.map_err(|error| format!("cannot start login threads: {error}"))?;
+        let backstage = Backstage::open("backstage".to_owned());
+        let backstage = backstage.map_err(|error| format!("cannot start threads: {error}"))?;
         let buckets = buckets(&config);
         let pools = Pools::new(PoolsContext {
             control,
@@ -100,6 +105,7 @@ impl Process {
             dialler: Arc::new(Dialler::new(&config.process)),
             records: Arc::<Records>::default(),
             connects: Connects::new(&buckets),
+            errors: ErrorBook::default(),
             buckets: buckets.clone(),
             workers: crew.len(),
             cancel_wait_timeout: RwLock::new(config.process.cancel_wait_timeout),
@@ -129,6 +135,7 @@ impl Process {
             listeners: Mutex::default(),
             consoles: Arc::default(),
             averages: Averages::new(Instant::now()),
+            backstage,
             leaving: watch::Sender::new(false),
         };
         process.apply_process_settings(&config);
@@ -142,6 +149,9 @@ impl Process {
         let context = &self.gate.pools.context;
         *context.cancel_wait_timeout.write() = config.process.cancel_wait_timeout;
         context.dialler.configure(&config.process);
+        if let Some(otlp) = &config.otlp {
+            context.records.tracer.set_ratio(otlp.sample_ratio);
+        }
         *context.patience.write() = Patience {
             any: config.process.pool_idle_timeout,
             auto: config.process.autodb_idle_timeout,

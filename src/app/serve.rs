@@ -11,7 +11,7 @@ use super::launch::Claim;
 use super::process::{Ending, Process};
 use super::{certificates, drain, host, reload, signals, systemd};
 use crate::authority;
-use crate::cancel::Peers;
+use crate::cancel::{Outcome, Peers};
 use crate::client::{CancelRequest, Entry, Incoming, Seat, Visitor, log_in, receive};
 use crate::config::Compat;
 use crate::net::{Arrival, Doors, Line, Listener};
@@ -224,6 +224,7 @@ async fn cancel(process: Arc<Process>, request: CancelRequest) {
     let limit = context.cancel_wait();
     if Peers::is_foreign(&config, pid) {
         let forwarded = gate.peers.forward(&config, &context.dialler, (pid, key), limit).await;
+        gate.cancel_keys.note(if forwarded.is_ok() { Outcome::Peer } else { Outcome::Failed });
         let error = forwarded.err();
         tracing::debug!(%peer, pid, error, "cancel request of a peer's client");
     } else {

@@ -11,10 +11,11 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
+use tokio::sync::Notify;
 
 use super::peers::{TTL, mark};
 use crate::control::Dequeue;
-use crate::server::{Backend, deliver_cancel};
+use crate::server::{Backend, CancelGuard, strike};
 
 /// Length of a key for protocol 3.0.
 pub const SHORT_KEY: usize = 4;
@@ -30,6 +31,8 @@ const GUESSERS: usize = 10_000;
 enum Aim {
     /// The client asks for nothing.
     Nothing,
+    /// It has waited for a server, and is about to get it.
+    Soon,
     /// It waits for a server.
     Queue(Arc<dyn Dequeue>),
     /// This server works for it.
@@ -47,6 +50,8 @@ pub struct Target {
     /// Bits of the last byte that peers may have changed.
     ttl: u8,
     aim: Mutex<Aim>,
+    /// It is not [`Aim::Soon`] any more.
+    decided: Notify,
 }
 
 impl Target {
@@ -60,17 +65,46 @@ impl Target {
 
     /// The client waits.
     pub fn aim_at_queue(&self, queue: Arc<dyn Dequeue>) {
-        *self.aim.lock() = Aim::Queue(queue);
+        self.aim_at(Aim::Queue(queue));
+    }
+
+    /// The wait is over, and a server about to work for the client: a request waits for that.
+    pub fn aim_soon(&self) {
+        self.aim_at(Aim::Soon);
     }
 
     /// A server works for the client.
     pub fn aim_at_server(&self, backend: &Arc<Backend>) {
-        *self.aim.lock() = Aim::Server(Arc::clone(backend));
+        self.aim_at(Aim::Server(Arc::clone(backend)));
     }
 
     /// The client asks for nothing. Requests under way are finished before the server is handed on.
     pub fn aim_at_nothing(&self) {
-        *self.aim.lock() = Aim::Nothing;
+        self.aim_at(Aim::Nothing);
+    }
+
+    fn aim_at(&self, aim: Aim) {
+        if let Aim::Soon = std::mem::replace(&mut *self.aim.lock(), aim) {
+            self.decided.notify_waiters();
+        }
+    }
+
+    /// What a request would strike, as soon as that is decided.
+    async fn announce(&self) -> Result<CancelGuard, Outcome> {
+        loop {
+            let decided = self.decided.notified();
+            match &*self.aim.lock() {
+                Aim::Nothing => return Err(Outcome::Stale),
+                Aim::Queue(queue) => {
+                    queue.dequeue();
+                    return Err(Outcome::Dequeued);
+                }
+                // Announced under the lock: the client cannot let go of the server in between.
+                Aim::Server(backend) => return Ok(backend.begin_cancel()),
+                Aim::Soon => {}
+            }
+            decided.await;
+        }
     }
 }
 
@@ -93,12 +127,20 @@ pub enum Outcome {
     Unknown,
     /// The server could not be asked.
     Failed,
+    /// It was a peer's, which was told.
+    Peer,
 }
 
 impl Outcome {
     /// All outcomes, in the order of their numbers.
-    pub const ALL: [Outcome; 5] =
-        [Outcome::Forwarded, Outcome::Dequeued, Outcome::Stale, Outcome::Unknown, Outcome::Failed];
+    pub const ALL: [Outcome; 6] = [
+        Outcome::Forwarded,
+        Outcome::Dequeued,
+        Outcome::Stale,
+        Outcome::Unknown,
+        Outcome::Failed,
+        Outcome::Peer,
+    ];
 
     /// The label's value.
     pub fn as_str(self) -> &'static str {
@@ -108,6 +150,7 @@ impl Outcome {
             Outcome::Stale => "stale",
             Outcome::Unknown => "unknown",
             Outcome::Failed => "failed",
+            Outcome::Peer => "peer",
         }
     }
 }
@@ -154,6 +197,7 @@ impl CancelKeys {
                     client,
                     ttl: if peer_id == 0 { 0 } else { TTL },
                     aim: Mutex::new(Aim::Nothing),
+                    decided: Notify::new(),
                 };
                 let target = Arc::clone(&free.insert(Arc::new(target)));
                 return Ok(Issued { target, keys: Arc::clone(self) });
@@ -176,10 +220,15 @@ impl CancelKeys {
         limit: Duration,
     ) -> Outcome {
         let outcome = self.strike(pid, key, from, limit).await;
+        self.note(outcome);
+        outcome
+    }
+
+    /// Counts a request that has ended this way.
+    pub fn note(&self, outcome: Outcome) {
         if let Some(count) = self.outcomes.get(outcome as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        outcome
     }
 
     async fn strike(&self, pid: u32, key: &[u8], from: Option<IpAddr>, limit: Duration) -> Outcome {
@@ -191,19 +240,12 @@ impl CancelKeys {
             self.count_guess(from);
             return Outcome::Unknown;
         };
-        let guard = {
-            let aim = target.aim.lock();
-            match &*aim {
-                Aim::Nothing => return Outcome::Stale,
-                Aim::Queue(queue) => {
-                    queue.dequeue();
-                    return Outcome::Dequeued;
-                }
-                // Announced under the lock: the client cannot let go of the server in between.
-                Aim::Server(backend) => backend.begin_cancel(),
-            }
+        let guard = match tokio::time::timeout(limit, target.announce()).await {
+            Ok(Ok(guard)) => guard,
+            Ok(Err(outcome)) => return outcome,
+            Err(_) => return Outcome::Failed,
         };
-        if deliver_cancel(guard, limit).await { Outcome::Forwarded } else { Outcome::Failed }
+        if strike(guard, limit).await { Outcome::Forwarded } else { Outcome::Failed }
     }
 
     fn is_guessing(&self, from: Option<IpAddr>) -> bool {
@@ -252,6 +294,7 @@ pub struct Issued {
 
 impl Drop for Issued {
     fn drop(&mut self) {
+        self.target.aim_at_nothing();
         self.keys.targets.remove(&self.target.pid);
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::{Config, Peer};
 use crate::net::{Buffer, Dialler, Stream};
+use crate::stats::PeersByState;
 use crate::wire::startup;
 
 /// The bits of a key's last byte that count.
@@ -75,7 +76,11 @@ impl Drop for Counted<'_> {
 
 /// The way to the peers.
 #[derive(Debug, Default)]
-pub struct Peers(Mutex<BTreeMap<u16, Arc<Way>>>);
+pub struct Peers {
+    ways: Mutex<BTreeMap<u16, Arc<Way>>>,
+    /// Whether they could be reached last.
+    reached: Mutex<BTreeMap<u16, bool>>,
+}
 
 impl Peers {
     /// True for a request about another peer's client.
@@ -111,12 +116,29 @@ impl Peers {
             deliver(stream, pid, &key).await.map_err(|error| error.to_string())
         };
         let late = || format!("no answer within {limit:?} (cancel_wait_timeout)");
-        tokio::time::timeout(limit, delivery).await.unwrap_or_else(|_| Err(late()))
+        let told = tokio::time::timeout(limit, delivery).await.unwrap_or_else(|_| Err(late()));
+        self.reached.lock().insert(id, told.is_ok());
+        told
+    }
+
+    /// How the configured peers took their last requests.
+    pub fn by_state(&self, config: &Config) -> PeersByState {
+        let reached = self.reached.lock();
+        let mut states = PeersByState::default();
+        for id in config.peers.keys() {
+            match reached.get(id) {
+                _ if *id == config.process.peer_id => states.up += 1,
+                Some(true) => states.up += 1,
+                Some(false) => states.down += 1,
+                None => states.unknown += 1,
+            }
+        }
+        states
     }
 
     fn way(&self, id: u16, peer: &Peer, config: &Config) -> Arc<Way> {
         let size = peer.pool_size.unwrap_or(config.defaults.pool_size).min(Semaphore::MAX_PERMITS);
-        let mut all = self.0.lock();
+        let mut all = self.ways.lock();
         let way = all.entry(id).or_insert_with(|| Way::new(size));
         if way.size != size {
             *way = Way::new(size);
@@ -126,7 +148,7 @@ impl Peers {
 
     /// The requests for a peer.
     pub fn facts(&self, id: u16) -> PeerFacts {
-        self.0.lock().get(&id).map_or_else(PeerFacts::default, |way| *way.facts.lock())
+        self.ways.lock().get(&id).map_or_else(PeerFacts::default, |way| *way.facts.lock())
     }
 }
 

@@ -9,7 +9,7 @@ use super::replies;
 use super::serve::Client;
 use crate::control::Dequeue;
 use crate::pool::{Checkout, Facts, Lease, PoolError, Ticket, Waiting};
-use crate::stats::{ClientState, WaitOutcome};
+use crate::stats::{ClientState, Traced, WaitOutcome};
 use crate::types::Timeout;
 
 /// How wanting a server ended.
@@ -38,7 +38,7 @@ impl Client {
         let Client { pool, worker, waiting, record, .. } = self;
         let place =
             || Arc::clone(waiting.get_or_insert_with(|| Arc::new(Waiting::new(record.client.id))));
-        let lease = match pool.checkout(standing, worker.id, now, place) {
+        let mut lease = match pool.checkout(standing, worker.id, now, place) {
             Checkout::Now(lease) => {
                 self.cells().waited(WaitOutcome::Assigned, Duration::ZERO, false);
                 lease
@@ -56,7 +56,17 @@ impl Client {
                 }
             },
         };
+        self.trace(&mut lease, now);
         self.take_home(lease)
+    }
+
+    /// What the client does with the server may become a span.
+    fn trace(&self, lease: &mut Lease, asked: Instant) {
+        if self.record.records.tracer.is_on() {
+            lease.traced = Traced::open(asked, lease.since().saturating_duration_since(asked));
+        } else if lease.traced.is_open() {
+            lease.traced = Traced::default();
+        }
     }
 
     /// Moves the server's socket to this thread if it comes from another one.
@@ -70,6 +80,11 @@ impl Client {
     fn refuse(&mut self, error: &PoolError, since: Instant) -> Waited {
         let (fields, outcome) = (replies::no_server(error), outcome(error));
         self.cells().waited(outcome, since.elapsed(), true);
+        let tracer = &self.record.records.tracer;
+        if tracer.is_on() {
+            let (client, wanted) = (&self.record.client, self.relay.wanted());
+            tracer.waited_in_vain(client, wanted, since, outcome.as_str());
+        }
         self.note_idle();
         if self.worker.manners.like_pgbouncer && outcome != WaitOutcome::Cancelled {
             return Waited::Left(Goodbye::Told(self.worker.manners.ended(fields)));
@@ -90,7 +105,10 @@ impl Client {
         self.disarm();
         let mut patience = Patience::default();
         let end = std::future::poll_fn(|cx| self.poll_queue(cx, &mut ticket, &mut patience)).await;
-        self.key.target.aim_at_nothing();
+        match &end {
+            End::Served(_) => self.key.target.aim_soon(),
+            End::Failed(_) | End::Left(_) => self.key.target.aim_at_nothing(),
+        }
         self.disarm();
         end
     }
@@ -162,6 +180,8 @@ impl Client {
             log: self.settings.log_queue_wait,
             timeout: self.settings.query_wait_timeout,
             deadline: self.standing().deadline,
+            // To PgBouncer a query that waits runs.
+            query: self.settings.query_timeout.filter(|_| self.worker.manners.like_pgbouncer),
         }
     }
 }
@@ -179,6 +199,7 @@ struct Limits {
     log: Timeout,
     timeout: Timeout,
     deadline: Timeout,
+    query: Timeout,
 }
 
 impl Limits {
@@ -188,6 +209,8 @@ impl Limits {
             Some(PoolError::DeadlinePassed)
         } else if is_over(self.timeout, waited) {
             Some(PoolError::WaitTimeout)
+        } else if is_over(self.query, waited) {
+            Some(|_| PoolError::QueryTimeout)
         } else {
             None
         }
@@ -197,7 +220,7 @@ impl Limits {
     fn next(&self, patience: &Patience) -> Timeout {
         let notify = self.notify.filter(|_| !patience.notified);
         let log = self.log.filter(|_| !patience.logged);
-        [notify, log, self.timeout, self.deadline].into_iter().flatten().min()
+        [notify, log, self.timeout, self.deadline, self.query].into_iter().flatten().min()
     }
 }
 

@@ -7,13 +7,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::process::{getpriority_process, setpriority_process};
-use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-/// How much a desk's thread stands back (its nice value): beside a busy worker it has about a quarter of a processor.
-const MODESTY: i32 = 6;
+use crate::backstage::Backstage;
 
 /// All desks.
 #[derive(Debug)]
@@ -24,10 +20,8 @@ pub struct Desks {
 /// A thread for logins.
 #[derive(Debug)]
 struct Desk {
-    handle: Handle,
+    thread: Backstage,
     jobs: Arc<AtomicUsize>,
-    /// Dropping it ends the thread.
-    _open: oneshot::Sender<()>,
 }
 
 impl Desks {
@@ -50,7 +44,7 @@ impl Desks {
     ) -> Option<T> {
         let calmest = self.all.iter().min_by_key(|desk| desk.jobs.load(Ordering::Relaxed))?;
         let counted = Job::count(&calmest.jobs);
-        let done = calmest.handle.spawn(async move {
+        let done = calmest.thread.handle().spawn(async move {
             let _counted = counted;
             job.await
         });
@@ -70,22 +64,8 @@ impl Drop for Leaver {
 
 impl Desk {
     fn open(number: u16) -> std::io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
-        let (open, closed) = oneshot::channel::<()>();
-        std::thread::Builder::new().name(format!("login-{number}")).spawn(move || {
-            stand_back();
-            let _ = runtime.block_on(closed);
-            runtime.shutdown_background();
-        })?;
-        Ok(Desk { handle, jobs: Arc::default(), _open: open })
-    }
-}
-
-/// Gives the thread less priority than the process has. Who may not stand back does not.
-fn stand_back() {
-    if let Ok(nice) = getpriority_process(None) {
-        let _ = setpriority_process(None, nice + MODESTY);
+        let thread = Backstage::open(format!("login-{number}"))?;
+        Ok(Desk { thread, jobs: Arc::default() })
     }
 }
 
@@ -107,7 +87,10 @@ impl Drop for Job {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::getpriority_process;
+
     use super::*;
+    use crate::backstage::MODESTY;
 
     #[tokio::test]
     async fn jobs_are_spread_over_threads_that_stand_back() {

@@ -15,7 +15,7 @@ use super::serve::Client;
 use crate::cancel::Target;
 use crate::pool::{CloseReason, Lease, Pool};
 use crate::relay::{Clock, Conversation, Keeping, MakeWay, Names, Outcome, Release};
-use crate::server::deliver_cancel;
+use crate::server::strike;
 use crate::stats::{ClientState, ServerState};
 use crate::types::{PoolMode, Timeout, TransactionStatus};
 
@@ -38,6 +38,7 @@ impl Held {
         if restores {
             lease.backend.shield();
         }
+        lease.backend.begin();
         target.aim_at_server(&lease.backend);
         Held { target: Arc::clone(target), lease }
     }
@@ -61,6 +62,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.target.aim_at_nothing();
         self.lease.backend.expose();
+        self.lease.backend.answered();
     }
 }
 
@@ -303,7 +305,7 @@ impl Client {
             self.record.client.control.wake();
         }
         let guard = held.backend.begin_cancel();
-        watch.cancel = Some(self.worker.control.spawn(deliver_cancel(guard, CANCEL_PATIENCE)));
+        watch.cancel = Some(self.worker.control.spawn(strike(guard, CANCEL_PATIENCE)));
     }
 
     /// Lets the server go, and says what becomes of the client.
@@ -334,6 +336,7 @@ impl Client {
         let cells = self.cells();
         cells.hold.observe(took);
         if result.is_err() {
+            self.trace_cut_short(&mut held);
             cells.cut_short(watch.clock.transaction_since, watch.clock.idle_since);
         }
         // Before the last replies are sent: whoever waits need not wait for that.
@@ -343,9 +346,22 @@ impl Client {
         result.map(drop)
     }
 
+    /// A transaction that its client or its server did not live to see the end of.
+    fn trace_cut_short(&self, held: &mut Held) {
+        let traced = std::mem::take(&mut held.traced);
+        if traced.is_open() {
+            let (client, server) = (&self.record.client, &held.record);
+            self.record.records.tracer.transaction(traced, client, server, "aborted");
+        }
+    }
+
     fn judge(&self, held: &mut Held, outcome: Outcome) -> Result<Instant, Goodbye> {
         Err(match outcome {
             Outcome::Settled(now) => return Ok(now),
+            Outcome::Unserved => {
+                held.progress.lose();
+                return Ok(Instant::now());
+            }
             Outcome::ClientLeft => Goodbye::Terminated,
             Outcome::ClientGone => Goodbye::Closed,
             Outcome::ClientLost(error) => Goodbye::Failed(error.kind()),

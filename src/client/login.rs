@@ -70,6 +70,13 @@ pub async fn log_in(
         }
         None => attempt.await,
     };
+    let tracer = &gate.pools.context.records.tracer;
+    if tracer.is_on() {
+        let result =
+            outcome.as_ref().map_or_else(|Refusal(result, _)| *result, |_| LoginResult::Ok);
+        let names = (&facts.database, &facts.user);
+        tracer.login(since, result.as_str(), facts.method.as_str(), names);
+    }
     match outcome {
         Ok(pass) => {
             gate.logins.count(
@@ -84,7 +91,9 @@ pub async fn log_in(
             pass.admit(incoming)
         }
         Err(Refusal(result, fields)) => {
-            gate.logins.count(result, facts.method, facts.counted_as(&config), since.elapsed());
+            let database = facts.counted_as(&config);
+            gate.pools.context.errors.of(&database).from_pgusher(&fields.code);
+            gate.logins.count(result, facts.method, database, since.elapsed());
             facts.log_refusal(&incoming, &fields, &config);
             if let (LoginResult::AuthFailed, Some(address)) = (result, incoming.peer.ip()) {
                 let rule = throttle::Rule::of(&config.process);

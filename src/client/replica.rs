@@ -172,8 +172,12 @@ impl Session {
 
     fn count(&mut self) {
         let cells = self.pool.stats.of(self.worker.id);
-        cells.client_received.add(std::mem::take(&mut self.requests.passed));
-        cells.client_sent.add(std::mem::take(&mut self.replies.passed));
+        let asked = std::mem::take(&mut self.requests.passed);
+        let answered = std::mem::take(&mut self.replies.passed);
+        cells.client_received.add(asked);
+        cells.server_sent.add(asked);
+        cells.server_received.add(answered);
+        cells.client_sent.add(answered);
     }
 
     fn ordered(&self) -> Option<Goodbye> {

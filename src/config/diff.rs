@@ -99,7 +99,8 @@ fn settings_differ(old: (&Config, &Database), new: (&Config, &Database), users: 
 
 fn process(old: &Config, new: &Config, changes: &mut Changes) {
     let rows = |config| -> Vec<ShownSetting> {
-        [show::process(config), show::http(config), show::tls(config)].concat()
+        let otlp = show::otlp(config);
+        [show::process(config), show::http(config), otlp, show::tls(config)].concat()
     };
     for (before, after) in rows(old).into_iter().zip(rows(new)) {
         match (before.value == after.value, before.changeable) {

@@ -18,7 +18,7 @@ const DEEPEST: usize = 10;
 /// All sections of all files, not yet understood.
 pub(super) struct Raw {
     pub(super) main: FileId,
-    /// `[pgusher]`, `[http]`, `[tls.client]`, `[tls.server]`, `[defaults]`.
+    /// `[pgusher]`, `[http]`, `[otlp]`, `[tls.client]`, `[tls.server]`, `[defaults]`.
     pub(super) sections: BTreeMap<Section, Table>,
     pub(super) databases: BTreeMap<String, Table>,
     pub(super) users: BTreeMap<String, Table>,
@@ -200,6 +200,7 @@ impl Gatherer<'_> {
         let section = match key {
             "pgusher" => Section::Process,
             "http" => Section::Http,
+            "otlp" => Section::Otlp,
             "defaults" => Section::Defaults,
             "tls" => return self.tls(entry),
             "databases" => return self.named(entry, Section::Database),
@@ -310,6 +311,7 @@ impl Gatherer<'_> {
         let sections = [
             "pgusher",
             "http",
+            "otlp",
             "tls.client",
             "tls.server",
             "defaults",

@@ -120,7 +120,7 @@ fn plain(node: &Node) -> Option<String> {
 fn toml(node: &Node) -> Option<String> {
     Some(match &node.value {
         Value::Text { text, .. } => quoted_text(text),
-        Value::Integer { shown, .. } => shown.clone(),
+        Value::Integer { shown, .. } | Value::Fraction(shown) => shown.clone(),
         Value::Bool(value) => value.to_string(),
         Value::List(items) => {
             let items: Vec<_> = items.iter().filter_map(toml).collect();

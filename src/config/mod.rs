@@ -6,6 +6,7 @@
 //! `Report`, so all mistakes are told at once. `show` and `diff` look at the result.
 
 mod check;
+mod check_otlp;
 mod check_tls;
 mod diff;
 mod env;
@@ -36,6 +37,7 @@ mod show;
 mod suggest;
 mod table_class;
 mod table_names;
+mod table_otlp;
 mod table_pool;
 mod table_process;
 mod table_tls;

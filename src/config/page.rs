@@ -12,9 +12,10 @@ Every setting of a `pool.toml`, and what it is called in a `pgbouncer.ini`. Dura
 everything of `[defaults]`; users win over databases. This page is made of the tables that the program reads its \
 files by: `pgusher parameters`.\n";
 
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     Section::Process,
     Section::Http,
+    Section::Otlp,
     Section::TlsClient,
     Section::TlsServer,
     Section::Defaults,

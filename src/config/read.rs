@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check;
+use super::check_otlp;
 use super::check_tls;
 use super::files::Raw;
 use super::kinds::Reading;
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{Compat, Config, Database, Http, Peer, Process, User};
+use super::resolved::{Compat, Config, Database, Http, Otlp, Peer, Process, User};
 use super::resolved_auth::AuthLookup;
 use super::resolved_class::{Class, ClassSettings};
 use super::resolved_pool::{PoolOverrides, PoolSettings};
@@ -19,6 +20,7 @@ use super::settings::{homes, settings};
 use super::suggest::closest;
 use super::table_class::CLASS;
 use super::table_names::{DATABASE, DatabaseKeys, PEER, PeerKeys, USER, UserKeys};
+use super::table_otlp::OTLP;
 use super::table_pool::{DEFAULTS, POOL};
 use super::table_process::{HTTP, PROCESS};
 use super::table_tls::{TLS_CLIENT, TLS_SERVER};
@@ -41,6 +43,7 @@ pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf
     let tls_client = reader.tls_client(&mut section(Section::TlsClient));
     let tls_server = Arc::new(reader.tls_server(&mut section(Section::TlsServer)));
     let http = raw.sections.remove(&Section::Http).map(|mut table| reader.http(&mut table));
+    let otlp = raw.sections.remove(&Section::Otlp).map(|mut table| reader.otlp(&mut table));
     let defaults = match raw.sections.remove(&Section::Defaults) {
         Some(mut table) => reader.defaults(&mut table),
         None => PoolSettings::default(),
@@ -55,6 +58,7 @@ pub(super) fn resolve(mut raw: Raw, report: &mut Report) -> (Config, Vec<PathBuf
     let config = Config {
         process,
         http,
+        otlp,
         tls_client,
         tls_server,
         fallback: databases.remove("*"),
@@ -129,6 +133,16 @@ impl Reader<'_> {
         self.take(table, HTTP, &mut http);
         self.leftovers(table, Section::Http, "[http]");
         http
+    }
+
+    fn otlp(&mut self, table: &mut Table) -> Otlp {
+        let mut otlp = Otlp::default();
+        self.take(table, OTLP, &mut otlp);
+        self.leftovers(table, Section::Otlp, "[otlp]");
+        let (inline, file) = (otlp.headers.take(), otlp.headers_file.clone());
+        otlp.headers = self.secret(("headers", inline), ("headers_file", file.as_deref()), table);
+        check_otlp::settings(&otlp, table, self.report);
+        otlp
     }
 
     fn tls_client(&mut self, table: &mut Table) -> ClientTlsSettings {
@@ -287,31 +301,31 @@ impl Reader<'_> {
         file: Option<&Path>,
         table: &Table,
     ) -> Option<Secret> {
+        self.secret(("password", inline), ("password_file", file), table)
+    }
+
+    /// A secret of a section, from one key or from the file that another one names.
+    fn secret(
+        &mut self,
+        (key, inline): (&str, Option<Secret>),
+        (file_key, file): (&str, Option<&Path>),
+        table: &Table,
+    ) -> Option<Secret> {
         let Some(file) = file else { return inline };
-        let at = table.place("password_file");
+        let at = table.place(file_key);
         if inline.is_some() {
-            let first = self.report.show(table.place("password"));
-            self.report.add(
-                at,
-                format!(
-                    "`password_file` and `password` exclude each other; the other is at {first}"
-                ),
-                None,
-            );
+            let first = self.report.show(table.place(key));
+            let message =
+                format!("`{file_key}` and `{key}` exclude each other; the other is at {first}");
+            self.report.add(at, message, None);
             return inline;
         }
         self.files.push(file.to_owned());
-        match secret_file(file) {
-            Ok(secret) => Some(secret),
-            Err(why) => {
-                self.report.add(
-                    at,
-                    format!("`password_file`: cannot read {}: {why}", file.display()),
-                    None,
-                );
-                None
-            }
-        }
+        let read = secret_file(file).map_err(|why| {
+            let message = format!("`{file_key}`: cannot read {}: {why}", file.display());
+            self.report.add(at, message, None);
+        });
+        read.ok()
     }
 }
 

@@ -59,6 +59,7 @@ fn section_of(header: &str) -> Section {
     let known = [
         ("pgusher]", Section::Process),
         ("http]", Section::Http),
+        ("otlp]", Section::Otlp),
         ("tls.client]", Section::TlsClient),
         ("tls.server]", Section::TlsServer),
         ("defaults]", Section::Defaults),
@@ -84,9 +85,10 @@ fn the_samples_load() {
 #[test]
 fn the_sample_is_as_if_nothing_were_set() {
     let config = load_with(&sample("pool.toml"), &|_| None).unwrap().config;
+    let is_optional = |key: &str| key.starts_with("http.") || key.starts_with("otlp.");
     let moved: Vec<_> = super::show(&config)
         .into_iter()
-        .filter(|row| row.value.as_deref() != row.default && !row.key.starts_with("http."))
+        .filter(|row| row.value.as_deref() != row.default && !is_optional(row.key))
         .map(|row| row.key)
         .collect();
     assert_eq!(moved, ["listen_addr"]);
@@ -129,7 +131,7 @@ fn the_sample_shows_the_defaults_of_the_table() {
             assert_eq!(value.trim_matches('"'), info.default, "{key}");
             compared += 1;
         }
-        let restart = section <= Section::Http && !info.reloadable;
+        let restart = section <= Section::Otlp && !info.reloadable;
         assert_eq!(about.contains("(restart)"), restart, "{key}: {about}");
     }
     assert!(compared > 40, "only {compared} defaults were compared");
@@ -151,6 +153,7 @@ fn the_examples_of_the_sample_are_right() {
     let messages: Vec<_> = mistakes.as_slice().iter().map(|m| m.message.as_str()).collect();
     let expected = [
         "`auth_file`: cannot read",
+        "`headers_file` and `headers` exclude",
         "`cert_file`: cannot read",
         "`key_file`: cannot read",
         "`ca_file`: cannot read",

@@ -16,6 +16,8 @@ pub enum Section {
     Process,
     /// `[http]`: metrics and health.
     Http,
+    /// `[otlp]`: metrics and spans for a collector.
+    Otlp,
     /// `[tls.client]`: TLS with clients.
     TlsClient,
     /// `[tls.server]`: TLS with servers.
@@ -38,6 +40,7 @@ impl Section {
         match self {
             Section::Process => "[pgusher]",
             Section::Http => "[http]",
+            Section::Otlp => "[otlp]",
             Section::TlsClient => "[tls.client]",
             Section::TlsServer => "[tls.server]",
             Section::Defaults => "[defaults]",

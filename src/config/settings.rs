@@ -3,6 +3,7 @@
 use super::setting::{Section, SettingInfo};
 use super::table_class::CLASS;
 use super::table_names::{DATABASE, PEER, USER};
+use super::table_otlp::OTLP;
 use super::table_pool::{DEFAULTS, POOL};
 use super::table_process::{HTTP, PROCESS};
 use super::table_tls::{TLS_CLIENT, TLS_SERVER};
@@ -11,6 +12,7 @@ use super::table_tls::{TLS_CLIENT, TLS_SERVER};
 pub fn settings() -> Vec<SettingInfo> {
     let process = PROCESS.iter().map(|s| s.info(Section::Process));
     let http = HTTP.iter().map(|s| s.info(Section::Http));
+    let otlp = OTLP.iter().map(|s| s.info(Section::Otlp));
     let tls_client = TLS_CLIENT.iter().map(|s| s.info(Section::TlsClient));
     let tls_server = TLS_SERVER.iter().map(|s| s.info(Section::TlsServer));
     let defaults = DEFAULTS.iter().map(|s| s.info(Section::Defaults));
@@ -22,6 +24,7 @@ pub fn settings() -> Vec<SettingInfo> {
         |section| POOL.iter().map(move |s| SettingInfo { default: "", ..s.info(section) });
     process
         .chain(http)
+        .chain(otlp)
         .chain(tls_client)
         .chain(tls_server)
         .chain(defaults)

@@ -2,6 +2,7 @@
 
 use super::resolved::Config;
 use super::setting::Setting;
+use super::table_otlp::{OTLP, OTLP_SHOWN};
 use super::table_pool::DEFAULTS;
 use super::table_process::{HTTP, HTTP_SHOWN, PROCESS};
 use super::table_tls::{TLS_CLIENT, TLS_CLIENT_SHOWN, TLS_SERVER, TLS_SERVER_SHOWN};
@@ -9,7 +10,8 @@ use super::table_tls::{TLS_CLIENT, TLS_CLIENT_SHOWN, TLS_SERVER, TLS_SERVER_SHOW
 /// A row of SHOW CONFIG.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownSetting {
-    /// The name; that of `[http]`'s settings begins with `http.`, as they have no PgBouncer counterpart.
+    /// The name; that of `[http]`'s settings begins with `http.` and that of `[otlp]`'s with `otlp.`, as they have no
+    /// PgBouncer counterpart.
     pub key: &'static str,
     /// The value in force, as a file would have it without the quotes; `None` where PgBouncer has none.
     pub value: Option<String>,
@@ -19,10 +21,11 @@ pub struct ShownSetting {
     pub changeable: bool,
 }
 
-/// The settings of `[pgusher]`, `[http]`, `[tls]` and `[defaults]`. None of them is secret.
+/// The settings of `[pgusher]`, `[http]`, `[otlp]`, `[tls]` and `[defaults]`. None of them is secret.
 pub fn show(config: &Config) -> Vec<ShownSetting> {
     let mut rows = process(config);
     rows.extend(http(config));
+    rows.extend(otlp(config));
     rows.extend(tls(config));
     rows.extend(DEFAULTS.iter().map(|setting| row(setting, setting.key, Some(&*config.defaults))));
     rows
@@ -37,6 +40,12 @@ pub(super) fn process(config: &Config) -> Vec<ShownSetting> {
 pub(super) fn http(config: &Config) -> Vec<ShownSetting> {
     let rows = HTTP.iter().zip(HTTP_SHOWN);
     rows.map(|(setting, key)| row(setting, key, config.http.as_ref())).collect()
+}
+
+/// Rows of `[otlp]`, likewise.
+pub(super) fn otlp(config: &Config) -> Vec<ShownSetting> {
+    let rows = OTLP.iter().zip(OTLP_SHOWN);
+    rows.map(|(setting, key)| row(setting, key, config.otlp.as_ref())).collect()
 }
 
 /// Rows of `[tls.client]` and `[tls.server]`.
@@ -65,12 +74,13 @@ fn row<T>(setting: &Setting<T>, key: &'static str, from: Option<&T>) -> ShownSet
 mod tests {
     use super::super::table_process::HTTP;
     use super::*;
-    use crate::config::{Http, PoolSettings, Process};
+    use crate::config::{Http, Otlp, PoolSettings, Process};
 
-    fn config(http: Option<Http>) -> Config {
+    fn config(http: Option<Http>, otlp: Option<Otlp>) -> Config {
         Config {
             process: Process::default(),
             http,
+            otlp,
             tls_client: Default::default(),
             tls_server: Default::default(),
             databases: Default::default(),
@@ -84,7 +94,7 @@ mod tests {
 
     #[test]
     fn defaults_are_shown_as_the_table_writes_them() {
-        let rows = show(&config(Some(Http::default())));
+        let rows = show(&config(Some(Http::default()), Some(Otlp::default())));
         assert!(rows.len() > 35, "only {} rows", rows.len());
         for row in rows {
             assert_eq!(row.value.as_deref(), row.default, "{}", row.key);
@@ -117,7 +127,7 @@ mod tests {
 
     #[test]
     fn http_has_names_of_its_own() {
-        let rows = show(&config(None));
+        let rows = show(&config(None, None));
         let shown: Vec<_> = rows.iter().filter_map(|row| row.key.strip_prefix("http.")).collect();
         let keys: Vec<_> = HTTP.iter().map(|setting| setting.key).collect();
         assert_eq!(shown, keys);

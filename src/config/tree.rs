@@ -29,7 +29,9 @@ pub(super) enum Value {
     Bool(bool),
     List(Vec<Node>),
     Table(Table),
-    /// A float or a date: no setting takes one.
+    /// A number with a fraction, as it was written.
+    Fraction(String),
+    /// A date: no setting takes one.
     Other(&'static str),
     /// Already reported.
     Broken,
@@ -42,6 +44,7 @@ impl Value {
             Value::Text { loose: false, .. } => "a string".into(),
             Value::Text { loose: true, .. } => "a variable with other text".into(),
             Value::Integer { shown, .. } => format!("the number {shown}"),
+            Value::Fraction(_) => "a number with a fraction".into(),
             Value::Bool(value) => format!("`{value}`"),
             Value::List(_) => "an array".into(),
             Value::Table(_) => "a table".into(),
@@ -133,7 +136,7 @@ impl Planter<'_> {
             }
             // A section is shown by its name, not by its bracket.
             DeValue::Table(table) => Value::Table(self.table(key, table)),
-            DeValue::Float(_) => Value::Other("number with a fraction"),
+            DeValue::Float(number) => Value::Fraction(number.as_str().to_owned()),
             DeValue::Datetime(_) => Value::Other("date or time"),
         };
         Node { at, value }

@@ -125,8 +125,11 @@ impl Load {
         self.sv_active + self.sv_idle_in_transaction + self.sv_pinned + self.sv_other
     }
 
-    /// True for the load of the same pool.
-    pub fn is_of(&self, other: &Load) -> bool {
-        (&self.database, &self.user) == (&other.database, &other.user)
+    /// The load of the same pool at another look. A pool that was not there had done nothing.
+    pub fn among(&self, loads: &[Load]) -> Load {
+        let is_same =
+            |other: &&Load| (&other.database, &other.user) == (&self.database, &self.user);
+        let nothing = || Load { wait_bounds_us: self.wait_bounds_us.clone(), ..Load::default() };
+        loads.iter().find(is_same).cloned().unwrap_or_else(nothing)
     }
 }

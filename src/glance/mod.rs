@@ -37,8 +37,7 @@ pub struct Glance {
 impl Glance {
     /// The rates of a pool since an earlier look; `None` where there is nothing to compare with.
     pub fn rates(&self, load: &Load, before: &Glance) -> Option<Rates> {
-        let earlier = before.pools.iter().find(|other| other.is_of(load))?;
-        Rates::between(earlier, load, self.at - before.at)
+        Rates::between(&load.among(&before.pools), load, self.at - before.at)
     }
 
     /// What concerns one database only.

@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use super::pools::labels_and;
 use super::text::Page;
-use crate::stats::{LoginCount, Snapshot};
+use super::view::View;
+use crate::stats::{LoginCount, PeersByState};
 
 /// What it was built from, where the build was told by the variable `PGUSHER_REVISION`.
 const REVISION: &str = match option_env!("PGUSHER_REVISION") {
@@ -12,8 +12,8 @@ const REVISION: &str = match option_env!("PGUSHER_REVISION") {
     None => "unknown",
 };
 
-pub(super) fn put(page: &mut Page, snapshot: &Snapshot) {
-    let facts = &snapshot.process;
+pub(super) fn put(page: &mut Page, view: &View<'_>) {
+    let facts = &view.snapshot.process;
     let build = [("version", env!("CARGO_PKG_VERSION")), ("revision", REVISION)];
     page.gauge("pgusher_build_info", "Always 1; the labels say what is running.").value(&build, 1);
     page.gauge(
@@ -28,8 +28,8 @@ pub(super) fn put(page: &mut Page, snapshot: &Snapshot) {
     .moment(facts.reload.succeeded_at);
     page.gauge("pgusher_draining", "1 while the process stops gracefully.")
         .value(&[], u8::from(facts.is_draining));
-    connections(page, snapshot);
-    departures(page, snapshot);
+    connections(page, view);
+    departures(page, view);
     let mut logins = page.counter(
         "pgusher_client_logins_total",
         "Logins of clients by result, method of authentication and database (empty if it is not configured).",
@@ -42,7 +42,7 @@ pub(super) fn put(page: &mut Page, snapshot: &Snapshot) {
         "pgusher_client_login_seconds",
         "From accepting a client to its first ReadyForQuery, for logins that succeeded.",
     )
-    .observations(&[], &snapshot.bounds, &facts.login_took);
+    .observations(None, &[], &view.snapshot.bounds, &facts.login_took);
     let mut expiries = page.gauge(
         "pgusher_tls_certificate_not_after_timestamp_seconds",
         "When pgusher's own certificate expires, by the side it is shown to.",
@@ -51,16 +51,28 @@ pub(super) fn put(page: &mut Page, snapshot: &Snapshot) {
         let since = expiry.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         expiries.value(&[("side", side)], since.as_secs());
     }
+    cancels(page, view);
+}
+
+fn cancels(page: &mut Page, view: &View<'_>) {
     let mut cancels =
         page.counter("pgusher_cancels_total", "Cancel requests by what became of them.");
-    for &(result, count) in &facts.cancels {
+    for &(result, count) in &view.snapshot.process.cancels {
         cancels.value(&[("result", result)], count);
+    }
+    let PeersByState { up, down, unknown } = view.snapshot.peers;
+    let mut peers = page.gauge(
+        "pgusher_peers",
+        "Processes that cancel requests are handed on to, by whether the last one reached them.",
+    );
+    for (state, count) in [("up", up), ("down", down), ("unknown", unknown)] {
+        peers.value(&[("state", state)], count);
     }
 }
 
-fn connections(page: &mut Page, snapshot: &Snapshot) {
+fn connections(page: &mut Page, view: &View<'_>) {
     let mut clients = page.gauge("pgusher_client_connections", "Clients by state.");
-    for pool in &snapshot.pools {
+    for (pool, known) in view.pools() {
         let states = [
             ("idle", pool.clients.idle),
             ("active", pool.clients.active.saturating_sub(pool.pinned)),
@@ -68,30 +80,29 @@ fn connections(page: &mut Page, snapshot: &Snapshot) {
             ("waiting", pool.clients.waiting),
         ];
         for (state, count) in states {
-            let labels = [("database", &*pool.database), ("user", &*pool.user), ("state", state)];
-            clients.value(&labels, count);
+            clients.value_of(known, &[("state", state)], count);
         }
     }
     // Who is logging in has no pool yet.
     let nowhere = [("database", ""), ("user", ""), ("state", "login")];
-    clients.value(&nowhere, snapshot.logging_in());
+    clients.value(&nowhere, view.snapshot.logging_in());
     let mut limits = page.gauge(
         "pgusher_client_connections_limit",
         "max_db_client_connections, where it is set; max_client_conn under the empty name.",
     );
-    limits.value(&[("database", "")], snapshot.process.max_clients);
-    for database in &snapshot.databases {
+    limits.value(&[("database", "")], view.snapshot.process.max_clients);
+    for database in &view.snapshot.databases {
         if let Some(limit) = database.max_clients {
             limits.value(&[("database", &database.name)], limit);
         }
     }
 }
 
-fn departures(page: &mut Page, snapshot: &Snapshot) {
+fn departures(page: &mut Page, view: &View<'_>) {
     let mut departures = page.counter("pgusher_client_disconnects_total", "Why clients left.");
-    for pool in &snapshot.pools {
+    for (pool, known) in view.pools() {
         for &(reason, count) in &pool.departures {
-            departures.value(&labels_and(pool, ("reason", reason)), count);
+            departures.value_of(known, &[("reason", reason)], count);
         }
     }
 }

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::pools::labels;
 use super::text::Page;
+use super::view::View;
 use crate::stats::{DatabaseFacts, PoolFacts, Snapshot, Total};
 
 /// All of its metrics.
 pub fn pgbouncer_exporter(snapshot: &Snapshot) -> String {
-    let mut page = Page::default();
+    let mut page = Page::with_capacity(4096 + snapshot.pools.len() * 2048);
     page.gauge("pgbouncer_up", "Whether the pooler answers.").value(&[], 1);
     let version = concat!("pgusher ", env!("CARGO_PKG_VERSION"));
     page.gauge("pgbouncer_version_info", "The pooler's version.").value(&[("version", version)], 1);
     databases(&mut page, snapshot);
     stats(&mut page, snapshot);
-    pools(&mut page, snapshot);
+    pools(&mut page, &View::new(snapshot));
     clients(&mut page, snapshot);
     lists(&mut page, snapshot);
     let limits = &snapshot.process;
@@ -136,17 +136,17 @@ const POOLS: [OfPool; 11] = [
     ("pgbouncer_pools_server_login_connections", "Servers logging in.", |of| of.in_state.login),
 ];
 
-fn pools(page: &mut Page, snapshot: &Snapshot) {
+fn pools(page: &mut Page, view: &View<'_>) {
     for (name, help, value) in POOLS {
         let mut gauge = page.gauge(name, help);
-        for of in &snapshot.pools {
-            gauge.value(&labels(of), value(of));
+        for (of, known) in view.pools() {
+            gauge.value_of(known, &[], value(of));
         }
     }
     let help = "How long the first in the queue has waited.";
     let mut gauge = page.gauge("pgbouncer_pools_client_maxwait_seconds", help);
-    for of in &snapshot.pools {
-        gauge.value(&labels(of), of.oldest_wait.as_secs_f64());
+    for (of, known) in view.pools() {
+        gauge.value_of(known, &[], of.oldest_wait.as_secs_f64());
     }
 }
 

@@ -1,37 +1,27 @@
 //! Metrics of pools and their servers.
 
 use super::text::{Label, Page};
-use crate::stats::{DatabaseFacts, HostFacts, PoolFacts, Snapshot};
+use super::view::View;
+use crate::stats::{DatabaseFacts, HostFacts};
 
-/// The labels of everything that is counted by pool.
-pub(super) fn labels(pool: &PoolFacts) -> [Label<'_>; 2] {
-    [("database", &pool.database), ("user", &pool.user)]
-}
-
-/// [`labels`] and one more.
-pub(super) fn labels_and<'a>(pool: &'a PoolFacts, more: Label<'a>) -> [Label<'a>; 3] {
-    let [database, user] = labels(pool);
-    [database, user, more]
-}
-
-pub(super) fn put(page: &mut Page, snapshot: &Snapshot) {
+pub(super) fn put(page: &mut Page, view: &View<'_>) {
     let mut sizes = page.gauge("pgusher_pool_size", "Servers a pool may have.");
-    for pool in &snapshot.pools {
-        sizes.value(&labels_and(pool, ("kind", "base")), pool.size);
-        sizes.value(&labels_and(pool, ("kind", "reserve")), pool.reserve);
+    for (pool, known) in view.pools() {
+        sizes.value_of(known, &[("kind", "base")], pool.size);
+        sizes.value_of(known, &[("kind", "reserve")], pool.reserve);
     }
-    servers(page, snapshot);
-    connects(page, snapshot);
-    closes(page, snapshot);
+    servers(page, view);
+    connects(page, view);
+    closes(page, view);
     let mut paused = page.gauge("pgusher_pool_paused", "1 while a database is paused.");
-    for database in &snapshot.databases {
+    for database in &view.snapshot.databases {
         paused.value(&[("database", &database.name)], u8::from(database.is_paused));
     }
 }
 
-fn servers(page: &mut Page, snapshot: &Snapshot) {
+fn servers(page: &mut Page, view: &View<'_>) {
     let mut servers = page.gauge("pgusher_server_connections", "Servers by state.");
-    for pool in &snapshot.pools {
+    for (pool, known) in view.pools() {
         let in_state = &pool.in_state;
         // The clients were looked at a moment earlier.
         let pinned = pool.pinned.min(in_state.active);
@@ -43,16 +33,17 @@ fn servers(page: &mut Page, snapshot: &Snapshot) {
             ("login", in_state.login),
             ("testing", in_state.tested),
             ("being_canceled", in_state.being_canceled),
+            ("closing", in_state.closing),
         ];
         for (state, count) in states {
-            servers.value(&labels_and(pool, ("state", state)), count);
+            servers.value_of(known, &[("state", state)], count);
         }
     }
 }
 
-fn connects(page: &mut Page, snapshot: &Snapshot) {
+fn connects(page: &mut Page, view: &View<'_>) {
     let mut connects = page.counter("pgusher_server_connects_total", "Logins to servers.");
-    for database in &snapshot.databases {
+    for database in &view.snapshot.databases {
         for host in &database.hosts {
             for (result, count) in [("ok", host.connected), ("failed", host.failed)] {
                 let [database, host] = host_labels(database, host);
@@ -60,11 +51,13 @@ fn connects(page: &mut Page, snapshot: &Snapshot) {
             }
         }
     }
-    let mut up = page.gauge("pgusher_server_up", "1 if the last login to the host succeeded.");
-    for database in &snapshot.databases {
+    let mut up = page
+        .gauge("pgusher_server_up", "1 if the last login to the host succeeded; what it was then.");
+    for database in &view.snapshot.databases {
         for host in &database.hosts {
             if let Some(is_up) = host.is_up {
-                up.value(&host_labels(database, host), u8::from(is_up));
+                let [database, name] = host_labels(database, host);
+                up.value(&[database, name, ("role", host.role.as_str())], u8::from(is_up));
             }
         }
     }
@@ -72,9 +65,9 @@ fn connects(page: &mut Page, snapshot: &Snapshot) {
         "pgusher_server_connect_seconds",
         "Connect and login of a server together, for those that succeeded.",
     );
-    for database in &snapshot.databases {
+    for database in &view.snapshot.databases {
         let labels = [("database", &*database.name)];
-        took.observations(&labels, &snapshot.bounds, &database.connect_took);
+        took.observations(None, &labels, &view.snapshot.bounds, &database.connect_took);
     }
 }
 
@@ -83,14 +76,14 @@ fn host_labels<'a>(database: &'a DatabaseFacts, host: &'a HostFacts) -> [Label<'
     [("database", &database.name), ("host", &host.name)]
 }
 
-fn closes(page: &mut Page, snapshot: &Snapshot) {
+fn closes(page: &mut Page, view: &View<'_>) {
     let mut closes = page.counter(
         "pgusher_server_closes_total",
         "Closed servers by reason; out_of_sync must stay 0.",
     );
-    for pool in &snapshot.pools {
+    for (pool, known) in view.pools() {
         for &(reason, count) in &pool.closes {
-            closes.value(&labels_and(pool, ("reason", reason)), count);
+            closes.value_of(known, &[("reason", reason)], count);
         }
     }
 }

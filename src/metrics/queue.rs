@@ -1,48 +1,48 @@
 //! Metrics of waiting for servers and of holding them.
 
-use super::pools::{labels, labels_and};
 use super::text::Page;
-use crate::stats::{PoolFacts, Snapshot, WaitOutcome};
+use super::view::View;
+use crate::stats::{PoolFacts, WaitOutcome};
 
-pub(super) fn put(page: &mut Page, snapshot: &Snapshot) {
+pub(super) fn put(page: &mut Page, view: &View<'_>) {
     let mut waits = page.histogram(
         "pgusher_pool_wait_seconds",
         "Queue time of every assignment (0 when it was immediate) and of every wait that ended otherwise.",
     );
-    for pool in &snapshot.pools {
+    for (pool, known) in view.pools() {
         for (outcome, total) in WaitOutcome::ALL.into_iter().zip(&pool.waits) {
-            let labels = labels_and(pool, ("outcome", outcome.as_str()));
-            waits.observations(&labels, &snapshot.bounds, total);
+            let outcome = [("outcome", outcome.as_str())];
+            waits.observations(Some(known), &outcome, &view.snapshot.bounds, total);
         }
     }
     let mut assignments =
         page.counter("pgusher_pool_assignments_total", "Servers given to clients.");
-    for pool in &snapshot.pools {
-        assignments.value(&labels_and(pool, ("queued", "false")), pool.assigned_at_once);
-        assignments.value(&labels_and(pool, ("queued", "true")), pool.assigned_queued);
+    for (pool, known) in view.pools() {
+        assignments.value_of(known, &[("queued", "false")], pool.assigned_at_once);
+        assignments.value_of(known, &[("queued", "true")], pool.assigned_queued);
     }
-    gauges(page, snapshot);
-    integrals(page, snapshot);
+    gauges(page, view);
+    integrals(page, view);
     let mut holds = page.histogram(
         "pgusher_pool_hold_seconds",
         "How long clients held a server, from assignment to release.",
     );
-    for pool in &snapshot.pools {
-        holds.observations(&labels(pool), &snapshot.bounds, &pool.hold);
+    for (pool, known) in view.pools() {
+        holds.observations(Some(known), &[], &view.snapshot.bounds, &pool.hold);
     }
 }
 
-fn gauges(page: &mut Page, snapshot: &Snapshot) {
+fn gauges(page: &mut Page, view: &View<'_>) {
     let mut oldest = page.gauge(
         "pgusher_pool_oldest_wait_seconds",
         "How long the first in the queue has waited; 0 when nobody waits.",
     );
-    for pool in &snapshot.pools {
-        oldest.value(&labels(pool), pool.oldest_wait.as_secs_f64());
+    for (pool, known) in view.pools() {
+        oldest.value_of(known, &[], pool.oldest_wait.as_secs_f64());
     }
     let mut queue = page.gauge("pgusher_pool_queue_length", "How many wait for a server now.");
-    for pool in &snapshot.pools {
-        queue.value(&labels(pool), pool.queue);
+    for (pool, known) in view.pools() {
+        queue.value_of(known, &[], pool.queue);
     }
 }
 
@@ -72,11 +72,11 @@ const INTEGRALS: [Integral; 4] = [
     ),
 ];
 
-fn integrals(page: &mut Page, snapshot: &Snapshot) {
+fn integrals(page: &mut Page, view: &View<'_>) {
     for (name, help, micros) in INTEGRALS {
         let mut family = page.counter(name, help);
-        for pool in &snapshot.pools {
-            family.micros(&labels(pool), micros(pool));
+        for (pool, known) in view.pools() {
+            family.micros_of(known, &[], micros(pool));
         }
     }
 }

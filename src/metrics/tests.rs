@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::{pgbouncer_exporter, render};
 use crate::stats::{
-    ClassFacts, ClientsByState, DatabaseFacts, HistogramTotal, HostFacts, LoginCount, PoolFacts,
-    ProcessFacts, ServersByState, Snapshot, Total, Totals,
+    ClassFacts, ClientsByState, DatabaseFacts, ErrorFacts, ExchangeFacts, ExportFacts,
+    HistogramTotal, HostFacts, LoginCount, PeersByState, PinsByCause, PoolFacts, ProcessFacts,
+    Role, ServersByState, Snapshot, Total, Totals,
 };
 
 fn pool(user: &str) -> PoolFacts {
@@ -20,23 +21,32 @@ fn pool(user: &str) -> PoolFacts {
             idle: 1,
             active: 1,
             idle_in_transaction: 1,
+            closing: 1,
             ..Default::default()
         },
         queue: 1,
         oldest_wait: Duration::from_millis(1_500),
         busy_micros: 2_500_000,
-        totals: Totals::default().with(Total::Queries, 42).with(Total::Received, 1_000),
+        totals: Totals::default()
+            .with(Total::Queries, 42)
+            .with(Total::Received, 1_000)
+            .with(Total::Transactions, 10),
         assigned_at_once: 7,
         assigned_queued: 3,
-        errors: vec![("server", "42".to_owned(), 2)],
+        rolled_back: 2,
+        failed: 1,
+        server_received: 900,
+        server_sent: 1_100,
         closes: vec![("out_of_sync", 0)],
+        pins: vec![PinsByCause { cause: "session", begun: 2, micros: 5, warned: 1 }],
+        leaks: vec![("parameter", 0)],
         departures: vec![("closed", 3)],
         pinned: 1,
         classes: vec![ClassFacts {
             name: "batch".into(),
             waiting: 1,
             assigned: 4,
-            waited_micros: 2_500_000,
+            waits: HistogramTotal { counts: vec![3, 0, 1], sum_micros: 2_500_000 },
             ..ClassFacts::default()
         }],
         ..PoolFacts::default()
@@ -56,9 +66,27 @@ fn snapshot() -> Snapshot {
                 database: "app".into(),
                 count: 9,
             }],
+            cancels: vec![("forwarded", 1)],
+            certificates: vec![("client", std::time::SystemTime::UNIX_EPOCH)],
             ..ProcessFacts::default()
         },
         bounds: vec![100, 1_000],
+        exchanges: vec![ExchangeFacts { database: "app".into(), ..ExchangeFacts::default() }],
+        exports: Some(ExportFacts {
+            exports: [
+                ("metrics", "ok", 4),
+                ("metrics", "failed", 1),
+                ("traces", "ok", 2),
+                ("traces", "failed", 0),
+            ],
+            spans_dropped: 5,
+        }),
+        peers: PeersByState { up: 1, down: 2, unknown: 0 },
+        errors: vec![ErrorFacts {
+            database: "app".into(),
+            told: vec![("server", "42".to_owned(), 2)],
+            healed: vec![("26000".to_owned(), 3)],
+        }],
         pools: vec![pool("alice"), pool("a\\\"b\n")],
         databases: vec![DatabaseFacts {
             name: "app".into(),
@@ -69,6 +97,7 @@ fn snapshot() -> Snapshot {
                     connected: 2,
                     failed: 1,
                     is_up: Some(false),
+                    role: Role::Primary,
                     ..HostFacts::unknown("db:5432".to_owned())
                 },
                 HostFacts::unknown("standby:5432".to_owned()),
@@ -133,10 +162,38 @@ fn values_are_those_of_the_snapshot() {
     );
     assert_eq!(
         of("pgusher_errors_total"),
-        [r#"pgusher_errors_total{database="app",user="alice",origin="server",sqlstate="42"} 2"#]
+        [r#"pgusher_errors_total{database="app",origin="server",sqlstate="42"} 2"#]
     );
     assert_eq!(of("pgusher_pool_paused"), [r#"pgusher_pool_paused{database="app"} 1"#]);
     assert_eq!(of("pgusher_draining"), ["pgusher_draining 0"]);
+}
+
+#[test]
+fn transactions_bytes_and_peers_are_told_apart() {
+    let page = render(&snapshot());
+    let values = |name: &str, labels: &[&str]| -> Vec<String> {
+        let all = lines(&page, name);
+        let of = |label: &&str| {
+            let line = all.iter().find(|line| line.contains(*label)).expect("a line");
+            line.rsplit_once(' ').expect("a value").1.to_owned()
+        };
+        assert_eq!(all.len(), labels.len(), "{all:?}");
+        labels.iter().map(of).collect()
+    };
+    let results = ["result=\"commit\"", "result=\"rollback\"", "result=\"error\""];
+    assert_eq!(values("pgusher_transactions_total", &results), ["7", "2", "1"]);
+    let flows = [
+        "side=\"client\",direction=\"received\"",
+        "side=\"client\",direction=\"sent\"",
+        "side=\"server\",direction=\"received\"",
+        "side=\"server\",direction=\"sent\"",
+    ];
+    assert_eq!(values("pgusher_bytes_total", &flows), ["1000", "0", "900", "1100"]);
+    let states = ["state=\"up\"", "state=\"down\"", "state=\"unknown\""];
+    assert_eq!(values("pgusher_peers", &states), ["1", "2", "0"]);
+    assert_eq!(values("pgusher_prepared_retries_total", &["sqlstate=\"26000\""]), ["3"]);
+    let closing = lines(&page, "pgusher_server_connections");
+    assert!(closing.iter().any(|line| line.ends_with("state=\"closing\"} 1")), "{closing:?}");
 }
 
 #[test]
@@ -152,13 +209,14 @@ fn hosts_classes_logins_and_departures_have_their_labels() {
             r#"pgusher_server_connects_total{database="app",host="standby:5432",result="failed"} 0"#,
         ]
     );
-    let up = r#"pgusher_server_up{database="app",host="db:5432"} 0"#;
+    let up = r#"pgusher_server_up{database="app",host="db:5432",role="primary"} 0"#;
     assert_eq!(of("pgusher_server_up"), [up], "nothing is known of the other");
     let class = r#"{database="app",user="alice",class="batch"}"#;
     for (name, value) in [
         ("pgusher_class_waiting", "1"),
         ("pgusher_class_assignments_total", "4"),
-        ("pgusher_class_wait_seconds_total", "2.5"),
+        ("pgusher_class_wait_seconds_sum", "2.5"),
+        ("pgusher_class_wait_seconds_count", "4"),
     ] {
         assert_eq!(of(name), [format!("{name}{class} {value}")]);
     }
@@ -226,5 +284,43 @@ fn the_exporters_names_have_our_values() {
     assert_eq!(
         of("pgbouncer_config_max_client_connections"),
         ["pgbouncer_config_max_client_connections 100"]
+    );
+}
+
+/// Every metric of a page, as a table for those who read it.
+fn listing(page: &str) -> String {
+    let mut rows = String::new();
+    let mut lines = page.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|l| l.split_once(' '))
+        else {
+            continue;
+        };
+        let kind = lines.next().and_then(|line| line.rsplit_once(' ')).expect("a type").1;
+        let sample = lines.peek().expect("a series").split_once('{');
+        let labels =
+            sample.and_then(|(_, rest)| Some(rest.rsplit_once('}')?.0)).unwrap_or_default();
+        let names = labels.split("\",").filter_map(|label| label.split_once('='));
+        let names = names.filter(|(name, _)| *name != "le").map(|(name, _)| format!("`{name}`"));
+        let names: Vec<_> = names.collect();
+        rows.push_str(&format!("| `{name}` | {kind} | {} | {help} |\n", names.join(", ")));
+    }
+    rows
+}
+
+#[test]
+fn the_list_for_users_is_that_of_a_page() {
+    let head = "# Metrics\n\nWhat `/metrics` shows. Histograms have the buckets of `queue_buckets`; times are in \
+                seconds. Those of classes are there where classes are configured, those of OTLP with `[otlp]`. \
+                Counters of a pool begin anew when it does.\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n";
+    let expected = format!("{head}{}", listing(&render(&snapshot())));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/METRICS.md");
+    if std::env::var_os("PGUSHER_WRITE_METRICS").is_some() {
+        std::fs::write(path, &expected).expect("writable");
+    }
+    let list = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(
+        list, expected,
+        "write it anew: PGUSHER_WRITE_METRICS=1 cargo test the_list_for_users"
     );
 }

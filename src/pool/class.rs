@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::stats::Histogram;
 use crate::types::{Name, WorkerId};
 
 /// A waiter on the worker that gives a server back may overtake waiters of other workers by this many places: moving a
@@ -62,8 +63,8 @@ pub(super) struct Class<W> {
     pub(super) turned: Option<Instant>,
     /// Servers given to its clients.
     pub(super) assigned: u64,
-    /// How long those waited, in microseconds.
-    pub(super) waited: u64,
+    /// How long those waited; counted where there are several classes.
+    pub(super) waits: Option<Histogram>,
 }
 
 /// A moving average of microseconds.
@@ -94,7 +95,7 @@ impl<W> Class<W> {
             pace: Average::default(),
             turned: None,
             assigned: 0,
-            waited: 0,
+            waits: None,
         }
     }
 
@@ -136,10 +137,18 @@ impl<W> Class<W> {
             self.pace.add(now.saturating_duration_since(turned));
         }
         if let Some(place) = &place {
-            self.waited += micros(now.saturating_duration_since(place.since));
+            self.was_given(now.saturating_duration_since(place.since));
         }
         self.left();
         place
+    }
+
+    /// A client of it was given a server after this wait.
+    pub(super) fn was_given(&mut self, wait: Duration) {
+        self.assigned += 1;
+        if let Some(waits) = &self.waits {
+            waits.observe(wait);
+        }
     }
 
     /// A queue forms. What was measured of the one before says nothing about it; how long its clients keep their

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::stats::{Buckets, Histogram, HistogramTotal, HostFacts};
+use crate::stats::{Buckets, Histogram, HistogramTotal, HostFacts, Role};
 use crate::types::{Name, ServerAddress};
 
 /// Logins to servers. They are rare, so a lock is cheap.
@@ -37,12 +37,19 @@ impl Connects {
         Connects { buckets: buckets.clone(), by_database: Mutex::default() }
     }
 
-    pub(super) fn succeeded(&self, database: &Name, address: &ServerAddress, took: Duration) {
+    pub(super) fn succeeded(
+        &self,
+        database: &Name,
+        address: &ServerAddress,
+        took: Duration,
+        role: Role,
+    ) {
         self.with(database, |counts| {
             counts.took.observe(took);
             let host = counts.host(address.to_string());
             host.connected += 1;
             host.is_up = Some(true);
+            host.role = role;
         });
     }
 
@@ -89,18 +96,22 @@ mod tests {
         let connects = Connects::new(&Buckets::new(&[]));
         let (app, took) = (Name::from("app"), Duration::from_millis(3));
         let at = |port| ServerAddress::Tcp { host: "db".into(), port };
-        connects.succeeded(&app, &at(5432), took);
+        connects.succeeded(&app, &at(5432), took, Role::Primary);
         connects.failed(&app, Some(&at(5432)));
         connects.failed(&app, Some(&at(5433)));
-        connects.succeeded(&app, &at(5433), took);
+        connects.succeeded(&app, &at(5433), took, Role::Standby);
         let facts = connects.all().remove(&app).expect("counted");
         assert_eq!((facts.took.count(), facts.took.sum_micros), (2, 6_000));
-        let host = |name: &str, is_up| HostFacts {
+        let host = |name: &str, is_up, role| HostFacts {
             name: name.to_owned(),
             connected: 1,
             failed: 1,
             is_up: Some(is_up),
+            role,
         };
-        assert_eq!(facts.hosts, [host("db:5432", false), host("db:5433", true)]);
+        assert_eq!(
+            facts.hosts,
+            [host("db:5432", false, Role::Primary), host("db:5433", true, Role::Standby)]
+        );
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::class::{ClassRules, OVERTAKE_PLACES};
 use super::queues::{ClassId, PlaceFacts, Queues, TicketNumber, Use};
-use crate::stats::ClassFacts;
+use crate::stats::{Buckets, ClassFacts};
 use crate::types::{Name, WorkerId};
 
 /// How many servers a pool may have.
@@ -78,6 +78,8 @@ pub struct Census {
     pub busy: usize,
     /// Servers being dialled or tested.
     pub incoming: usize,
+    /// Servers told goodbye that have not gone yet.
+    pub leaving: usize,
     /// Waiters.
     pub waiting: usize,
     /// How long the first of them has waited.
@@ -133,9 +135,9 @@ impl<S, W> Core<S, W> {
         self.limits = limits;
     }
 
-    /// Changes what classes are entitled to.
-    pub fn set_classes(&mut self, rules: &[ClassRules]) {
-        self.queues.set_rules(rules);
+    /// Changes what classes are entitled to. Their waits are counted in these buckets.
+    pub fn set_classes(&mut self, rules: &[ClassRules], buckets: &Buckets) {
+        self.queues.set_rules(rules, buckets);
     }
 
     /// The class of this name; that of everybody if there is none.
@@ -227,6 +229,11 @@ impl<S, W> Core<S, W> {
     /// A client lets go of its server, which stays busy until it is given back, retired or lost.
     pub fn finish(&mut self, used: Use, held: Duration) {
         self.queues.finish(used, held);
+    }
+
+    /// A server that [`checkout`](Core::checkout) gave is lent.
+    pub fn lent_at_once(&mut self, class: ClassId) {
+        self.queues.lent_at_once(class);
     }
 
     /// A server that [`checkout`](Core::checkout) gave is not lent after all; it stays busy.
@@ -380,6 +387,7 @@ impl<S, W> Core<S, W> {
             idle: self.idle.len(),
             busy: self.busy,
             incoming: self.incoming,
+            leaving: self.leaving,
             waiting: self.queues.waiting(),
             oldest_wait: self.oldest_wait(now),
             paused: self.paused,

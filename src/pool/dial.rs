@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::caps::Permit;
 use super::{CloseReason, Lease, Pool, PoolError, Pooled};
 use crate::server::{self, ConnectError, Server};
+use crate::stats::Role;
 
 /// A pause grows up to this many times `server_login_retry`.
 const LONGEST_PAUSE: u32 = 16;
@@ -96,9 +97,8 @@ impl Pool {
 }
 
 impl Pool {
-    /// Counts a login that failed, and says so in the log.
+    /// Says in the log that a login has failed. Whoever waits for it is told, and counted, where it waits.
     pub(super) fn note_failed_login(&self, error: &ConnectError) {
-        self.errors.from_pgusher(&error.fields.code);
         let (severity, reason) = (&error.fields.severity, &error.fields.message);
         let (server, stage) = (error.id, error.stage.as_str());
         let address = error.address.as_ref().map(tracing::field::display);
@@ -132,7 +132,8 @@ impl Slot {
             Ok(mut server) => {
                 pool.greet(&blueprint.connect_query, &mut server).await;
                 let (database, address) = (&pool.key.database, &server.record.address);
-                pool.context.connects.succeeded(database, address, started.elapsed());
+                let role = Role::of(server.reported.get("in_hot_standby"));
+                pool.context.connects.succeeded(database, address, started.elapsed(), role);
                 self.arrived(Pooled { server, permit, generation, since: started, used: None });
             }
             Err(error) => {

@@ -19,7 +19,7 @@ use crate::config::{Config, Database};
 use crate::net::Dialler;
 use crate::server::{Blueprint, Means};
 use crate::session::params::ParamSets;
-use crate::stats::{Buckets, Records, Totals};
+use crate::stats::{Buckets, ErrorBook, Records, Totals};
 use crate::tls::Keyring;
 use crate::types::{Name, Timeout};
 
@@ -61,6 +61,8 @@ pub struct PoolsContext {
     pub workers: usize,
     /// Logins to servers.
     pub connects: Connects,
+    /// Errors, by database.
+    pub errors: ErrorBook,
     /// `cancel_wait_timeout`.
     pub cancel_wait_timeout: RwLock<Option<Duration>>,
     /// How long pools stay that nobody uses.

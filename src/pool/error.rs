@@ -14,6 +14,8 @@ pub enum PoolError {
     ServersFailing(Arc<ConnectError>),
     /// `query_wait_timeout`.
     WaitTimeout(Box<Facts>),
+    /// `query_timeout`, where waiting counts.
+    QueryTimeout,
     /// `queue_deadline`.
     DeadlinePassed(Box<Facts>),
     /// It would have to wait for longer than its `queue_deadline`.

@@ -54,6 +54,7 @@ impl Pool {
                 self.test_later(pooled);
                 return Checkout::Later(ticket);
             }
+            core.lent_at_once(class);
             drop(core);
             pooled.used = Some(used);
             let mut lease = Lease::new(pooled, Arc::clone(self), now);

@@ -29,7 +29,7 @@ pub struct Pool {
     /// What is counted.
     pub stats: PoolStats,
     /// Errors that passed through or were raised here.
-    pub errors: ErrorCounts,
+    pub errors: Arc<ErrorCounts>,
     /// Why servers were closed.
     pub closes: CloseCounts,
     /// Why clients left.
@@ -97,15 +97,15 @@ impl Pool {
         blueprint: Blueprint,
     ) -> Arc<Self> {
         let mut core = Core::new(limits(&settings));
-        core.set_classes(&standing::rules(&settings));
+        core.set_classes(&standing::rules(&settings), &context.buckets);
         Arc::new_cyclic(|this| {
             caps.database.join(this);
             caps.user.join(this);
             context.siblings.join(this);
             Pool {
-                key,
                 stats: PoolStats::new(context.workers + 1, &context.buckets),
-                errors: ErrorCounts::default(),
+                errors: context.errors.of(&key.database),
+                key,
                 closes: CloseCounts::default(),
                 departures: DepartureCounts::default(),
                 pins: Arc::default(),
@@ -183,7 +183,7 @@ impl Pool {
         let surplus = {
             let mut core = self.core.lock();
             core.set_limits(limits(&settings));
-            core.set_classes(&standing::rules(&settings));
+            core.set_classes(&standing::rules(&settings), &self.context.buckets);
             core.remove_surplus(Instant::now())
         };
         surplus.into_iter().for_each(|pooled| self.close(pooled, CloseReason::Surplus));

@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use super::class::{Class, ClassRules, Place, micros};
-use crate::stats::ClassFacts;
+use crate::stats::{Buckets, ClassFacts, Histogram};
 use crate::types::{Name, WorkerId};
 
 /// A class of a pool's clients, by its place in the pool's list.
@@ -67,8 +67,9 @@ impl<W> Queues<W> {
         Queues { classes: vec![Class::new(ClassRules::default())], waiting: 0, clock: 0 }
     }
 
-    /// Puts other rules in force. A class that is not named any more has no rules but keeps its waiters.
-    pub(super) fn set_rules(&mut self, rules: &[ClassRules]) {
+    /// Puts other rules in force. A class that is not named any more has no rules but keeps its waiters. Waits are
+    /// counted in these buckets where there are several classes.
+    pub(super) fn set_rules(&mut self, rules: &[ClassRules], buckets: &Buckets) {
         for class in &mut self.classes {
             let name = Name::clone(&class.rules.name);
             class.rules = ClassRules { name, ..ClassRules::default() };
@@ -77,6 +78,11 @@ impl<W> Queues<W> {
             match self.class_mut(&rules.name) {
                 Some(class) => class.rules = rules.clone(),
                 None => self.classes.push(Class::new(rules.clone())),
+            }
+        }
+        if self.classes.len() > 1 {
+            for class in &mut self.classes {
+                class.waits.get_or_insert_with(|| Histogram::new(buckets));
             }
         }
     }
@@ -208,7 +214,6 @@ impl<W> Queues<W> {
         let clock = self.clock;
         let Some(class) = self.get(id) else { return Use { class: id, paid: 0 } };
         class.running += 1;
-        class.assigned += 1;
         let start = class.paid.max(clock);
         let paid = u32::try_from(class.cost(class.hold.0.unwrap_or_default())).unwrap_or(u32::MAX);
         class.paid = start.saturating_add(paid.into());
@@ -234,9 +239,16 @@ impl<W> Queues<W> {
             oldest_wait: oldest(std::iter::once(class), now),
             servers: class.running,
             assigned: class.assigned,
-            waited_micros: class.waited,
+            waits: class.waits.as_ref().map(Histogram::total).unwrap_or_default(),
         });
         facts.collect()
+    }
+
+    /// A client of this class was given a server and did not have to wait.
+    pub(super) fn lent_at_once(&mut self, id: ClassId) {
+        if let Some(class) = self.get(id) {
+            class.was_given(Duration::ZERO);
+        }
     }
 
     /// The server was not given to the client after all.

@@ -1,6 +1,7 @@
 //! Whose turn it is.
 
 use super::*;
+use crate::stats::HistogramTotal;
 
 const HERE: WorkerId = WorkerId(0);
 
@@ -10,7 +11,7 @@ fn rules(name: &str, weight: u32) -> ClassRules {
 
 fn queues(rules: &[ClassRules]) -> Queues<u32> {
     let mut queues = Queues::new();
-    queues.set_rules(rules);
+    queues.set_rules(rules, &Buckets::new(&[]));
     queues
 }
 
@@ -61,15 +62,17 @@ fn classes_tell_what_they_have_had_and_one_alone_tells_nothing() {
     for turn in 1..=2 {
         queues.next(HERE, start + turn * step).expect("somebody waits");
     }
+    queues.lent_at_once(batch);
     let expected = ClassFacts {
         name: "batch".into(),
         waiting: 1,
         oldest_wait: 4 * step,
         servers: 2,
-        assigned: 2,
-        waited_micros: 15_000,
+        assigned: 3,
+        waits: HistogramTotal { counts: vec![3], sum_micros: 15_000 },
     };
-    let idle = ClassFacts { name: "default".into(), ..ClassFacts::default() };
+    let waits = HistogramTotal { counts: vec![0], sum_micros: 0 };
+    let idle = ClassFacts { name: "default".into(), waits, ..ClassFacts::default() };
     assert_eq!(queues.classes(start + 4 * step), [idle, expected]);
 }
 
@@ -181,7 +184,7 @@ fn waiters_keep_their_places_when_the_rules_change() {
     let (now, b) = (Instant::now(), queues.id("b"));
     let ticket = queues.enqueue(b, 7, HERE, now);
     queues.enqueue(b, 8, HERE, now);
-    queues.set_rules(&[rules("c", 1)]);
+    queues.set_rules(&[rules("c", 1)], &Buckets::new(&[]));
     assert_eq!(queues.id("b"), b);
     assert_eq!(queues.name(b).as_ref(), "b");
     assert_eq!((queues.forget(ticket), queues.waiting()), (Some(7), 1));

@@ -9,6 +9,7 @@ use super::caps::Permit;
 use super::dial::Slot;
 use super::{Checkout, CloseReason, Lease, Pool, PoolError, Pooled, Standing, Waiting};
 use crate::server;
+use crate::stats::Role;
 use crate::types::WorkerId;
 
 impl Pool {
@@ -32,7 +33,8 @@ impl Pool {
         match connected {
             Ok(server) => {
                 let (database, address) = (&self.key.database, &server.record.address);
-                self.context.connects.succeeded(database, address, began.elapsed());
+                let role = Role::of(server.reported.get("in_hot_standby"));
+                self.context.connects.succeeded(database, address, began.elapsed(), role);
                 let generation = self.generation();
                 let pooled = Pooled { server, permit, generation, since: began, used: None };
                 let mut lease = slot.seat(pooled);

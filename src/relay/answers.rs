@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::Conversation;
 use super::effects::Report;
 use super::replies::ReplyError;
-use crate::server::Server;
 use crate::server::progress::{Entry, Origin, Purpose, Request, Verdict};
+use crate::server::{Fate, Server};
 use crate::types::TransactionStatus;
 use crate::wire::frame::HEADER;
 use crate::wire::tag::backend as tag;
@@ -36,6 +36,7 @@ pub(super) fn ready(
         return Err(malformed.into());
     }
     let status = backend::ready_status(message).ok_or(malformed)?;
+    let before = talk.server.progress.status();
     let answered = talk.server.progress.ready(status);
     talk.settle_schema();
     talk.settle_changes();
@@ -49,8 +50,9 @@ pub(super) fn ready(
             Ok(Verdict::Swallow)
         }
         Some(_) => {
+            talk.server.backend.answered();
             talk.settle_channels();
-            talk.query_ended(now);
+            talk.query_ended(before, now);
             Ok(Verdict::Forward)
         }
         None => Ok(Verdict::Forward),
@@ -83,6 +85,7 @@ pub(super) fn error(
         None => {}
     }
     talk.errors.from_server(state);
+    talk.server.fate = Fate::Failed;
     // After DDL a shared statement may be stale for ever: its next Parse must be a real one, on every server.
     if let Some(statement) = head.and_then(|head| head.statement.as_ref())
         && matches!(state, b"0A000" | b"XX000" | b"26000")
@@ -150,6 +153,8 @@ pub(super) fn command_complete(
             talk.forget_statements();
         }
         b"DEALLOCATE ALL" => talk.forget_statements(),
+        b"ROLLBACK" if !ours => talk.server.fate = Fate::Undone,
+        b"COMMIT" if !ours => talk.server.fate = Fate::Good,
         _ => {}
     }
     if talk.session.changes.is_some() && talk.session.params.weight() > talk.state_limit {

@@ -255,7 +255,7 @@ impl Conversation<'_> {
         if status == TransactionStatus::InTransaction {
             self.session.begin_change(&self.server.applied);
         }
-        self.query_ended(Instant::now());
+        self.query_ended(status, Instant::now());
         let verdict = entry.verdict.as_deref();
         verdict.map_or_else(Vec::new, |verdict| {
             let defaults = &self.server.reported;

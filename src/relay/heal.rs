@@ -125,6 +125,7 @@ impl Replies {
             return None;
         }
         statement.outdate();
+        talk.errors.healed(state);
         progress.set_aside();
         Some(Verdict::Swallow)
     }

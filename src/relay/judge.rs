@@ -8,7 +8,7 @@ use super::requests::{Look, Requests};
 use super::{Conversation, Release, RequestError};
 use crate::server::progress::{Entry, Origin, Purpose, Request};
 use crate::session::MAX_UNNAMED;
-use crate::session::replay::{ask_sql, replay_sql, replay_whole};
+use crate::session::replay::{ask_sql, replay_inside, replay_whole};
 use crate::session::statement::{Statement, sql_of, type_of};
 use crate::sql::{self, Action, Quoting, Value, Verdict};
 use crate::types::TransactionStatus;
@@ -145,7 +145,7 @@ impl Conversation<'_> {
         let (from, to) = (&self.server.applied, &self.session.params);
         match self.server.progress.status() {
             // What fails inside of a transaction fails the transaction.
-            TransactionStatus::InTransaction => replay_sql(from, to),
+            TransactionStatus::InTransaction => replay_inside(from, to),
             _ => replay_whole(from, to),
         }
     }
@@ -184,6 +184,9 @@ impl Requests {
         let seen = self.unseen();
         let seen = seen.get(HEADER..header.size.min(seen.len())).unwrap_or_default();
         talk.server.record.statement.write(seen.strip_suffix(b"\0").unwrap_or(seen));
+        if talk.keeping.records.tracer.is_on() {
+            talk.server.traced.note(seen);
+        }
         if talk.is_private() {
             self.send_query(header, talk, entry(None));
             return Look::Next;
@@ -245,6 +248,7 @@ impl Requests {
         talk.server.applied = Arc::clone(&talk.session.params);
         let Some(sql) = sql else { return talk.server.backend.expose() };
         self.inject(talk, &sql, Purpose::Replay);
+        talk.server.backend.begin();
         talk.cells.replays.add(1);
     }
 

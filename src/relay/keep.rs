@@ -202,6 +202,9 @@ impl Conversation<'_> {
         // Only what is kept is looked at: statements may be long.
         let start = content.get(..StatementNote::LONGEST).unwrap_or(content);
         self.server.record.statement.write(sql_of(start));
+        if self.keeping.records.tracer.is_on() {
+            self.server.traced.note(sql_of(content));
+        }
         if self.server.audit.is_due {
             self.server.audit.note(sql_of(content));
         }

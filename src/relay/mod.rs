@@ -21,6 +21,7 @@ mod refuse;
 mod replies;
 mod requests;
 mod shape;
+mod unserved;
 
 pub use idle::Wish;
 pub use keep::{Keeping, Refusal};
@@ -31,7 +32,7 @@ pub use requests::RequestError;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::server::Server;
+use crate::server::{Fate, Server};
 use crate::session::VirtualSession;
 use crate::stats::{ErrorCounts, PoolCells};
 use crate::types::TransactionStatus;
@@ -119,9 +120,17 @@ impl Conversation<'_> {
         }
     }
 
-    /// The server said ReadyForQuery to the client.
-    fn query_ended(&mut self, now: Instant) {
+    #[cold]
+    fn trace_ended(&mut self, outcome: &'static str) {
+        let traced = std::mem::take(&mut self.server.traced);
+        let Keeping { records, record, .. } = self.keeping;
+        records.tracer.transaction(traced, record, &self.server.record, outcome);
+    }
+
+    /// The server said ReadyForQuery to the client. `before`: what it had said the last time.
+    fn query_ended(&mut self, before: TransactionStatus, now: Instant) {
         self.cells.queries.add(1);
+        let fate = std::mem::take(&mut self.server.fate);
         let is_over = self.server.progress.status() == TransactionStatus::Idle;
         let since = self.clock.requests_since.unwrap_or(now);
         let took = now.saturating_duration_since(since);
@@ -132,6 +141,21 @@ impl Conversation<'_> {
         self.clock.idle_since = self.clock.requests_since.is_none().then_some(now);
         if is_over {
             self.cells.transactions.add(1);
+            let outcome = match fate {
+                Fate::Good => "commit",
+                Fate::Failed if before == TransactionStatus::Idle => {
+                    self.cells.failed.add(1);
+                    "error"
+                }
+                // A block whose COMMIT fails is undone, too.
+                Fate::Undone | Fate::Failed => {
+                    self.cells.rolled_back.add(1);
+                    "rollback"
+                }
+            };
+            if self.server.traced.is_open() {
+                self.trace_ended(outcome);
+            }
             let since = self.clock.transaction_since.take().unwrap_or(now);
             self.cells.transaction_micros.add(micros(now.saturating_duration_since(since)));
             self.clock.transaction_since = self.clock.requests_since;

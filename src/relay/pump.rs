@@ -9,6 +9,7 @@ use super::replies::Replies;
 use super::requests::Requests;
 use super::{Conversation, Release, ReplyError, RequestError};
 use crate::net::{BufferPool, Nudges, Stream};
+use crate::server::Fate;
 use crate::server::progress::Purpose;
 use crate::types::TransactionStatus;
 
@@ -37,6 +38,8 @@ pub struct ClientSide<'a> {
 pub enum Outcome {
     /// The transaction is over; replies may still have to be sent.
     Settled(Instant),
+    /// The server was not given the client's session. The client has been told, and stays.
+    Unserved,
     /// The client said goodbye.
     ClientLeft,
     /// The client went away.
@@ -70,6 +73,7 @@ impl Relay {
     /// Makes the server's parameters the client's, if they are not.
     pub fn restore_session(&mut self, talk: &mut Conversation<'_>) {
         (self.requests.barrier, self.requests.changing) = (false, false);
+        talk.server.fate = Fate::Good;
         if talk.differs() {
             self.requests.restore(talk);
         }
@@ -103,7 +107,11 @@ impl Relay {
     ) -> Result<bool, Outcome> {
         self.requests.scan(talk).map_err(Outcome::BadRequest)?;
         self.replies.may_heal = self.requests.may_heal();
+        let given = self.replies.ready;
         let mut moved = self.replies.answer_locals(talk);
+        if moved {
+            talk.cells.client_sent.add((self.replies.ready - given) as u64);
+        }
         moved |= self.send_requests(cx, talk)?;
         moved |= self.resume_replies(talk)?;
         moved |= self.receive_replies(cx, client, talk)?;
@@ -217,6 +225,7 @@ impl Relay {
         match talk.server.stream.poll_send(cx, ready) {
             Poll::Ready(Ok(count)) => {
                 self.requests.sent(count);
+                talk.cells.server_sent.add(count as u64);
                 Ok(count > 0)
             }
             // What the server had to say before it went is still to be read.
@@ -244,7 +253,7 @@ impl Relay {
             Poll::Ready(Ok(0) | Err(_)) => return Err(self.server_gone(talk)),
             Poll::Ready(Ok(count)) => count,
         };
-        talk.cells.client_sent.add(count as u64);
+        talk.cells.server_received.add(count as u64);
         let now = Instant::now();
         server.bulk.received(count, now, &mut server.stream);
         self.look_at_replies(talk, now)?;
@@ -261,7 +270,16 @@ impl Relay {
         talk: &mut Conversation<'_>,
         now: Instant,
     ) -> Result<(), Outcome> {
-        self.replies.scan(talk, now).map_err(Outcome::BadReply)?;
+        let given = self.replies.ready;
+        let scanned = self.replies.scan(talk, now);
+        talk.cells.client_sent.add(self.replies.ready.saturating_sub(given) as u64);
+        match scanned {
+            Err(ReplyError::ReplayRefused(reason)) if talk.can_be_unserved(&reason) => {
+                self.give_up(talk, reason);
+                return Err(Outcome::Unserved);
+            }
+            scanned => scanned.map_err(Outcome::BadReply)?,
+        }
         self.heal(talk);
         Ok(())
     }
@@ -372,6 +390,11 @@ impl Relay {
     /// True when there are bytes of the client that nobody has looked at.
     pub fn has_requests(&self) -> bool {
         !self.requests.unseen().is_empty()
+    }
+
+    /// The client's next messages, as far as they have come.
+    pub fn wanted(&self) -> &[u8] {
+        self.requests.unseen()
     }
 
     /// The bytes of the client that arrived with its login.

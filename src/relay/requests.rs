@@ -344,6 +344,18 @@ impl Requests {
         }
     }
 
+    /// Nothing that was sent, or is being sent, will be answered.
+    pub(super) fn abandon(&mut self) {
+        let (unseen, rest) = (self.unseen().to_vec(), self.passing);
+        *self = Requests {
+            refuses_simple: self.refuses_simple,
+            ends_on_wrong_names: self.ends_on_wrong_names,
+            ..Requests::default()
+        };
+        self.buffer.push(&unseen);
+        self.drop_message(rest);
+    }
+
     /// True when a message that must be seen whole is not all there; makes room for the rest of it.
     pub(super) fn is_incomplete(&mut self, size: usize) -> bool {
         let incomplete = self.unseen().len() < size;

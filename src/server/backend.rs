@@ -30,7 +30,10 @@ pub struct Backend {
     over: Notify,
     /// The server runs statements of pgusher's own: cancel requests wait until it has done with them.
     shielded: AtomicBool,
-    exposed: Notify,
+    /// It was sent something for its present client, and has answered nothing yet: it may not have begun.
+    fresh: AtomicBool,
+    /// Either of these is not so any more.
+    changed: Notify,
 }
 
 impl Backend {
@@ -46,7 +49,8 @@ impl Backend {
             doubtful: AtomicBool::new(false),
             over: Notify::new(),
             shielded: AtomicBool::new(false),
-            exposed: Notify::new(),
+            fresh: AtomicBool::new(false),
+            changed: Notify::new(),
         }
     }
 
@@ -105,17 +109,36 @@ impl Backend {
     /// Lets cancel requests through, those first that were kept back.
     pub fn expose(&self) {
         if self.shielded.swap(false, Ordering::SeqCst) {
-            self.exposed.notify_waiters();
+            self.changed.notify_waiters();
         }
     }
 
-    async fn exposed(&self) {
+    /// The first request of a client is about to be sent.
+    pub fn begin(&self) {
+        self.fresh.store(true, Ordering::Relaxed);
+    }
+
+    /// The client has been answered, or does not want to be any more.
+    ///
+    /// # Race window
+    /// Either this sees a request that was announced, or whoever delivers the request sees the answer.
+    pub fn answered(&self) {
+        if !self.fresh.load(Ordering::Relaxed) {
+            return;
+        }
+        self.fresh.store(false, Ordering::SeqCst);
+        if self.has_cancels() {
+            self.changed.notify_waiters();
+        }
+    }
+
+    async fn until_not(&self, state: &AtomicBool) {
         loop {
-            let exposed = self.exposed.notified();
-            if !self.shielded.load(Ordering::SeqCst) {
+            let changed = self.changed.notified();
+            if !state.load(Ordering::SeqCst) {
                 return;
             }
-            exposed.await;
+            changed.await;
         }
     }
 
@@ -148,27 +171,57 @@ impl Drop for CancelGuard {
     }
 }
 
-/// Delivers a cancel request, behind what [shields](Backend::shield) the server. PostgreSQL signals the backend before
-/// it closes the connection, so the end of the stream is the proof that the request is over; without it the backend is
-/// [doubtful](Backend::is_doubtful).
+/// A server that is sent a query may take so long to begin with it: busy machines are slow.
+const BEGINNING: Duration = Duration::from_millis(100);
+/// How often a cancel request is repeated then.
+const REPEATS: usize = 5;
+
+/// Delivers a cancel request for the client that has the server, behind what [shields](Backend::shield) that.
+///
+/// PostgreSQL forgets a request that finds it idle, and it is idle until it has begun with a query that was sent to it.
+/// So a request that comes early is repeated for as long as the client's first query is not answered.
 ///
 /// Returns whether it was delivered.
-pub async fn deliver_cancel(mut guard: CancelGuard, limit: Duration) -> bool {
-    if tokio::time::timeout(limit, guard.backend.exposed()).await.is_err() {
+pub async fn strike(mut guard: CancelGuard, limit: Duration) -> bool {
+    let backend = Arc::clone(&guard.backend);
+    if tokio::time::timeout(limit, backend.until_not(&backend.shielded)).await.is_err() {
         // Nothing was sent, so nothing can strike.
         guard.delivered = true;
         return false;
     }
-    guard.delivered = match tokio::time::timeout(limit, attempt(&guard.backend)).await {
-        Ok(Attempt::Delivered) => true,
-        // Nothing was sent, so nothing can strike.
-        Ok(Attempt::NotSent) => {
-            guard.delivered = true;
-            return false;
+    let mut delivered = guard.deliver(limit).await;
+    for _ in 0..REPEATS {
+        let answered = backend.until_not(&backend.fresh);
+        if !delivered || tokio::time::timeout(BEGINNING, answered).await.is_ok() {
+            break;
         }
-        Ok(Attempt::Unknown) | Err(_) => false,
-    };
-    guard.delivered
+        delivered = guard.deliver(limit).await;
+    }
+    delivered
+}
+
+/// Delivers a cancel request. PostgreSQL signals the backend before it closes the connection, so the end of the
+/// stream is the proof that the request is over; without it the backend is [doubtful](Backend::is_doubtful).
+///
+/// Returns whether it was delivered.
+pub async fn deliver_cancel(mut guard: CancelGuard, limit: Duration) -> bool {
+    guard.deliver(limit).await
+}
+
+impl CancelGuard {
+    async fn deliver(&mut self, limit: Duration) -> bool {
+        self.delivered = false;
+        self.delivered = match tokio::time::timeout(limit, attempt(&self.backend)).await {
+            Ok(Attempt::Delivered) => true,
+            // Nothing was sent, so nothing can strike.
+            Ok(Attempt::NotSent) => {
+                self.delivered = true;
+                return false;
+            }
+            Ok(Attempt::Unknown) | Err(_) => false,
+        };
+        self.delivered
+    }
 }
 
 /// A connection as safe as the one it is about: the key in a cancel request is a secret.

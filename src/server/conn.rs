@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::{Backend, Bulk, Prepared, Progress};
 use crate::net::{Sends, Stream};
 use crate::session::params::{self, ParamSet, ParamSets, Reported};
-use crate::stats::ServerRecord;
+use crate::stats::{ServerRecord, Traced};
 use crate::types::WorkerId;
 
 /// Counts up over the process; never reused.
@@ -37,6 +37,18 @@ impl Audit {
             self.statement.extend_from_slice(sql.get(..1_024).unwrap_or(sql));
         }
     }
+}
+
+/// How a transaction ends, as far as the replies since the last ReadyForQuery tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing has gone wrong.
+    #[default]
+    Good,
+    /// ROLLBACK is the last word, be it of a savepoint.
+    Undone,
+    /// There was an error.
+    Failed,
 }
 
 /// A logged-in connection to PostgreSQL.
@@ -69,6 +81,10 @@ pub struct Server {
     pub is_greeted: bool,
     /// It listens to a channel that the exchange listens to.
     pub listens: bool,
+    /// How the open transaction is about to end.
+    pub fate: Fate,
+    /// What is known of it for a span.
+    pub traced: Traced,
     /// What its present holder leaves is looked at.
     pub audit: Audit,
     /// The thread its socket is registered with.

@@ -10,7 +10,7 @@ use crate::auth::{ClientBinding, MECHANISM_PLUS, ScramClient, ScramClientFinal};
 use crate::config::{BindingPolicy, ServerTlsSettings};
 use crate::net::{Buffer, Stream, take_message};
 use crate::session::params::{Reported, Values};
-use crate::stats::ServerRecord;
+use crate::stats::{ServerRecord, Traced};
 use crate::tls::ServerFacts;
 use crate::types::{ServerAddress, WorkerId};
 use crate::wire::backend::{self, AuthRequest};
@@ -310,6 +310,8 @@ impl<'a> Login<'a> {
             needs_reset: false,
             is_spent: false,
             is_reset: true,
+            fate: super::Fate::default(),
+            traced: Traced::default(),
             is_greeted: !self.blueprint.connect_query.is_empty(),
             listens: false,
             audit: super::Audit::default(),

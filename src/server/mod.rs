@@ -11,10 +11,10 @@ mod lookup;
 mod prepared;
 pub mod progress;
 
-pub use backend::{Backend, CancelGuard, deliver_cancel};
+pub use backend::{Backend, CancelGuard, deliver_cancel, strike};
 pub use bulk::Bulk;
 pub use clean::{CleanError, Row, ask, clean, drain_news, probe, run_sql};
-pub use conn::{Audit, Server, ServerId, UNNAMED_UNKNOWN};
+pub use conn::{Audit, Fate, Server, ServerId, UNNAMED_UNKNOWN};
 pub use connect::{Blueprint, ConnectError, Credential, Means, Stage, connect};
 pub use lookup::{LookupError, lookup};
 pub use prepared::{Holding, Prepared};

@@ -14,8 +14,18 @@ pub const ROLE: &str = "role";
 /// `client_encoding` and every `standard_conforming_strings`, and cannot end its own quotes. Values go through
 /// `set_config`, which reads them as a start-up packet's values are read (lists included).
 pub fn replay_sql(from: &ParamSet, to: &ParamSet) -> Option<String> {
+    changes(from, to, true)
+}
+
+/// The same inside of a transaction, where the role may be another one for as long as that lasts: it is left alone unless
+/// it is what differs.
+pub fn replay_inside(from: &ParamSet, to: &ParamSet) -> Option<String> {
+    changes(from, to, from.get(ROLE) != to.get(ROLE))
+}
+
+fn changes(from: &ParamSet, to: &ParamSet, with_role: bool) -> Option<String> {
     let mut sql = String::new();
-    if from.get(ROLE).is_some() {
+    if with_role && from.get(ROLE).is_some() {
         sql.push_str("RESET \"role\";");
     }
     let gone = from.values().keys().filter(|name| !to.values().contains_key(*name));
@@ -26,7 +36,7 @@ pub fn replay_sql(from: &ParamSet, to: &ParamSet) -> Option<String> {
     }
     let changed = to.values().iter().filter(|(name, value)| from.get(name) != Some(value));
     let changed = changed.filter(|(name, _)| ***name != *ROLE);
-    let role = to.values().get_key_value(ROLE);
+    let role = to.values().get_key_value(ROLE).filter(|_| with_role);
     let mut separator = "SELECT ";
     for (name, value) in changed.chain(role) {
         sql.push_str(separator);
@@ -40,10 +50,13 @@ pub fn replay_sql(from: &ParamSet, to: &ParamSet) -> Option<String> {
     (!sql.is_empty() && from != to).then_some(sql)
 }
 
-/// The same for a server that is not in a transaction: all of it or nothing, and after a refusal the server refuses
-/// everything that was sent behind it as well, so that no query runs in a session that is not its client's.
+/// The same for a server that is not in a transaction: all of it or nothing, and with a refusal the server ends itself,
+/// so that no query that was sent behind it runs in a session that is not its client's. A failed transaction would not
+/// do: what is behind may begin with its end.
 pub fn replay_whole(from: &ParamSet, to: &ParamSet) -> Option<String> {
-    replay_sql(from, to).map(|sql| format!("BEGIN;{};COMMIT", sql.trim_end_matches(';')))
+    let sql = replay_sql(from, to)?;
+    let sql = sql.trim_end_matches(';');
+    Some(format!("BEGIN;SET LOCAL exit_on_error=on;{sql};COMMIT"))
 }
 
 /// SQL that asks for the values of parameters: one row, each value in hexadecimal digits of the server's encoding.
@@ -101,7 +114,10 @@ mod tests {
                    SELECT pg_catalog.set_config(E'timezone',E'UTC',false),\
                    pg_catalog.set_config(E'work_mem',E'4MB',false)";
         assert_eq!(replay_sql(&from, &to).expect("a difference"), sql);
-        assert_eq!(replay_whole(&from, &to), Some(format!("BEGIN;{sql};COMMIT")));
+        assert_eq!(
+            replay_whole(&from, &to),
+            Some(format!("BEGIN;SET LOCAL exit_on_error=on;{sql};COMMIT"))
+        );
         assert_eq!(replay_sql(&to, &to), None);
     }
 
@@ -118,9 +134,17 @@ mod tests {
         let none = sets.intern(Values::new());
         assert_eq!(
             replay_whole(&from, &none).expect("a difference"),
-            "BEGIN;RESET \"role\";RESET \"x\".\"y\";COMMIT"
+            "BEGIN;SET LOCAL exit_on_error=on;RESET \"role\";RESET \"x\".\"y\";COMMIT"
+        );
+        assert_eq!(
+            replay_inside(&from, &none).expect("a difference"),
+            "RESET \"role\";RESET \"x\".\"y\";"
         );
         let same_role = sets.intern(values(&[("role", "a"), ("x.y", "2")]));
+        assert_eq!(
+            replay_inside(&from, &same_role).expect("a difference"),
+            "SELECT pg_catalog.set_config(E'x.y',E'2',false)"
+        );
         assert_eq!(
             replay_sql(&from, &same_role).expect("a difference"),
             "RESET \"role\";SELECT pg_catalog.set_config(E'x.y',E'2',false),\

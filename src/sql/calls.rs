@@ -25,7 +25,8 @@ pub(super) fn traits_of(name: &[u8]) -> Traits {
         }
         Some(b'p') if is("pg_advisory_unlock_all") => Traits::ADVISORY_UNLOCK_ALL,
         Some(b'p') if begins("pg_advisory_unlock") => Traits::ADVISORY_UNLOCK,
-        Some(b'p') if begins("pg_replication_origin_") => Traits::REPLICATION_ORIGIN,
+        Some(b'p') if begins("pg_replication_origin_session_") => Traits::REPLICATION_ORIGIN,
+        Some(b'p') if begins("pg_replication_origin_xact_") => Traits::REPLICATION_ORIGIN,
         Some(b'p') if is("pg_notify") => Traits::NOTIFY,
         Some(b'p') if is("pg_listening_channels") => Traits::LISTENING_CHANNELS,
         _ => Traits::NONE,

@@ -84,8 +84,8 @@ fn matters(before: &[u8], sql: &[u8]) -> bool {
         return true;
     }
     match name.split_last() {
-        // It may be a comment's end.
-        Some((b'/', _)) => true,
+        // It may be a comment's end, or that of a name's UESCAPE.
+        Some((b'/' | b'\'', _)) => true,
         Some((b'"', quoted)) => {
             let start = memchr::memrchr(b'"', quoted).map_or(0, |quote| quote + 1);
             let escaped = start >= 2 && quoted.get(start - 2) == Some(&b'&');

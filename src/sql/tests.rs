@@ -222,6 +222,8 @@ fn calls_are_seen_wherever_they_stand() {
     assert!(traits("call p()").has(Traits::OPAQUE));
     assert!(traits("do 'begin end'").has(Traits::OPAQUE));
     assert!(traits("select U&\"set\\005fconfig\"('a', 'b', false)").has(Traits::UNSURE));
+    let escape = "select U&\"set!005fconfig\" uescape '!' ('a', 'b', false)";
+    assert!(traits(escape).has(Traits::UNSURE) && !is_plain(escape.as_bytes()));
     assert_eq!(traits("select 'pg_advisory_lock(1)' /* setval(1) */ -- lastval()"), Traits::NONE);
 }
 

@@ -47,11 +47,19 @@ impl WaitOutcome {
 #[allow(missing_docs, reason = "the names say it; times are in microseconds")]
 pub struct PoolCells {
     pub transactions: Counter,
+    /// Of these, blocks that were undone.
+    pub rolled_back: Counter,
+    /// Of these, single statements that failed.
+    pub failed: Counter,
     pub queries: Counter,
-    /// Bytes received from clients, which go to servers.
+    /// Bytes received from clients.
     pub client_received: Counter,
-    /// Bytes sent to clients, which came from servers.
+    /// Bytes passed on to clients.
     pub client_sent: Counter,
+    /// Bytes received from servers that clients hold.
+    pub server_received: Counter,
+    /// Bytes sent to them.
+    pub server_sent: Counter,
     pub transaction_micros: Counter,
     pub query_micros: Counter,
     pub wait_micros: Counter,
@@ -74,9 +82,13 @@ impl PoolCells {
         let counter = Counter::default;
         PoolCells {
             transactions: counter(),
+            rolled_back: counter(),
+            failed: counter(),
             queries: counter(),
             client_received: counter(),
             client_sent: counter(),
+            server_received: counter(),
+            server_sent: counter(),
             transaction_micros: counter(),
             query_micros: counter(),
             wait_micros: counter(),

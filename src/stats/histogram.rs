@@ -46,6 +46,13 @@ impl Histogram {
         self.sum.add(value);
     }
 
+    /// What it holds.
+    pub fn total(&self) -> HistogramTotal {
+        let mut total = HistogramTotal::default();
+        self.add_to(&mut total);
+        total
+    }
+
     /// Adds this share to a total.
     pub fn add_to(&self, total: &mut HistogramTotal) {
         total.counts.resize(self.counts.len(), 0);

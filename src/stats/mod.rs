@@ -8,6 +8,7 @@ mod cells;
 mod counter;
 mod departures;
 mod errors;
+mod exports;
 mod histogram;
 mod names;
 mod note;
@@ -15,13 +16,16 @@ mod pins;
 mod records;
 mod registry;
 mod snapshot;
+mod spans;
 mod totals;
+mod traceparent;
 
 pub use audit::{AuditTable, LeakCounts, Offence};
 pub use cells::{PoolCells, PoolStats, WaitOutcome};
 pub use counter::Counter;
 pub use departures::{Departure, DepartureCounts};
-pub use errors::ErrorCounts;
+pub use errors::{ErrorBook, ErrorCounts};
+pub use exports::{Exports, Signal};
 pub use histogram::{Buckets, Histogram, HistogramTotal};
 pub use names::Names;
 pub use note::StatementNote;
@@ -29,8 +33,10 @@ pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
 pub use records::{ClientRecord, ClientState, Ends, Replicates, ServerRecord, ServerState};
 pub use registry::{Entered, EnteredCancel, IdSource, Records};
 pub use snapshot::{
-    AuthServerFacts, ClassFacts, ClientsByState, DatabaseFacts, ExchangeFacts, HostFacts,
-    LoginCount, PinsByCause, PoolFacts, ProcessFacts, ReloadFacts, ServersByState, Snapshot,
-    UserFacts,
+    AuthServerFacts, ClassFacts, ClientsByState, DatabaseFacts, ErrorFacts, ExchangeFacts,
+    ExportFacts, HostFacts, LoginCount, PeersByState, PinsByCause, PoolFacts, ProcessFacts,
+    ReloadFacts, Role, ServersByState, Snapshot, UserFacts,
 };
+pub use spans::{Fact, Identity, Span, Traced, Tracer};
 pub use totals::{Total, Totals};
+pub use traceparent::TraceParent;

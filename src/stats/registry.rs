@@ -8,7 +8,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::{AuditTable, ClientRecord, Names, PinBook};
+use super::{AuditTable, ClientRecord, Exports, Names, PinBook, Tracer};
 use crate::types::Name;
 
 /// Gives out numbers that are never reused.
@@ -31,6 +31,10 @@ pub struct Records {
     pub pins: PinBook,
     /// What would break under a plain transaction pooler.
     pub audit: AuditTable,
+    /// What becomes a span.
+    pub tracer: Tracer,
+    /// What was exported.
+    pub exports: Exports,
     /// Names of applications: many clients share few.
     pub names: Names,
     clients: DashMap<u64, Arc<ClientRecord>, ahash::RandomState>,

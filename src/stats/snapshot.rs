@@ -14,7 +14,7 @@ pub struct Snapshot {
     /// Bounds of the time histograms, in microseconds.
     pub bounds: Vec<u64>,
     /// Other processes that cancel requests are handed on to.
-    pub peers: usize,
+    pub peers: PeersByState,
     /// Names of servers that were looked up.
     pub names: usize,
     /// Names that are being looked up.
@@ -33,6 +33,48 @@ pub struct Snapshot {
     pub exchanges: Vec<ExchangeFacts>,
     /// Connections over which users are looked up.
     pub auth_servers: Vec<AuthServerFacts>,
+    /// What was sent to a collector; `None`: there is none.
+    pub exports: Option<ExportFacts>,
+    /// Errors, by database; those of logins to none have the empty name.
+    pub errors: Vec<ErrorFacts>,
+}
+
+/// What was sent to a collector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExportFacts {
+    /// Exports: signal, result, count.
+    pub exports: [(&'static str, &'static str, u64); 4],
+    /// Spans that did not reach it.
+    pub spans_dropped: u64,
+}
+
+/// Peers by how they took the last cancel request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeersByState {
+    /// It was handed on, or they are this process.
+    pub up: usize,
+    /// They could not be reached.
+    pub down: usize,
+    /// There was none yet.
+    pub unknown: usize,
+}
+
+impl PeersByState {
+    /// All peers.
+    pub fn total(self) -> usize {
+        self.up + self.down + self.unknown
+    }
+}
+
+/// The errors of one database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErrorFacts {
+    /// The database as clients call it.
+    pub database: Name,
+    /// What clients were told: origin, SQLSTATE, count.
+    pub told: Vec<(&'static str, String, u64)>,
+    /// What was healed instead: SQLSTATE, count.
+    pub healed: Vec<(String, u64)>,
 }
 
 /// A connection over which users are looked up (`auth_query`); it belongs to no pool.
@@ -79,9 +121,9 @@ impl Snapshot {
         [
             ("databases", self.databases.len()),
             ("users", self.users.len()),
-            ("peers", self.peers),
+            ("peers", self.peers.total()),
             ("pools", self.pools.len()),
-            ("peer_pools", self.peers),
+            ("peer_pools", self.peers.total()),
             ("free_clients", 0),
             // Those who are logging in are among them.
             ("used_clients", self.process.clients),
@@ -178,10 +220,12 @@ pub struct ServersByState {
     pub being_canceled: usize,
     /// Being connected.
     pub login: usize,
+    /// Told goodbye, and not gone yet; in none of PgBouncer's counts.
+    pub closing: usize,
 }
 
 impl ServersByState {
-    /// All servers.
+    /// All servers but those that are closing.
     pub fn total(&self) -> usize {
         let ServersByState {
             idle,
@@ -191,6 +235,7 @@ impl ServersByState {
             tested,
             being_canceled,
             login,
+            closing: _,
         } = self;
         idle + used + active + idle_in_transaction + tested + being_canceled + login
     }
@@ -237,6 +282,14 @@ pub struct PoolFacts {
     pub assigned_at_once: u64,
     /// Assignments that came after a wait.
     pub assigned_queued: u64,
+    /// Transactions that were undone at the end of their blocks.
+    pub rolled_back: u64,
+    /// Transactions of a single statement that failed.
+    pub failed: u64,
+    /// Bytes received from servers that clients held.
+    pub server_received: u64,
+    /// Bytes sent to them.
+    pub server_sent: u64,
     /// Prepared statements that were closed on a server to make room.
     pub evictions: u64,
     /// Checkouts that had to restore parameters.
@@ -247,8 +300,6 @@ pub struct PoolFacts {
     pub hold: HistogramTotal,
     /// How long queries took.
     pub query: HistogramTotal,
-    /// Errors by origin and SQLSTATE.
-    pub errors: Vec<(&'static str, String, u64)>,
     /// Clients that kept their servers, by cause.
     pub pins: Vec<PinsByCause>,
     /// Audits.
@@ -325,6 +376,40 @@ pub struct HostFacts {
     pub failed: u64,
     /// Whether the last login succeeded; `None` before the first.
     pub is_up: Option<bool>,
+    /// What it said of itself at the last login that succeeded.
+    pub role: Role,
+}
+
+/// What a server is, by its `in_hot_standby`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It takes changes.
+    Primary,
+    /// It follows another.
+    Standby,
+    /// It did not say: nobody has logged in, or it is older than PostgreSQL 14.
+    #[default]
+    Unknown,
+}
+
+impl Role {
+    /// By the value of `in_hot_standby`.
+    pub fn of(in_hot_standby: Option<&[u8]>) -> Self {
+        match in_hot_standby {
+            Some(b"off") => Role::Primary,
+            Some(b"on") => Role::Standby,
+            _ => Role::Unknown,
+        }
+    }
+
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Primary => "primary",
+            Role::Standby => "standby",
+            Role::Unknown => "unknown",
+        }
+    }
 }
 
 impl HostFacts {
@@ -347,8 +432,8 @@ pub struct ClassFacts {
     pub servers: usize,
     /// Servers given to its clients.
     pub assigned: u64,
-    /// How long those waited who were given one, in microseconds.
-    pub waited_micros: u64,
+    /// How long those waited who were given one, 0 for those who did not wait.
+    pub waits: HistogramTotal,
 }
 
 /// One user.

@@ -35,12 +35,22 @@ const LONGEST: usize = 2_000;
 impl Ends {
     fn keep(&mut self, bytes: &[u8]) {
         let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
-        self.tail.push_back(String::from_utf8_lossy(bytes).trim_end().to_owned());
+        self.tail.push_back(without_colours(String::from_utf8_lossy(bytes).trim_end()));
         if self.tail.len() > KEPT {
             self.tail.pop_front();
             self.forgotten += 1;
         }
     }
+}
+
+/// A line without the sequences that a terminal takes for colours.
+fn without_colours(line: &str) -> String {
+    let mut parts = line.split("\x1b[");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
+    }
+    text
 }
 
 impl Destination {
@@ -130,13 +140,15 @@ mod tests {
     fn the_last_lines_are_kept_and_no_more() {
         let destination = Destination::open(None, false, true).unwrap();
         for number in 0..KEPT + 5 {
-            writeln!(destination.make_writer(), "line {number}").unwrap();
+            let line = format!("line {number}\n");
+            destination.make_writer().write_all(line.as_bytes()).unwrap();
         }
         let (lines, seen) = destination.tail(0);
         assert_eq!((lines.len(), seen), (KEPT, KEPT as u64 + 5));
         assert_eq!(lines.first().map(String::as_str), Some("line 5"));
         assert_eq!(destination.tail(seen - 1).0, [format!("line {}", KEPT + 4)]);
         assert!(destination.tail(seen).0.is_empty());
+        assert_eq!(without_colours("\x1b[2m12:00\x1b[0m \x1b[32mINFO\x1b[0m hm"), "12:00 INFO hm");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::Web;
 use super::board::Page;
 use super::hosts::{From, is_near};
-use super::sessions::{AWAY, COOKIE, Session};
+use super::sessions::{COOKIE, Session};
 
 type Shared = State<Arc<Web>>;
 
@@ -146,6 +146,9 @@ pub(super) async fn sign_in(State(web): Shared, ConnectInfo(from): From, body: B
     let Ok(SignIn { user, password }) = serde_json::from_slice(&body) else {
         return refuse(StatusCode::BAD_REQUEST, "user and password are needed");
     };
+    let Ok(_place) = web.signing_in.try_acquire() else {
+        return refuse(StatusCode::TOO_MANY_REQUESTS, "too many people are signing in, try again");
+    };
     let desk = match web.house.enter(from, &user, &password).await {
         Ok(desk) => desk,
         Err(why) => {
@@ -155,9 +158,8 @@ pub(super) async fn sign_in(State(web): Shared, ConnectInfo(from): From, body: B
     };
     match web.sessions.enter(&user, desk, Instant::now()) {
         Ok(token) => {
-            let age = AWAY.as_secs();
-            let cookie =
-                format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={age}");
+            // It goes with the browser; how long it is good for is for the sessions to say.
+            let cookie = format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/");
             tracing::info!(%from, user, "signed in at the page");
             (StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response()
         }

@@ -65,16 +65,14 @@ impl Board {
     }
 
     /// Keeps the history for as long as it is polled.
-    pub(super) fn keep(self: Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
-        async move {
-            let mut ticks = tokio::time::interval(STEP);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                ticks.tick().await;
-                let board = Arc::clone(&self);
-                // It may take a while where there are many clients.
-                let _ = tokio::task::spawn_blocking(move || board.sample()).await;
-            }
+    pub(super) async fn keep(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(STEP);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let board = Arc::clone(&self);
+            // It may take a while where there are many clients.
+            let _ = tokio::task::spawn_blocking(move || board.sample()).await;
         }
     }
 

@@ -53,10 +53,8 @@ impl History {
     pub(super) fn take(&mut self, loads: Vec<Load>, at: f64) {
         if let Some((before, since)) = &self.before {
             self.number += 1;
-            let moments = loads.iter().filter_map(|now| {
-                let earlier = before.iter().find(|earlier| earlier.is_of(now))?;
-                moment(earlier, now, at - since)
-            });
+            let moments =
+                loads.iter().filter_map(|now| moment(&now.among(before), now, at - since));
             let pools = busiest(moments.collect());
             self.samples.push_back(Sample { number: self.number, at, pools });
         }

@@ -19,6 +19,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 
+use tokio::sync::Semaphore;
+
 use board::Board;
 use hosts::Hosts;
 pub use house::{Answer, Desk, House};
@@ -30,6 +32,9 @@ use crate::types::Name;
 /// Longest body of a request.
 const LONGEST_BODY: usize = 4 * 1024;
 
+/// So many may be signing in at a time: failed logins are held up for a while.
+const AT_ONCE: usize = 8;
+
 /// What every request of the page is answered from.
 struct Web {
     house: Arc<dyn House>,
@@ -38,6 +43,8 @@ struct Web {
     sessions: Sessions,
     listen: SocketAddr,
     may_sign_in: bool,
+    /// People who are just signing in.
+    signing_in: Semaphore,
 }
 
 /// The page's routes, and what keeps its history while it is served; `None` when there is to be no page.
@@ -58,7 +65,11 @@ pub fn page(
         sessions: Sessions::default(),
         listen: http.listen,
         may_sign_in,
+        signing_in: Semaphore::new(AT_ONCE),
     });
+    if may_sign_in && !http.listen.ip().is_loopback() {
+        tracing::warn!(listen = %http.listen, "people sign in at the page without TLS, unless a proxy adds it");
+    }
     let router = Router::new()
         .route("/", get(pages::html))
         .route("/page.css", get(pages::css))

@@ -13,7 +13,7 @@ pub(super) const COOKIE: &str = "pgusher_session";
 /// More people than this are not signed in at a time: the one who was away for longest has to go.
 const MOST: usize = 16;
 /// Whoever asks nothing for so long is signed out. The page asks every second or so while it is on view.
-pub(super) const AWAY: Duration = Duration::from_secs(15 * 60);
+const AWAY: Duration = Duration::from_secs(15 * 60);
 /// Nobody stays signed in for longer.
 const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 const BYTES: usize = 32;

@@ -16,6 +16,9 @@ pub(crate) fn start(database: &str) -> Pgusher {
         "pool_size = 2\nquery_wait_timeout = \"{PATIENCE}\"\nmax_db_connections = 10\nmax_db_client_connections = 50"
     );
     let pooled = Cluster::shared().pooled("app", database, &settings);
+    // Nobody listens there any more.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr());
+    let nobody = nobody.unwrap();
     let config = format!(
         r#"
 [pgusher]
@@ -32,6 +35,10 @@ metrics_compat = ["pgbouncer_exporter"]
 sslmode = "allow"
 cert_file = "{{dir}}/tls.crt"
 key_file = "{{dir}}/tls.key"
+
+[otlp]
+endpoint = "http://{nobody}"
+interval = "1s"
 
 [classes.batch]
 application_names = ["batch"]
@@ -66,6 +73,7 @@ impl Life {
     /// One of everything.
     pub(crate) async fn round(&mut self) {
         self.work().await;
+        self.heal().await;
         self.wait_in_vain().await;
         self.listener.query("select 'what has come meanwhile is read with this'").await;
         self.console.query("reconnect app").await;
@@ -87,6 +95,27 @@ impl Life {
         RawClient::cancel(self.port, web.pid(), web.key()).await;
         pinned.terminate().await;
         drop(web);
+    }
+
+    /// A statement that has other columns than it had when the server prepared it: somebody else has changed its table.
+    async fn heal(&self) {
+        let mut web = client(self.port, "web").await;
+        let database = web.query("select current_database()").await.value().to_owned();
+        let ddl = |sql: &str| Cluster::shared().psql_in(&database, sql);
+        ddl("drop table if exists shape; create table shape (a int)");
+        let ask = [
+            frontend::bind("", "s", &[]),
+            frontend::describe(b'P', ""),
+            frontend::execute("", 0),
+            frontend::sync(),
+        ]
+        .concat();
+        let parse = frontend::parse("s", "select * from shape", &[]);
+        web.send(&[parse, ask.clone()].concat()).await;
+        web.read_result().await;
+        ddl("alter table shape add column b int");
+        web.send(&ask).await;
+        web.read_result().await;
     }
 
     /// Both servers are idle in transactions while others wait: at first in vain, then until they are served.

@@ -70,26 +70,41 @@ impl Request {
         }
         text.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
         stream.write_all(text.as_bytes())?;
-        let mut reply = Vec::new();
-        stream.read_to_end(&mut reply)?;
-        let reply = String::from_utf8_lossy(&reply).into_owned();
-        let (head, body) = reply.split_once("\r\n\r\n").unwrap_or((&reply, ""));
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        Ok(Reply {
-            status: status.unwrap_or_default(),
-            head: head.to_owned(),
-            body: body.to_owned(),
-        })
+        let mut bytes = Vec::new();
+        let mut some = [0; 4096];
+        loop {
+            let reply = Reply::read(&bytes);
+            if reply.as_ref().is_some_and(Reply::is_whole) {
+                return reply.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into());
+            }
+            match stream.read(&mut some)? {
+                0 => return reply.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into()),
+                read => bytes.extend_from_slice(&some[..read]),
+            }
+        }
     }
 }
 
 impl Reply {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some(Reply { status, head: head.to_owned(), body: body.to_owned() })
+    }
+
+    /// Not every server closes the connection when it is asked to.
+    fn is_whole(&self) -> bool {
+        let length = self.header("content-length").and_then(|length| length.parse::<usize>().ok());
+        length.is_some_and(|length| self.body.len() >= length)
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut pairs = self.head.lines().filter_map(|line| line.split_once(": "));
-        pairs.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let mut pairs = self.head.lines().filter_map(|line| line.split_once(':'));
+        pairs.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 }

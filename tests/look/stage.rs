@@ -1,6 +1,10 @@
 //! What there is to see: a pool of one server, somebody who holds it, and somebody who waits.
 
+use std::time::{Duration, Instant};
+
 use pgusher_testkit::{Cluster, Pgusher, RawClient};
+
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A pooler in front of a database of its own, called `app`; `more` is the rest of its configuration.
 pub(crate) fn start(database: &str, more: &str) -> Pgusher {
@@ -30,9 +34,12 @@ pool_size = 1
     );
     let users = ["boss", "watcher", "alice", "bob"];
     let users = users.map(|name| format!("\"{name}\" \"{name}-word\"\n"));
-    Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config)
+    let pgusher = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config)
         .file("userlist.txt", &users.concat())
-        .start()
+        .start();
+    // The HTTP port opens after the other one.
+    pgusher.wait_log("pgusher is ready", LIMIT);
+    pgusher
 }
 
 /// Somebody idle in a transaction, and somebody who waits for the server meanwhile.
@@ -49,6 +56,12 @@ impl Jam {
             assert_eq!(holder.query(sql).await.error, None);
         }
         waiter.send(b"Q\0\0\0\x0dselect 1\0").await;
+        let mut console = RawClient::login(pgusher.port(), "pgusher", "boss", "boss-word").await;
+        let deadline = Instant::now() + LIMIT;
+        while console.query("SHOW WAITERS").await.rows.is_empty() {
+            assert!(Instant::now() < deadline, "nobody waits");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         Jam { holder, waiter }
     }
 

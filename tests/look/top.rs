@@ -1,16 +1,16 @@
 //! `pgusher top`.
 
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::process::{Command, Output};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use pgusher_testkit::{Pgusher, wait_for_blocking};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use crate::stage::{Jam, start};
+use crate::stage::{Jam, LIMIT, start};
 
-const LIMIT: Duration = Duration::from_secs(60);
 const SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
 
 fn once(pgusher: &Pgusher, arguments: &[&str], password: &str) -> Output {
@@ -21,6 +21,11 @@ fn once(pgusher: &Pgusher, arguments: &[&str], password: &str) -> Output {
         .env("PGPASSWORD", password)
         .output()
         .expect("run pgusher top")
+}
+
+fn parser(size: PtySize) -> vt100::Parser {
+    let sides = [size.rows, size.cols].map(|side| NonZero::new(side).expect("a size"));
+    vt100::Parser::new(sides[0], sides[1], 0)
 }
 
 /// The view on a terminal of its own.
@@ -40,13 +45,13 @@ impl View {
         command.env("PGPASSWORD", "boss-word");
         command.env("TERM", "xterm-256color");
         let child = pair.slave.spawn_command(command).expect("run pgusher top");
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(SIZE.rows, SIZE.cols, 0)));
+        let screen = Arc::new(Mutex::new(parser(SIZE)));
         let mut output = pair.master.try_clone_reader().expect("its output");
         let shown = Arc::clone(&screen);
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(read @ 1..) = output.read(&mut bytes) {
-                shown.lock().unwrap().process(&bytes[..read]);
+                shown.lock().process(&bytes[..read]);
             }
         });
         let keys = pair.master.take_writer().expect("its keyboard");
@@ -54,7 +59,7 @@ impl View {
     }
 
     fn text(&self) -> String {
-        self.screen.lock().unwrap().screen().contents()
+        self.screen.lock().screen().contents()
     }
 
     fn press(&mut self, keys: &str) {
@@ -70,7 +75,7 @@ impl View {
     fn wait_left(&mut self) {
         let left = wait_for_blocking(LIMIT, || self.child.try_wait().is_ok_and(|s| s.is_some()));
         assert!(left, "it is still there:\n{}", self.text());
-        let is_back = || !self.screen.lock().unwrap().screen().alternate_screen();
+        let is_back = || !self.screen.lock().screen().alternate_screen();
         assert!(wait_for_blocking(LIMIT, is_back), "the terminal was not given back");
     }
 }
@@ -100,7 +105,7 @@ async fn the_view_shows_who_waits_and_for_whom_until_somebody_leaves() {
     view.press("1");
     view.wait("an empty queue", |text| text.contains("0 waiting"));
     let wide = PtySize { cols: 140, ..SIZE };
-    view.screen.lock().unwrap().screen_mut().set_size(wide.rows, wide.cols);
+    *view.screen.lock() = parser(wide);
     view.terminal.resize(wide).expect("another size");
     view.wait("the columns of a wide screen", |text| text.contains("CLIENTS"));
     view.press("q");

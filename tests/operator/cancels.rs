@@ -79,7 +79,7 @@ async fn a_request_is_a_client_until_it_is_over() {
 async fn requests_for_a_peer_are_counted() {
     let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peers = format!(
-        "peer_id = 1\n[peers]\n2 = host=127.0.0.1 port={} pool_size=1\n",
+        "peer_id = 1\ncancel_wait_timeout = 600\n[peers]\n2 = host=127.0.0.1 port={} pool_size=1\n",
         peer.local_addr().unwrap().port()
     );
     let pgusher = builder(&peers, "").start();
@@ -88,23 +88,27 @@ async fn requests_for_a_peer_are_counted() {
     let counted = async |console: &mut RawClient| {
         row(console, "SHOW PEER_POOLS", ("peer_id", "2"), &columns).await
     };
+    let becomes = async |console: &mut RawClient, expected: [&str; 4]| {
+        let deadline = tokio::time::Instant::now() + LIMIT;
+        while counted(console).await != expected {
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", counted(console).await);
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
     assert_eq!(counted(&mut console).await, ["0", "0", "0", "0"]);
-    let pid = 0x0100_0200 | 0x34;
+    let pid = 0x0102_0034;
     let mut requests = Vec::new();
     for _ in 0..2 {
         let mut request = RawClient::connect(pgusher.port()).await;
         request.send(&frontend::cancel_request(pid, &[1, 2, 3, 7])).await;
         requests.push(request);
     }
-    let (first, _) = peer.accept().await.unwrap();
-    while counted(&mut console).await != ["1", "1", "1", "0"] {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    let accept = async || tokio::time::timeout(LIMIT, peer.accept()).await.unwrap().unwrap().0;
+    let first = accept().await;
+    becomes(&mut console, ["1", "1", "1", "0"]).await;
     drop(first);
-    let (second, _) = peer.accept().await.unwrap();
-    while counted(&mut console).await != ["1", "0", "1", "0"] {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    let second = accept().await;
+    becomes(&mut console, ["1", "0", "1", "0"]).await;
     drop(second);
     for mut request in requests {
         request.expect_closed().await;

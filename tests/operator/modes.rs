@@ -17,14 +17,6 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
-    /// The one of two that is for this mode.
-    pub(crate) fn pick<T>(self, drop_in: T, native: T) -> T {
-        match self {
-            Mode::DropIn => drop_in,
-            Mode::Native => native,
-        }
-    }
-
     /// Compares an error: the code is the same in both modes, the words are not, and only one of them explains itself.
     #[track_caller]
     pub(crate) fn expect(self, error: &ErrorFields, code: &str, drop_in: &str, native: &str) {

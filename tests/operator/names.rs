@@ -1,5 +1,7 @@
 //! Names of servers: what they stand for may change while everything runs. The C library's answers come from a file.
 
+use std::path::Path;
+
 use pgusher_testkit::{Cluster, Pgusher, RawClient};
 
 use super::stage::{LIMIT, builder, login};
@@ -24,6 +26,14 @@ fn started(parameters: &str) -> (Pgusher, tempfile::TempPath) {
     (pgusher, hosts)
 }
 
+/// Writes the file anew. What reads it looks at the second in which it was changed, so each change has its own.
+fn write(hosts: &Path, text: &str) {
+    let before = std::fs::metadata(hosts).unwrap().modified().unwrap();
+    std::fs::write(hosts, text).unwrap();
+    let file = std::fs::File::options().append(true).open(hosts).unwrap();
+    file.set_modified(before + std::time::Duration::from_secs(2)).unwrap();
+}
+
 async fn address(client: &mut RawClient) -> String {
     client.query("select host(inet_server_addr())").await.value().to_owned()
 }
@@ -46,14 +56,14 @@ async fn a_name_that_moves_takes_its_servers_along() {
     let names = lists.rows.iter().find(|row| row[0].as_deref() == Some("dns_names")).unwrap();
     assert_eq!(names[1].as_deref(), Some("1"));
     assert!(console.query("SHOW DNS_ZONES").await.rows.is_empty());
-    std::fs::write(&hosts, "127.0.0.2 db.test\n").unwrap();
+    write(&hosts, "::1 db.test\n");
     // Each of them needs a server of its own, and the name is looked up for it when its time is over.
     let mut others = Vec::new();
     let deadline = tokio::time::Instant::now() + LIMIT;
     loop {
         let mut other = login(&pgusher, "app", "app").await;
         other.query("begin").await;
-        if address(&mut other).await == "127.0.0.2" {
+        if address(&mut other).await == "::1" {
             break;
         }
         others.push(other);
@@ -67,17 +77,17 @@ async fn a_name_that_moves_takes_its_servers_along() {
         other.query("commit").await;
         other.terminate().await;
     }
-    assert_eq!(address(&mut busy).await, "127.0.0.2");
+    assert_eq!(address(&mut busy).await, "::1");
 }
 
 /// A name that is none is asked for again when `dns_nxdomain_ttl` is over.
 #[tokio::test]
 async fn a_name_that_comes_up_later_is_found() {
     let (pgusher, hosts) = started("dns_nxdomain_ttl = 1\nserver_login_retry = 0.1");
-    std::fs::write(&hosts, "127.0.0.1 other.test\n").unwrap();
+    write(&hosts, "127.0.0.1 other.test\n");
     let refused = RawClient::try_login(pgusher.port(), "app", "app", "").await.err().unwrap();
     assert!(refused.message().contains("DNS lookup failed"), "{refused:?}");
-    std::fs::write(&hosts, "127.0.0.1 db.test\n").unwrap();
+    write(&hosts, "127.0.0.1 db.test\n");
     let deadline = tokio::time::Instant::now() + LIMIT;
     while let Err(error) = RawClient::try_login(pgusher.port(), "app", "app", "").await {
         assert!(tokio::time::Instant::now() < deadline, "{error:?}");

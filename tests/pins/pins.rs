@@ -169,6 +169,59 @@ async fn a_server_with_a_library_is_closed() {
     assert_ne!(pid(&mut stage.client().await).await, server);
 }
 
+/// What no catalog shows the client keeps its server for until it leaves.
+#[tokio::test]
+async fn what_cannot_be_taken_away_pins_for_good() {
+    let stage = Stage::new("pin_lasting", "pool_size = 1");
+    let mut maker = stage.client().await;
+    ok(&mut maker, "select pg_replication_origin_create('pin_lasting')").await;
+    for (sql, cause) in [
+        ("load 'plpgsql'", "load"),
+        ("/* a */ LOAD 'plpgsql'", "load"),
+        ("set seed = 0.5", "setseed"),
+        ("select pg_replication_origin_session_setup('pin_lasting')", "replication_origin"),
+    ] {
+        let mut client = stage.client().await;
+        ok(&mut client, sql).await;
+        let server = pid(&mut client).await;
+        for clearing in ["discard all", "reset all", "select 1"] {
+            ok(&mut client, clearing).await;
+        }
+        let pins = stage.show("pins").await;
+        assert!(pins.len() == 1 && pins[0].contains(&format!("|{cause}|")), "{sql}: {pins:?}");
+        client.terminate().await;
+        assert_ne!(pid(&mut stage.client().await).await, server, "{sql}");
+    }
+    stage.expect_pins(0).await;
+    ok(&mut maker, "select pg_replication_origin_drop('pin_lasting')").await;
+}
+
+/// What cannot be read with certainty is taken for the worst.
+#[tokio::test]
+async fn what_cannot_be_read_pins() {
+    let stage = Stage::new("pin_unsure", "pool_size = 2");
+    for sql in [
+        r#"select U&"pg_advisory_loc\006b"(7)"#,
+        r#"select U&"pg_advisory_loc!006b" uescape '!' (7)"#,
+        r#"create table pg_temp.mine (a int)"#,
+        "do $$ begin perform pg_advisory_lock(7); end $$",
+        "/* /* nested */ ' */ select pg_advisory_lock(7) -- '",
+    ] {
+        let (mut client, mut other) = (stage.client().await, stage.client().await);
+        ok(&mut client, sql).await;
+        let server = pid(&mut client).await;
+        stage.expect_pins(1).await;
+        for _ in 0..3 {
+            assert_ne!(pid(&mut other).await, server, "{sql}");
+        }
+        client.terminate().await;
+        stage.expect_pins(0).await;
+        for client in [&mut other, &mut stage.client().await] {
+            assert_eq!(client.query(HELD).await.value(), "0", "{sql}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_session_on_request() {
     let stage = Stage::new("pin_session", "pool_size = 3\nmax_pinned = 1");
@@ -192,6 +245,33 @@ async fn a_session_on_request() {
         .startup(0, &[("user", "postgres"), ("database", "pin_session"), ("options", options)])
         .await;
     assert_eq!(wrong.authenticate("postgres", "").await.unwrap_err().code(), "22023");
+}
+
+/// The key is pgusher's own, the process id that the server knows is the server's.
+#[tokio::test]
+async fn a_session_is_cancelled_by_its_key_and_by_its_servers_pid() {
+    let stage = Stage::new("pin_cancel", "pool_size = 2\npool_mode = \"session\"");
+    let mut client = stage.client().await;
+    let server = pid(&mut client).await;
+    assert_ne!(client.pid().to_string(), server);
+    let sleeps = format!(
+        "select count(*) from pg_stat_activity where pid = {server} and wait_event = 'PgSleep'"
+    );
+    for by_key in [true, false] {
+        client.send(&pgusher_testkit::frontend::query("select pg_sleep(600)")).await;
+        let asleep = || stage.cluster.psql(&sleeps).trim() == "1";
+        assert!(pgusher_testkit::wait_for(LIMIT, asleep).await, "it does not sleep");
+        if by_key {
+            RawClient::cancel(stage.pgusher.port(), client.pid(), client.key()).await;
+        } else {
+            stage.cluster.psql(&format!("select pg_cancel_backend({server})"));
+        }
+        assert_eq!(client.read_result().await.unwrap_error().code(), "57014");
+    }
+    assert_eq!(pid(&mut client).await, server);
+    client.send(&pgusher_testkit::frontend::query("select pg_sleep(600)")).await;
+    stage.cluster.psql(&format!("select pg_terminate_backend({server})"));
+    assert_eq!(client.expect_fatal().await.code(), "57P01");
 }
 
 #[tokio::test]

@@ -38,6 +38,23 @@ async fn error_refuses_before_the_statement_reaches_a_server() {
 }
 
 #[tokio::test]
+async fn a_user_may_have_another_policy_than_its_database() {
+    let settings = "pool_size = 2\nunsharable_state = \"error\"\n[users.postgres]\nunsharable_state = \"pin\"\nmax_pinned = 1";
+    let stage = Stage::new("policy_user", settings);
+    let (mut client, mut second) = (stage.client().await, stage.client().await);
+    assert_eq!(client.query("prepare p as select 1").await.error, None);
+    stage.expect_pins(1).await;
+    let refused = second.query("prepare p as select 1").await;
+    assert_eq!(refused.unwrap_error().code(), "53300", "its own limit");
+    let mut other = pgusher_testkit::RawClient::connect(stage.pgusher.port()).await;
+    stage.cluster.psql("create role policy_other login");
+    other.startup(0, &[("user", "policy_other"), ("database", "policy_user")]).await;
+    other.authenticate("policy_other", "").await.expect("let in");
+    let refused = other.query("prepare p as select 1").await;
+    assert_eq!(refused.unwrap_error().code(), "0A000", "the database's policy");
+}
+
+#[tokio::test]
 async fn warn_lets_it_through_and_discards_it() {
     let stage = Stage::new("policy_warn", "pool_size = 1\nunsharable_state = \"warn\"");
     let (mut client, mut other) = (stage.client().await, stage.client().await);

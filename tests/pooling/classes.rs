@@ -1,9 +1,9 @@
 //! Classes of clients: who waits in which queue, how long a queue may be, and what is said of a wait.
 
-use pgusher_testkit::{QueryResult, RawClient, frontend};
+use pgusher_testkit::{FakeServer, QueryResult, RawClient, frontend};
 use tokio::task::JoinSet;
 
-use crate::stage::{LIMIT, Stage, until};
+use crate::stage::{LIMIT, Stage, database, trusting, until};
 
 const QUIET: &str = "query_wait_notify = \"off\"\nquery_wait_timeout = \"60s\"\n";
 
@@ -228,6 +228,43 @@ async fn one_command_shows_who_holds_the_servers_and_one_who_waits() {
     for waiter in &mut waiters {
         assert_eq!(waiter.read_result().await.value(), "served");
     }
+}
+
+#[tokio::test]
+async fn servers_that_are_reset_or_on_their_way_are_shown_as_well() {
+    let server = FakeServer::start(|mut conn| async move {
+        if conn.index() > 0 {
+            return conn.until_gone().await;
+        }
+        conn.login_trust(&[("server_version", "16.0")], 5000, &[1, 2, 3, 4]).await;
+        while let Some(message) = conn.recv().await {
+            if message.texts().iter().any(|text| text == "DISCARD ALL") {
+                return conn.until_gone().await;
+            }
+            if message.tag == b'Q' {
+                conn.complete("SELECT 0").await;
+                conn.ready(b'I').await;
+            }
+        }
+    })
+    .await;
+    let settings = format!("{QUIET}pool_size = 2\npool_mode = \"session\"");
+    let process = "admin_users = [\"postgres\"]";
+    let pgusher = trusting(process, &database("app", server.port(), &settings)).start();
+    let mut console = crate::stage::login(&pgusher, "pgusher").await;
+    let mut first = crate::stage::login(&pgusher, "app").await;
+    let mut second = crate::stage::login(&pgusher, "app").await;
+    assert_eq!(first.query("select 1").await.error, None);
+    first.terminate().await;
+    second.send(&frontend::query("select 2")).await;
+    let mut states = async || -> Vec<String> {
+        let table = console.query("show blockers app").await;
+        (0..table.rows.len()).map(|at| cell(&table, at, "state").to_owned()).collect()
+    };
+    happens("one is reset, one is on its way", async || {
+        states().await == ["resetting", "connecting"]
+    })
+    .await;
 }
 
 /// Waits until it does.

@@ -118,6 +118,31 @@ async fn clearing_inside_of_a_transaction() {
     }
 }
 
+/// A role is none of the parameters that RESET ALL resets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_stays_where_parameters_are_reset() {
+    const SCRIPT: &[Step] = &[
+        Query("set role alice"),
+        Query("set lock_timeout = '1{n}s'"),
+        Query("reset all"),
+        Query("select current_user, current_setting('lock_timeout')"),
+        Extended("reset all", &[]),
+        Query("begin"),
+        Query("set local role bob"),
+        Query("reset all"),
+        Query("select current_user"),
+        Query("commit"),
+        Query("select current_user"),
+        Query("reset role"),
+        Query("select current_user"),
+        Query("begin; set role bob; savepoint s; set role none; rollback to s; commit"),
+        Query("select current_user"),
+        Extended("set session authorization default", &[]),
+        Query("select current_user, session_user"),
+    ];
+    differ(&stage("pool_size = 2"), &[("lock_timeout", "7s")], SCRIPT).await;
+}
+
 /// Where names are left to the clients, what they do to their sessions is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parameters_follow_where_names_do_not() {
@@ -139,19 +164,25 @@ async fn parameters_follow_where_names_do_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_server_refuses_ends_the_session_and_runs_nothing() {
     let stage = stage("pool_size = 1");
-    tokio::task::block_in_place(|| stage.cluster.psql("create role gone; grant gone to app"));
-    let mut client = stage.login(true, &[]).await;
-    let mut other = stage.login(true, &[]).await;
-    assert_eq!(client.query("set role gone").await.error, None);
-    // Another client has the server, without the role.
-    assert_eq!(other.query("select current_user").await.value(), "app");
-    tokio::task::block_in_place(|| stage.cluster.psql("drop role gone"));
-    client.send(&pgusher_testkit::frontend::query("insert into t values (2)")).await;
-    let error = client.expect_fatal().await;
-    assert_eq!(error.code(), "22023", "{error:?}");
-    assert!(error.message().contains("gone"), "{error:?}");
-    assert_eq!(other.query("select count(*) from t").await.value(), "1");
-    assert_eq!(other.query("select current_user").await.value(), "app");
+    // What is behind the refusal may begin with the end of a transaction.
+    let requests = ["insert into t values (2)", "commit; insert into t values (2)"];
+    for (number, sql) in requests.into_iter().enumerate() {
+        let role = format!("gone{number}");
+        let all = format!("create role {role}; grant {role} to app");
+        tokio::task::block_in_place(|| stage.cluster.psql(&all));
+        let mut client = stage.login(true, &[]).await;
+        let mut other = stage.login(true, &[]).await;
+        assert_eq!(client.query(&format!("set role {role}")).await.error, None);
+        // Another client has the server, without the role.
+        assert_eq!(other.query("select current_user").await.value(), "app");
+        tokio::task::block_in_place(|| stage.cluster.psql(&format!("drop role {role}")));
+        client.send(&pgusher_testkit::frontend::query(sql)).await;
+        let error = client.expect_fatal().await;
+        assert_eq!(error.code(), "22023", "{error:?}");
+        assert!(error.message().contains("gone"), "{error:?}");
+        assert_eq!(other.query("select count(*) from t").await.value(), "1", "{sql}");
+        assert_eq!(other.query("select current_user").await.value(), "app");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -91,6 +91,44 @@ async fn a_statement_that_the_server_lost_is_made_again() {
     assert_eq!(healed.rows.len(), 1);
 }
 
+/// The server looks the type of a value up by a number that is gone: `XX000`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_type_that_was_made_anew_is_found() {
+    let stage = stage("pool_size = 2");
+    let make = "create type mood as enum ('good')";
+    ddl(&stage, make);
+    let (mut one, mut two) = (stage.login(true, &[]).await, stage.login(true, &[]).await);
+    let run = |name| {
+        let bind = frontend::bind("", name, &[Some("good")]);
+        [bind, frontend::execute("", 0), frontend::sync()].concat()
+    };
+    // Both servers hold it.
+    one.query("begin").await;
+    for client in [&mut two, &mut one] {
+        prepare(client, "s", "select $1::mood::text").await;
+        client.send(&run("s")).await;
+        assert_eq!(client.read_result().await.value(), "good");
+    }
+    one.query("commit").await;
+    ddl(&stage, &format!("drop type mood; {make}"));
+    // In a transaction the error stands, and what is prepared anew is anew.
+    one.query("begin").await;
+    one.send(&run("s")).await;
+    let stale = one.read_result().await;
+    assert_eq!((stale.unwrap_error().code(), stale.status), ("XX000", b'E'));
+    one.query("rollback").await;
+    one.query("begin").await;
+    prepare(&mut one, "s2", "select $1::mood::text").await;
+    one.send(&run("s2")).await;
+    assert_eq!(one.read_result().await.value(), "good");
+    // Outside of one it is not noticed, whichever server it is.
+    two.send(&run("s")).await;
+    let healed = two.read_result().await;
+    assert_eq!((healed.error.clone(), healed.status), (None, b'I'));
+    assert_eq!(healed.value(), "good");
+    one.query("commit").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_server_says_at_its_login_reaches_every_client() {
     let stage = stage("pool_size = 1");

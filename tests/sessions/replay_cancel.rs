@@ -1,9 +1,9 @@
 //! A cancel request that comes while a client's session is being restored on another server.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use pgusher_testkit::{FakeConn, FakeServer, Pgusher, RawClient, frontend, wait_for};
 use tokio::sync::watch;
@@ -19,7 +19,12 @@ struct Script {
     answers: watch::Receiver<bool>,
     /// How many replays have come.
     replays: Arc<AtomicUsize>,
+    /// What strikes the next one.
+    fate: Arc<Mutex<Option<Fate>>>,
 }
+
+/// The code of an error, after which the connection is closed.
+type Fate = &'static str;
 
 /// Holds answers to replays back until it is told. A cancel request while one is open fails it, as PostgreSQL would;
 /// later it ends the sleep.
@@ -32,6 +37,11 @@ async fn serve(mut conn: FakeConn, mut script: Script) {
         let sql = message.texts().concat();
         if sql.contains("set_config") || sql.contains("RESET") {
             script.replays.fetch_add(1, Ordering::SeqCst);
+            let fate = script.fate.lock().expect("the fate").take();
+            if let Some(code) = fate {
+                conn.error("FATAL", code, "struck").await;
+                return;
+            }
             let struck = tokio::select! {
                 biased;
                 () = conn.cancelled(PID, KEY) => true,
@@ -43,7 +53,10 @@ async fn serve(mut conn: FakeConn, mut script: Script) {
                 conn.complete("SELECT 1").await;
             }
         } else if sql.contains("sleep") {
-            conn.cancelled(PID, KEY).await;
+            // A server that has not begun with a query yet does not hear of it.
+            for _ in 0..=usize::from(sql.contains("late")) {
+                conn.cancelled(PID, KEY).await;
+            }
             conn.error("ERROR", "57014", "canceling statement due to user request").await;
         } else {
             conn.complete(if sql.starts_with("set") { "SET" } else { "SELECT 0" }).await;
@@ -62,7 +75,7 @@ struct Stage {
 impl Stage {
     async fn set(settings: &str) -> Self {
         let (answers, watched) = watch::channel(true);
-        let script = Script { answers: watched, replays: Arc::default() };
+        let script = Script { answers: watched, replays: Arc::default(), fate: Arc::default() };
         let played = script.clone();
         let server = FakeServer::start(move |conn| serve(conn, played.clone())).await;
         let config = format!(
@@ -83,6 +96,20 @@ impl Stage {
         client
     }
 
+    /// Waits until a client has a server.
+    async fn until_served(&self, console: &mut RawClient) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "no client is served");
+            let clients = console.query("show clients").await;
+            let is_active = |row: &Vec<Option<String>>| row.contains(&Some("active".to_owned()));
+            let app = |row: &&Vec<Option<String>>| row.contains(&Some("app".to_owned()));
+            if clients.rows.iter().filter(app).any(is_active) {
+                return;
+            }
+        }
+    }
+
     /// Has the client ask for something, and waits until its session is being restored for that.
     async fn begin(&self, client: &mut RawClient, request: &[u8]) {
         self.answers.send_replace(false);
@@ -99,7 +126,7 @@ async fn goes_on(stage: &Stage, client: &mut RawClient) {
     let error = cancelled.unwrap_error();
     assert_eq!(error.message(), "canceling statement due to user request");
     assert_eq!((error.code(), cancelled.status), ("57014", b'I'));
-    assert_eq!(stage.server.cancels().len(), 1);
+    assert!(!stage.server.cancels().is_empty());
     assert_eq!(client.query("select 2").await.error, None);
     assert_eq!(stage.server.connections(), 1, "the server was kept");
 }
@@ -112,7 +139,9 @@ async fn a_request_is_kept_for_the_clients_own_statement() {
     let (port, pid, key) = (stage.pgusher.port(), client.pid(), client.key().to_vec());
     let cancel = tokio::spawn(async move { RawClient::cancel(port, pid, &key).await });
     let mut console = RawClient::login(port, "pgusher", "admin", "").await;
+    let deadline = Instant::now() + PATIENCE;
     loop {
+        assert!(Instant::now() < deadline, "the request is not with the pooler");
         let pools = console.query("show pools").await;
         let at = pools.columns.iter().position(|name| name == "cl_active_cancel_req");
         let kept = |row: &Vec<Option<String>>| row[at.expect("a column")].as_deref() == Some("1");
@@ -149,4 +178,64 @@ async fn a_client_that_leaves_meanwhile_lets_the_request_go() {
     stage.answers.send_replace(true);
     let mut other = RawClient::login(stage.pgusher.port(), "app", "app", "").await;
     assert_eq!(other.query("select 3").await.error, None);
+}
+
+/// A timeout of the client before may strike it, or an administrator.
+#[tokio::test]
+async fn a_replay_that_is_struck_costs_the_server_and_no_session() {
+    let stage = Stage::set("").await;
+    let mut client = stage.client().await;
+    let own = frontend::query("select own").to_vec();
+    let batch = [frontend::parse("", "select own", &[]), frontend::sync()].concat();
+    // What is outstanding, how often it fails, and what ends it.
+    for (round, (request, failures, rest)) in [
+        (own.clone(), 1, Vec::new()),
+        ([own.clone(), own.clone()].concat(), 2, Vec::new()),
+        (batch.clone(), 1, Vec::new()),
+        ([&batch[..], &own, &batch].concat(), 3, Vec::new()),
+        (
+            [frontend::parse("", "select own", &[]), frontend::flush()].concat(),
+            1,
+            [frontend::bind("", "", &[]), frontend::execute("", 0), frontend::sync()].concat(),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut other = RawClient::login(stage.pgusher.port(), "app", "app", "").await;
+        assert_eq!(other.query("select 1").await.error, None, "round {round}");
+        *stage.script.fate.lock().expect("the fate") = Some("57014");
+        client.send(&request).await;
+        for failure in 0..failures {
+            if !rest.is_empty() {
+                assert_eq!(client.recv().await.error().code(), "57014", "round {round}");
+                client.send(&rest).await;
+                assert_eq!(client.read_ready().await.len(), 1, "round {round}");
+                continue;
+            }
+            let result = client.read_result().await;
+            let error = result.unwrap_error();
+            assert_eq!((error.code(), error.severity()), ("57014", "ERROR"), "{round} {failure}");
+            assert_eq!(result.status, b'I');
+        }
+        assert_eq!(client.query("select 2").await.error, None, "round {round}");
+        let before = stage.script.replays.load(Ordering::SeqCst);
+        assert_eq!(other.query("select 1").await.error, None);
+        assert_eq!(client.query("select 2").await.error, None);
+        assert_eq!(stage.script.replays.load(Ordering::SeqCst), before + 2, "its parameters are");
+    }
+}
+
+/// PostgreSQL forgets a request that finds it idle, which it is until it has begun with what was sent to it.
+#[tokio::test]
+async fn a_request_that_comes_before_the_server_has_begun_is_repeated() {
+    let stage = Stage::set("").await;
+    let mut client = RawClient::login(stage.pgusher.port(), "app", "app", "").await;
+    client.send(&frontend::query("select late sleep()")).await;
+    let mut console = RawClient::login(stage.pgusher.port(), "pgusher", "admin", "").await;
+    stage.until_served(&mut console).await;
+    RawClient::cancel(stage.pgusher.port(), client.pid(), client.key()).await;
+    assert_eq!(client.read_result().await.unwrap_error().code(), "57014");
+    assert!(stage.server.cancels().len() > 1);
+    assert_eq!(client.query("select 2").await.error, None);
 }

@@ -17,7 +17,7 @@ pub use self::login::{
     too_many_failures, too_many_sessions, unsupported_option, unsupported_parameter,
     wrong_password,
 };
-pub use self::waiting::{no_server, no_welcome, query_timeout_in_queue, still_waiting};
+pub use self::waiting::{no_server, no_welcome, still_waiting};
 
 use crate::sqlstate::SqlState;
 use crate::wire::{ErrorFields, Severity};

@@ -12,6 +12,7 @@ pub fn no_server(reason: &PoolError) -> ErrorFields {
         PoolError::ServerDown(down) => down.fields.as_ref().clone().severity(Severity::Error),
         PoolError::ServersFailing(down) => servers_failing(down),
         PoolError::WaitTimeout(facts) => wait_over(facts, "query_wait_timeout"),
+        PoolError::QueryTimeout => query_timeout_in_queue(),
         PoolError::DeadlinePassed(facts) => wait_over(facts, "queue_deadline"),
         PoolError::TooLate(outlook) => shed(outlook, "queue_deadline"),
         PoolError::QueueFull(outlook) => shed(outlook, "max_queue"),
@@ -82,7 +83,7 @@ fn servers_failing(down: &ConnectError) -> ErrorFields {
 }
 
 /// `query_timeout` has passed before a server came.
-pub fn query_timeout_in_queue() -> ErrorFields {
+fn query_timeout_in_queue() -> ErrorFields {
     fatal(sqlstate::QUERY_CANCELED, "canceling statement due to query timeout (query_timeout)")
         .detail("It was still waiting for a server connection.")
         .brief("query_timeout")

@@ -31,6 +31,13 @@ pub enum Request {
     CopyEnd,
 }
 
+impl Request {
+    /// True for what ends with ReadyForQuery.
+    pub fn ends_batch(self) -> bool {
+        matches!(self, Request::Query | Request::FunctionCall | Request::Sync)
+    }
+}
+
 /// On whose account a request was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {

@@ -120,6 +120,12 @@ impl Progress {
         }
     }
 
+    /// Everything outstanding, of which nothing will be answered: the conversation is lost.
+    pub fn abandon(&mut self) -> VecDeque<Entry> {
+        self.lost = true;
+        std::mem::take(&mut self.queue)
+    }
+
     /// The requests of the batch that was [set aside](Progress::set_aside), without its end.
     pub fn take_aside(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.aside)
@@ -203,7 +209,7 @@ impl Progress {
             _ => {}
         }
         self.queue.push_back(Entry { batch: self.begun, ..entry });
-        self.begun += u64::from(ends_batch(request));
+        self.begun += u64::from(request.ends_batch());
     }
 
     /// The request at the head when pgusher is to answer it now.
@@ -334,7 +340,7 @@ impl Progress {
 
     fn pop(&mut self) -> Option<Entry> {
         let done = self.queue.pop_front();
-        if let Some(entry) = done.as_ref().filter(|entry| ends_batch(entry.request)) {
+        if let Some(entry) = done.as_ref().filter(|entry| entry.request.ends_batch()) {
             self.ended = entry.batch + 1;
         }
         while self
@@ -346,10 +352,6 @@ impl Progress {
         }
         done
     }
-}
-
-fn ends_batch(request: Request) -> bool {
-    matches!(request, Request::Query | Request::FunctionCall | Request::Sync)
 }
 
 fn runs(request: Request) -> bool {

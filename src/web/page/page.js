@@ -3,7 +3,7 @@
 
 const POLL = 1000;
 const $ = (id) => document.getElementById(id);
-const view = { hold: false, session: {}, snapshot: null, history: null, cursor: null, marks: {}, seen: 0 };
+const view = { hold: false, session: {}, snapshot: null, history: null, cursor: null, marks: {}, seen: 0, era: 0 };
 
 // ---- numbers as people read them
 
@@ -15,9 +15,14 @@ function duration(s) {
   if (s < 0.9995) return Math.round(s * 1e3) + " ms";
   if (s < 10) return s.toFixed(1) + " s";
   if (s < 60) return Math.round(s) + " s";
-  if (s < 3600) return Math.floor(s / 60) + " min " + Math.floor(s % 60) + " s";
-  if (s < 86400) return Math.floor(s / 3600) + " h " + Math.floor((s / 60) % 60) + " min";
-  return Math.floor(s / 86400) + " d " + Math.floor((s / 3600) % 24) + " h";
+  if (s < 3600) return pair(s, 60, "min", 1, "s");
+  if (s < 86400) return pair(s, 3600, "h", 60, "min");
+  return pair(s, 86400, "d", 3600, "h");
+}
+
+function pair(s, large, name, small, rest) {
+  const left = Math.floor((s % large) / small);
+  return Math.floor(s / large) + " " + name + (left > 0 ? " " + left + " " + rest : "");
 }
 
 function count(n) {
@@ -151,7 +156,7 @@ const POOLS = [
   number("p99", rate("wait_p99_seconds", duration)),
   number("Tx/s", rate("transactions_per_second", count)),
   number("Saturated", rate("saturated", percent)),
-  number("Clients", (pool) => pool.cl_idle + pool.cl_active + pool.waiting),
+  number("Clients", (pool) => (pool.cl_idle + pool.cl_active + pool.waiting).toLocaleString("en")),
   { title: "", kind: "number", show: (cell, pool) => poolOrders(cell, pool) },
 ];
 
@@ -372,7 +377,9 @@ function drawHeat() {
   const pen = canvas.getContext("2d");
   pen.scale(scale, scale);
   const style = getComputedStyle(document.documentElement);
-  const colour = style.getPropertyValue("--heat").trim();
+  const colours = ["--heat", "--heat-warn", "--heat-bad"].map((name) => style.getPropertyValue(name).trim());
+  // What people begin to feel, and what they complain of.
+  const mood = (row) => (row === 0 || bounds[row - 1] < 5e4 ? 0 : bounds[row - 1] < 5e5 ? 1 : 2);
   const quiet = style.getPropertyValue("--quiet").trim();
   const columns = lanes(history), bounds = history.wait_bounds_us || [], rows = bounds.length + 1;
   const left = 58, bottom = 20, cell = (width - left) / history.kept, tall = (height - bottom) / rows;
@@ -381,19 +388,25 @@ function drawHeat() {
   pen.fillRect(left, 0, width - left, height - bottom);
   view.heat = { left, cell, columns };
   columns.forEach((column, at) => {
-    const x = left + (history.kept - columns.length + at) * cell;
+    const x = Math.round(left + (history.kept - columns.length + at) * cell);
+    const wide = Math.max(1, Math.round(left + (history.kept - columns.length + at + 1) * cell) - x);
     column.sum.forEach((waits, row) => {
       if (waits === 0) return;
-      pen.fillStyle = `rgba(${colour}, ${0.18 + 0.82 * (Math.log1p(waits) / most)})`;
-      pen.fillRect(x, height - bottom - (row + 1) * tall, Math.max(cell, 1) + 0.3, tall - 1);
+      pen.fillStyle = `rgba(${colours[mood(row)]}, ${0.25 + 0.75 * (Math.log1p(waits) / most)})`;
+      const y = Math.round(height - bottom - (row + 1) * tall);
+      pen.fillRect(x, y, wide, Math.round(height - bottom - row * tall) - y - 1);
     });
     if (view.cursor === at) {
       pen.fillStyle = quiet;
-      pen.fillRect(x + cell / 2, 0, 1, height - bottom);
+      pen.fillRect(x + Math.floor(wide / 2), 0, 1, height - bottom);
     }
   });
   pen.fillStyle = quiet;
   pen.font = "11px " + getComputedStyle(document.body).fontFamily;
+  if (columns.every((column) => column.sum.every((waits) => waits === 0))) {
+    pen.textAlign = "center";
+    pen.fillText("No waits on record yet", left + (width - left) / 2, (height - bottom) / 2);
+  }
   pen.textAlign = "right";
   pen.textBaseline = "middle";
   let last = Infinity;
@@ -454,7 +467,9 @@ function showSettings() {
 }
 
 async function readAside() {
+  const era = view.era;
   const fresh = await ask("/api/settings", true).catch((error) => error);
+  if (era !== view.era) return;
   if (fresh instanceof Error) {
     if (fresh.status === 403) {
       fill($("settings-table"), SETTINGS, [], () => "", "Sign in to see the settings.");
@@ -464,6 +479,7 @@ async function readAside() {
   }
   if (fresh !== null) { settings = fresh.settings; showSettings(); }
   const log = await ask("/api/log?after=" + view.seen, false);
+  if (era !== view.era) return;
   const place = $("log-lines");
   if (log.seen < view.seen || view.seen === 0) place.textContent = "";
   view.seen = log.seen;
@@ -486,6 +502,7 @@ async function readSession() {
 
 // What a table had in it belongs to whoever was signed in.
 async function startOver() {
+  view.era += 1;
   view.marks = {};
   view.seen = 0;
   settings = [];
@@ -535,8 +552,7 @@ function stored() {
 function showTheme(choice) {
   const dark = choice === "dark" || (choice === "auto" && system.matches);
   document.documentElement.dataset.theme = dark ? "dark" : "light";
-  const label = choice[0].toUpperCase() + choice.slice(1);
-  $("theme").textContent = label;
+  put($("theme").lastElementChild, choice);
   $("theme").setAttribute("aria-label", "Theme: " + (choice === "auto" ? "as the system" : choice));
   drawHeat();
 }
@@ -552,7 +568,7 @@ $("theme").addEventListener("click", () => {
 $("hold").addEventListener("click", () => {
   view.hold = !view.hold;
   $("hold").setAttribute("aria-pressed", String(view.hold));
-  if (view.hold) showState("held", "warn");
+  if (view.hold) showState("frozen", "warn");
 });
 $("settings-all").addEventListener("change", showSettings);
 $("heat-pool").addEventListener("change", () => { view.cursor = null; drawHeat(); });
