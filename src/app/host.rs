@@ -108,8 +108,10 @@ impl Host for Hosted {
 
     fn shutdown(&self, mode: ShutdownMode) {
         let is_compatible = self.0.gate.config().process.compat == Compat::PgBouncer;
-        // Whoever reads the answer may rely on it: nobody is admitted any more.
-        self.0.gate.close();
+        if mode != ShutdownMode::WaitForClients || !self.0.hands_over() {
+            // Whoever reads the answer may rely on it: nobody is admitted any more.
+            self.0.gate.close();
+        }
         self.0.end(match mode {
             ShutdownMode::Immediate if is_compatible => Ending::Silent,
             ShutdownMode::Immediate => Ending::Now,

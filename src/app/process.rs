@@ -76,6 +76,11 @@ pub(super) struct Process {
 }
 
 impl Process {
+    /// Whether other processes may have the same doors: when this one waits for its clients, whoever comes is theirs.
+    pub(super) fn hands_over(&self) -> bool {
+        self.gate.config().process.so_reuseport
+    }
+
     pub(super) fn build(
         path: PathBuf,
         loaded: Loaded,

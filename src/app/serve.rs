@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::launch::Claim;
@@ -52,18 +52,27 @@ pub(super) async fn serve(process: Arc<Process>, claim: Claim) -> Result<(), Str
     tokio::spawn(memory::keep());
     host::start(&process).await?;
     let unheard = Arc::new(AtomicUsize::new(0));
+    let (inside, mut nobody_inside) = mpsc::channel(1);
     let mut doors = JoinSet::new();
     for listener in listeners {
         tracing::info!(address = %listener, "listening");
-        let door = Door { listener, unheard: Arc::clone(&unheard) };
+        let inside = (!listener.is_unix()).then(|| inside.clone());
+        let door = Door { listener, unheard: Arc::clone(&unheard), inside };
         doors.spawn_on(door.stand_open(Arc::clone(&process)), reception);
     }
     let _pidfile = claim.settle()?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "pgusher is ready");
     systemd::ready();
+    drop(inside);
     process.open_minimal_pools();
     process.ended(Ending::Clients).await;
     systemd::stopping();
+    if process.hands_over() {
+        tokio::select! {
+            _ = nobody_inside.recv() => {}
+            () = process.ended(Ending::Drain) => {}
+        }
+    }
     drain::await_clients(&process).await;
     // Each removes its socket before the process may be gone.
     doors.join_all().await;
@@ -72,10 +81,14 @@ pub(super) async fn serve(process: Arc<Process>, claim: Claim) -> Result<(), Str
     Ok(())
 }
 
+/// Held by every door of TCP while it is open, and by everybody who came in by it and has not logged in.
+type Inside = mpsc::Sender<std::convert::Infallible>;
+
 /// Where visitors come in.
 struct Door {
     listener: Listener,
     unheard: Arc<AtomicUsize>,
+    inside: Option<Inside>,
 }
 
 impl Door {
@@ -92,31 +105,45 @@ impl Door {
         }
     }
 
-    /// Accepts until the process is to end; then the door closes. Where PgBouncer's rules bind, only that of the unix
-    /// socket stays open, for the console, while the last clients are waited for.
+    /// Accepts until the process is to end; then the door closes. Where PgBouncer's rules bind, and where another process
+    /// has the same door, only that of the unix socket stays open, for the console, while the last clients are waited for.
     async fn stand_open(self, process: Arc<Process>) {
         let is_drop_in = process.gate.config().process.compat == Compat::PgBouncer;
-        let closes_early = is_drop_in && !self.listener.is_unix();
+        let closes_early = (is_drop_in || process.hands_over()) && !self.listener.is_unix();
         let last_call = if closes_early { Ending::Clients } else { Ending::Drain };
         let mut ended = std::pin::pin!(process.ended(last_call));
         let mut shut = process.gate.pools.context.records.watch_doors();
         for accepted in 1_usize.. {
             let arrival = tokio::select! {
                 arrival = self.next(&mut shut) => arrival,
-                () = &mut ended => return,
+                () = &mut ended => break,
             };
-            if self.unheard.load(Ordering::Relaxed) < MAX_UNHEARD
-                && let Some(seat) = process.gate.crew.seat()
-            {
-                let unheard = Unheard::count(&self.unheard);
-                let runtime = seat.worker.runtime().clone();
-                // Boxed: it is large, and would be moved about.
-                runtime.spawn(Box::pin(visit(Arc::clone(&process), arrival, unheard, seat)));
-            }
+            self.let_in(&process, arrival);
             if accepted.is_multiple_of(AT_ONCE) {
                 tokio::task::yield_now().await;
             }
         }
+        if process.hands_over() {
+            // The kernel would reset whoever it has given to this door.
+            while let Some(arrival) = self.listener.accept_waiting() {
+                self.let_in(&process, arrival);
+            }
+        }
+    }
+
+    fn let_in(&self, process: &Arc<Process>, arrival: Arrival) {
+        if self.unheard.load(Ordering::Relaxed) >= MAX_UNHEARD {
+            return;
+        }
+        let Some(seat) = process.gate.crew.seat() else { return };
+        let (unheard, inside) = (Unheard::count(&self.unheard), self.inside.clone());
+        let runtime = seat.worker.runtime().clone();
+        let visit = visit(Arc::clone(process), arrival, unheard, seat);
+        // Boxed: it is large, and would be moved about.
+        runtime.spawn(Box::pin(async move {
+            visit.await;
+            drop(inside);
+        }));
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rustix::net::{SocketFlags, acceptfrom_with};
+use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
@@ -182,16 +182,22 @@ impl Listener {
         (self.socket.as_raw_fd(), address)
     }
 
-    /// What is accepted has the listener's settings, and does not block.
+    /// A client that the kernel has let in already, if there is one.
+    pub fn accept_waiting(&self) -> Option<Arrival> {
+        self.arrival(accept(self.socket.get_ref()).ok()?).ok()
+    }
+
     async fn try_accept(&self) -> io::Result<Arrival> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let accept = |socket: &AsyncFd<Socket>| Ok(acceptfrom_with(socket.get_ref(), flags)?);
-        let (socket, address) = loop {
+        let accepted = loop {
             let mut guard = self.socket.readable().await?;
-            if let Ok(accepted) = guard.try_io(accept) {
+            if let Ok(accepted) = guard.try_io(|socket| accept(socket.get_ref())) {
                 break accepted?;
             }
         };
+        self.arrival(accepted)
+    }
+
+    fn arrival(&self, (socket, address): Accepted) -> io::Result<Arrival> {
         let (peer, local) = match self.place {
             Place::Unix(_) => (Peer::Unix, None),
             Place::Tcp(own) => {
@@ -222,6 +228,13 @@ impl Drop for Listener {
             let _ = std::fs::remove_file(&own.path);
         }
     }
+}
+
+type Accepted = (OwnedFd, Option<SocketAddrAny>);
+
+/// What is accepted has the listener's settings, and does not block.
+fn accept(socket: &Socket) -> io::Result<Accepted> {
+    Ok(acceptfrom_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?)
 }
 
 fn is_connection_error(error: &io::Error) -> bool {
@@ -297,7 +310,9 @@ impl Doors<'_> {
             socket.set_reuse_port(true)?;
         }
         socket.set_nonblocking(true)?;
-        if let Some(silence) = self.process.tcp_defer_accept {
+        // Whom the kernel holds back it resets when the door closes, although another process has the same door.
+        let held_back = self.process.tcp_defer_accept.filter(|_| !self.process.so_reuseport);
+        if let Some(silence) = held_back {
             let seconds = i32::try_from(silence.as_secs().max(1)).unwrap_or(i32::MAX);
             set_option(&socket, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, seconds)?;
         }

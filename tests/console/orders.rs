@@ -1,6 +1,6 @@
 //! Orders: pause, kill, disable, reconnect, reload, shutdown.
 
-use pgusher_testkit::{QueryResult, RawClient, frontend, wait_for};
+use pgusher_testkit::{Pgusher, QueryResult, RawClient, frontend, wait_for};
 
 use crate::stage::{LIMIT, admin, cell, client, start, until};
 
@@ -212,4 +212,30 @@ async fn shutdown_says_goodbye_to_consoles() {
     assert_eq!(second.expect_fatal().await.code(), "57P01");
     let ended = wait_for(LIMIT, || pgusher.try_exit().is_some()).await;
     assert!(ended, "{}", pgusher.log());
+}
+
+#[tokio::test]
+async fn who_shares_its_port_waits_for_clients_behind_a_closed_door() {
+    let (first, config) = start("console_handover");
+    drop(first);
+    let shared = config.replace("[pgusher]\n", "[pgusher]\nso_reuseport = true\n");
+    let mut old = Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &shared);
+    let port = old.port();
+    let (mut boss, mut busy) = (admin(&old).await, client(&old).await);
+    // Whoever has knocked is let in, although the order comes before a word of theirs.
+    let mut knocked = RawClient::connect(port).await;
+    assert_eq!(boss.query("SHUTDOWN WAIT_FOR_CLIENTS").await.tags, ["SHUTDOWN"]);
+    let is_shut = || std::net::TcpStream::connect(("127.0.0.1", port)).is_err();
+    assert!(wait_for(LIMIT, is_shut).await, "the door stays open");
+    knocked.startup(0, &[("user", "alice"), ("database", "app")]).await;
+    knocked.authenticate("alice", "").await.expect("it came in time");
+    for client in [&mut knocked, &mut busy] {
+        assert_eq!(client.query("select 1").await.value(), "1");
+    }
+    let new = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &shared).port(port).start();
+    assert_eq!(client(&new).await.query("select 1").await.value(), "1");
+    assert!(old.try_exit().is_none(), "its clients are still there");
+    busy.terminate().await;
+    knocked.terminate().await;
+    assert!(wait_for(LIMIT, || old.try_exit().is_some()).await, "{}", old.log());
 }

@@ -1,0 +1,5 @@
+"""A payments service: accounts, transfers, statements, reconciliation."""
+
+from .celery import app as celery_app
+
+__all__ = ["celery_app"]

@@ -1,0 +1,1 @@
+"""The story of the payments API: sets the stage, lets users in, watches the money, tells what happened."""
