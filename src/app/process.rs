@@ -11,8 +11,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::admin::{Averages, Consoles};
-use crate::backstage::Backstage;
 use crate::advise::Adviser;
+use crate::backstage::Backstage;
 use crate::client::{
     Crew, Desks, Gate, GateParts, Identities, Kept, LogClients, Manners, WorkerParts, spawn_worker,
 };

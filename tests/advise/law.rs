@@ -71,7 +71,7 @@ async fn load(pgusher: &Pgusher) -> JoinSet<()> {
             loop {
                 let think = exponential(Duration::from_millis(100));
                 tokio::time::sleep(Duration::from_secs_f64(think)).await;
-                if number < 16 || begun.elapsed().as_secs() % 2 == 0 {
+                if number < 16 || begun.elapsed().as_secs().is_multiple_of(2) {
                     assert_eq!(client.query("select").await.value(), "yes");
                 }
             }

@@ -162,7 +162,8 @@ async fn counts(admin: &mut RawClient, database: &str) -> BTreeMap<String, u64> 
     let stats = admin.query("SHOW STATS").await;
     let row = stats.rows.iter().find(|row| row[0].as_deref() == Some(database)).expect("a row");
     let cells = stats.columns.iter().zip(row).skip(1);
-    cells.map(|(name, cell)| (name.clone(), cell.as_deref().unwrap().parse().unwrap())).collect()
+    let number = |cell: &Option<String>| cell.as_deref().and_then(|cell| cell.parse().ok());
+    cells.map(|(name, cell)| (name.clone(), number(cell).expect("a number"))).collect()
 }
 
 /// The same numbers under their other names, summed over the databases where they are sums.
