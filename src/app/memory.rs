@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-/// How often it is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked at. To count what is free, the allocator locks its heaps one after the other, and whoever wants
+/// memory of one meanwhile waits for about a millisecond if it is large: not more often than somebody would notice.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Less is not worth a look through the heap.
 const WORTHWHILE: usize = 256 * 1024;
