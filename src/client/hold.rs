@@ -1,6 +1,5 @@
 //! A client holds a server: for a transaction, or for its session.
 
-use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,9 +9,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use super::disconnect::Goodbye;
+use super::held::Held;
 use super::replies;
 use super::serve::Client;
-use crate::cancel::Target;
 use crate::pool::{CloseReason, Lease, Pool};
 use crate::relay::{Clock, Conversation, Keeping, MakeWay, Names, Outcome, Release};
 use crate::server::strike;
@@ -22,47 +21,6 @@ use crate::types::{PoolMode, Timeout, TransactionStatus};
 impl MakeWay for Pool {
     fn make_way(&self, database: &[u8]) {
         self.close_idle_of(database);
-    }
-}
-
-/// A server that the client's cancel key is aimed at. The aim is taken off before the server goes back.
-struct Held {
-    target: Arc<Target>,
-    lease: Lease,
-}
-
-impl Held {
-    /// `restores`: the server is given the client's parameters first. A request that comes so early is for what the
-    /// client asks behind that.
-    fn new(target: &Arc<Target>, lease: Lease, restores: bool) -> Self {
-        if restores {
-            lease.backend.shield();
-        }
-        lease.backend.begin();
-        target.aim_at_server(&lease.backend);
-        Held { target: Arc::clone(target), lease }
-    }
-}
-
-impl Deref for Held {
-    type Target = Lease;
-
-    fn deref(&self) -> &Lease {
-        &self.lease
-    }
-}
-
-impl DerefMut for Held {
-    fn deref_mut(&mut self) -> &mut Lease {
-        &mut self.lease
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.target.aim_at_nothing();
-        self.lease.backend.expose();
-        self.lease.backend.answered();
     }
 }
 

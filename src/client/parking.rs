@@ -3,7 +3,7 @@
 //! A task, its registration with the runtime and its deadline cost far more memory than what they look after. So a
 //! client that asks for nothing is [parked](Lot::park): its task ends, its socket goes onto the lot's [`Watchlist`], and
 //! what makes it a client stays behind as [`Parked`]. Bytes, the end of the connection, an order, a notification or a
-//! timeout give it a task again ([`serve`](super::serve::serve)).
+//! timeout give it a task again ([`serve`](super::tasks::serve)).
 //!
 //! Clients are parked when they arrive with [many others](Newcomers), and when they have rested for as long as their
 //! [patience](Who::patience) lasts. A busy client never gets here, so nothing of this costs its transactions anything.
@@ -17,7 +17,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::limits::{Counted, Guest, Present};
-use super::serve::move_or_serve;
+use super::tasks::move_or_serve;
 use super::worker::Worker;
 use crate::cancel::Issued;
 use crate::control::{Bell, Order};

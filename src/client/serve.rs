@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use super::checkout::Waited;
 use super::disconnect::Goodbye;
-use super::entry::Admitted;
 use super::limits::{Counted, Guest, Present};
 use super::log;
 use super::newcomers::{NEWCOMERS_PATIENCE, Newcomer};
 use super::parking::{Parked, Who, idle_at};
 use super::replies;
-use super::transfer::Mover;
 use super::worker::Worker;
 use crate::cancel::Issued;
 use crate::config::{ClassMarks, PoolSettings};
@@ -68,84 +66,16 @@ enum Rest {
 }
 
 /// What a task ends with while its client stays.
-enum Stay {
+pub(super) enum Stay {
     /// Without a task, until the client wants something.
     Parked,
     /// With another worker.
     Moved,
 }
 
-/// Lets a client in: it rests until its first request.
-pub(super) fn arrive(worker: &Rc<Worker>, admitted: Admitted, present: Present) {
-    let Admitted { line, buffer, session, pool, record, key, counted } = admitted;
-    let pool = Guest::new(pool);
-    pool.stats.of(worker.id).logins.add(1);
-    let name = Arc::clone(&record.client.application_name.lock());
-    record.client.set_application(pool.applications.number(&name));
-    let resting_since = worker.deadlines.elapsed();
-    let who = Who { session, pool, record, key, counted, present, resting_since, had_task: None };
-    let newcomer = worker.newcomers.enter();
-    if newcomer.is_some() || !buffer.is_empty() || line.holds_bytes() {
-        let stream = line.into_stream(Some(&worker.sends));
-        spawn(stream.map(|stream| {
-            let mut client = Client { newcomer, ..Client::new(worker, stream, who) };
-            client.patience = NEWCOMERS_PATIENCE;
-            client.relay.preload(buffer.filled());
-            client
-        }));
-    } else if let Ok(socket) = line.suspend() {
-        rest(worker, Parked { socket, who });
-    }
-}
-
-/// Parks a client, or lets it rest in a task of its own if that cannot be.
-fn rest(worker: &Rc<Worker>, client: Parked) {
-    if let Err(client) = worker.lot.park(client) {
-        serve(worker, *client);
-    }
-}
-
-/// Sends a client to another worker if one has called for it; gives it a task here otherwise.
-pub(super) fn move_or_serve(worker: &Rc<Worker>, client: Parked) {
-    match worker.departures.next() {
-        Some(to) => to.seat().take_mover(Mover::leave(client, worker.deadlines.elapsed())),
-        None => serve(worker, client),
-    }
-}
-
-/// Gives a client a task.
-pub(super) fn serve(worker: &Rc<Worker>, client: Parked) {
-    let Parked { socket, who } = client;
-    let stream = socket.resume(Some(&worker.sends));
-    spawn(stream.map(|stream| Client::new(worker, stream, who)));
-}
-
-fn spawn(client: std::io::Result<Client>) {
-    // A socket that cannot be registered is a client that cannot be served.
-    if let Ok(client) = client {
-        tokio::task::spawn_local(live(client));
-    }
-}
-
-/// Serves a client until it leaves, or rests for long.
-#[allow(clippy::manual_async_fn, reason = "an async fn would have room for its argument twice")]
-fn live(mut client: Client) -> impl Future<Output = ()> {
-    async move {
-        match client.converse().await {
-            Ok(Stay::Parked) => client.park(),
-            Ok(Stay::Moved) => client.move_on(),
-            Err(goodbye) => {
-                client.pool.departures.count(goodbye.departure());
-                client.log_departure(&goodbye);
-                // Boxed, so that the task of a client that stays does not carry the room for parting.
-                Box::pin(client.part(goodbye)).await;
-            }
-        }
-    }
-}
-
 impl Client {
-    fn new(worker: &Rc<Worker>, stream: Stream, who: Who) -> Self {
+    /// A client that is given a task.
+    pub(super) fn new(worker: &Rc<Worker>, stream: Stream, who: Who) -> Self {
         let now = worker.deadlines.elapsed();
         let patience = who.patience(now);
         let Who { session, pool, record, key, counted, present, resting_since, .. } = who;
@@ -177,20 +107,15 @@ impl Client {
         }
     }
 
-    /// Gives the task up until the client wants something.
-    fn park(self) {
-        let worker = Rc::clone(&self.worker);
-        rest(&worker, self.suspend());
-    }
-
-    /// Gives the client to another worker, if that is still wanted.
-    fn move_on(self) {
-        let worker = Rc::clone(&self.worker);
-        move_or_serve(&worker, self.suspend());
+    /// The client has just come, and these bytes with it.
+    pub(super) fn introduce(&mut self, newcomer: Option<Newcomer>, bytes: &[u8]) {
+        self.newcomer = newcomer;
+        self.patience = NEWCOMERS_PATIENCE;
+        self.relay.preload(bytes);
     }
 
     /// What is left of the client without its task.
-    fn suspend(self) -> Parked {
+    pub(super) fn suspend(self) -> Parked {
         let Client { stream, session, pool, record, key, counted, present, worker, .. } = self;
         let now = worker.deadlines.elapsed();
         let resting_since = self.resting_since.unwrap_or(now);
@@ -200,7 +125,7 @@ impl Client {
     }
 
     /// `Ok`: the client needs no task here any more.
-    async fn converse(&mut self) -> Result<Stay, Goodbye> {
+    pub(super) async fn converse(&mut self) -> Result<Stay, Goodbye> {
         std::future::poll_fn(|cx| {
             self.record.client.control.watch(cx);
             self.deadline.watch(cx);
@@ -394,7 +319,7 @@ impl Client {
         }
     }
 
-    fn log_departure(&self, goodbye: &Goodbye) {
+    pub(super) fn log_departure(&self, goodbye: &Goodbye) {
         if self.worker.log.disconnections.load(Ordering::Relaxed) {
             log::departure(&self.record.client, goodbye, self.worker.manners);
         }
@@ -428,22 +353,4 @@ fn standing(
     };
     let standing = pool.standing(settings, marks);
     (standing != Standing::default()).then(|| Box::new(standing))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn size_of_output<F: Future>(_: impl Fn(Client) -> F) -> usize {
-        std::mem::size_of::<F>()
-    }
-
-    /// Thousands of clients are parked, and thousands may ask for something within a second: what each takes counts.
-    /// Measured 248 and 1056 when this was written.
-    #[test]
-    fn a_client_stays_small() {
-        let (parked, task) = (std::mem::size_of::<Parked>(), size_of_output(live));
-        assert!(parked <= 248, "a parked client has grown to {parked} bytes");
-        assert!(task <= 1056, "a client's task has grown to {task} bytes");
-    }
 }

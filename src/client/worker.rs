@@ -16,7 +16,7 @@ use super::newcomers::Newcomers;
 use super::parking::{self, Lot};
 use super::replica::{self, Replica};
 use super::roster::Load;
-use super::serve;
+use super::tasks;
 use super::transfer::{Departures, Mover, Transfer};
 use crate::net::{BufferPool, Deadlines, Nudges, Sends, Stream, TICK};
 use crate::relay::ClientSide;
@@ -270,7 +270,7 @@ async fn work(worker: Rc<Worker>, mut letters: mpsc::UnboundedReceiver<Letter>) 
 fn receive(worker: &Rc<Worker>, arrival: Arrival, present: Present) {
     worker.wake();
     match arrival {
-        Arrival::Client(client) => serve::arrive(worker, *client, present),
+        Arrival::Client(client) => tasks::arrive(worker, *client, present),
         Arrival::Replica(client) => {
             let worker = Rc::clone(worker);
             tokio::task::spawn_local(replica::serve(worker, *client, present));
@@ -279,7 +279,7 @@ fn receive(worker: &Rc<Worker>, arrival: Arrival, present: Present) {
             let mut client = client.arrive(worker.deadlines.elapsed());
             client.who.present = present;
             tracing::debug!(client = client.who.record.client.id, to = worker.id.0, "client moved");
-            serve::serve(worker, client);
+            tasks::serve(worker, client);
         }
     }
 }
