@@ -8,6 +8,7 @@
 pub mod changes;
 pub mod channels;
 pub mod exchange;
+mod inbox;
 pub mod options;
 pub mod params;
 pub mod pins;
