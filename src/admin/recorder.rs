@@ -13,6 +13,9 @@ use crate::types::{Name, PoolMode};
 const LONGEST: Duration = Duration::from_secs(10);
 /// How often it is looked whether a pool is due.
 const REST: Duration = Duration::from_secs(1);
+/// What has taken some time to think about is followed by a rest so many times as long: advice costs a hundredth of a
+/// processor at most, however many pools there are and however busy they are.
+const RESTS: u32 = 100;
 /// How often it is looked, during a recording, whether there is room for more.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -22,8 +25,9 @@ pub async fn record(host: Arc<dyn Host>) {
     loop {
         tokio::time::sleep(REST).await;
         if let Some(pool) = turns.next(host.as_ref()) {
-            record_one(&host, &pool).await;
+            let thought = record_one(&host, &pool).await;
             turns.recorded.insert(name(&pool), (Instant::now(), assignments(&pool)));
+            tokio::time::sleep(thought * RESTS).await;
         }
     }
 }
@@ -70,8 +74,8 @@ fn assignments(pool: &Pool) -> u64 {
 }
 
 /// Records one pool, and has the adviser look at it. A recording during which the pool was paused, or got another size,
-/// says nothing about either.
-async fn record_one(host: &Arc<dyn Host>, pool: &Arc<Pool>) {
+/// says nothing about either. Gives the time the adviser took.
+async fn record_one(host: &Arc<dyn Host>, pool: &Arc<Pool>) -> Duration {
     let (since, size) = (Instant::now(), pool.settings().pool_size);
     let before = pool.applications.holds(&pool.stats);
     let mut disturbed = false;
@@ -83,20 +87,23 @@ async fn record_one(host: &Arc<dyn Host>, pool: &Arc<Pool>) {
     let now = Instant::now();
     let (recording, open) = pool.end_recording(since, now);
     if disturbed {
-        return;
+        return Duration::ZERO;
     }
     let length = u32::try_from(now.duration_since(since).as_micros()).unwrap_or(u32::MAX);
     let applications = [before, pool.applications.holds(&pool.stats)];
     let (name, windows) = (name(pool), usize::from(host.config().process.advise_windows));
     let host = Arc::clone(host);
     // It computes for some milliseconds, and this thread has others to serve.
-    let thought = tokio::task::spawn_blocking(move || {
+    let thinking = tokio::task::spawn_blocking(move || {
+        let began = Instant::now();
         let window = Window::new(size, length, recording, &open);
         host.adviser().add(name, window, applications, windows);
         let pools = host.pools().all();
         host.adviser().retain(|known| pools.iter().any(|pool| self::name(pool) == *known));
+        began.elapsed()
     });
-    if let Err(error) = thought.await {
+    thinking.await.unwrap_or_else(|error| {
         tracing::error!(%error, "advice on the size of a pool");
-    }
+        Duration::ZERO
+    })
 }

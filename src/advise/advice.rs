@@ -4,7 +4,8 @@ use super::exposure::Exposure;
 use super::forecast::{Forecast, Waits};
 use super::law::{Fit, Law};
 use super::past::PastAdvice;
-use super::replay::{Arrivals, Change, replay};
+use super::replay::Change;
+use super::script::{Arrivals, Script};
 use super::verdict::{Case, HEADROOM, Lack, Verdict};
 use super::window::Window;
 use crate::types::Name;
@@ -85,11 +86,15 @@ pub(super) fn measure(windows: &[Window]) -> Measured {
     }
 }
 
-/// What windows say about a size, under a law.
-pub(super) fn forecast(windows: &[Window], law: Law, size: usize, change: Change) -> Forecast {
+/// What the clients of these windows do, under a law.
+pub(super) fn scripts(windows: &[Window], law: Law) -> Vec<Script> {
     let arrivals = arrivals(windows);
-    let replays = windows.iter().map(|window| replay(window, law, size, arrivals, change));
-    Forecast::new(size, replays.collect())
+    windows.iter().map(|window| Script::new(window, law, arrivals)).collect()
+}
+
+/// What they say about a size.
+pub(super) fn forecast(scripts: &[Script], size: usize, change: Change) -> Forecast {
+    Forecast::new(size, scripts.iter().map(|script| script.replay(size, change)).collect())
 }
 
 /// One answer for all windows: that of the most requests.
@@ -141,8 +146,8 @@ impl Advice {
         if count < MIN_REQUESTS || self.size == 0 {
             return Verdict::NotEnoughData(Lack::Requests(count, MIN_REQUESTS));
         }
-        let law = law(self.fit.as_ref(), &self.measured);
-        let try_size = |size, change| forecast(windows, law, size, change);
+        let scripts = scripts(windows, law(self.fit.as_ref(), &self.measured));
+        let try_size = |size, change| forecast(&scripts, size, change);
         let today = try_size(self.size, Change::default());
         let (measured, replayed) = (self.measured.waits.p99, today.waits.p99);
         let (low, high) = (measured.min(replayed), measured.max(replayed));

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::advice::{Advice, ApplicationShare, MIN_REQUESTS, TOO_SILENT, forecast, law, measure};
+use super::advice::{
+    Advice, ApplicationShare, MIN_REQUESTS, TOO_SILENT, forecast, law, measure, scripts,
+};
 use super::exposure::Exposure;
 use super::law::Fit;
 use super::past::PastAdvice;
@@ -114,7 +116,7 @@ impl Known {
             let from = windows.last().map_or(0, |window| window.size);
             let fit = Fit::new(&self.exposure, from).filter(|_| measured.silence <= TOO_SILENT);
             let law = law(fit.as_ref(), &measured);
-            let forecast = forecast(windows, law, size, Change::default());
+            let forecast = forecast(&scripts(windows, law), size, Change::default());
             self.past.push_back(PastAdvice { from, forecast, measured: None });
             if self.past.len() > PAST {
                 self.past.pop_front();

@@ -1,4 +1,4 @@
-//! Windows made up by a naive simulation that shares nothing with [`replay`](super::replay), for tests.
+//! Windows made up by a naive simulation that shares nothing with a [`Script`](super::Script), for tests.
 
 use fastrand::Rng;
 

@@ -8,18 +8,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use super::forecast::Replayed;
 use super::law::Law;
-use super::sweep::steps;
-use super::window::{Window, times};
-
-/// What makes a client ask again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrivals {
-    /// It asks as long after its last answer as it did when it was recorded: a client that waits asks later, and one
-    /// that need not wait asks sooner. Its requests are repeated for as long as the window is.
-    AfterReplies,
-    /// It asks when it asked when it was recorded, whatever became of its other requests.
-    AsRecorded,
-}
+use super::script::{Need, Script};
 
 /// What is different from the recording, beside the size.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,52 +25,39 @@ impl Default for Change {
     }
 }
 
-impl Arrivals {
-    /// How the clients of a window behave. Whoever comes back within it is a client that waits for its answers; where
-    /// most requests are of such clients, times are from reply to request, else each request stands for itself.
-    pub fn of(window: &Window) -> Self {
-        let again: usize = window.by_client().values().map(|requests| requests.len() - 1).sum();
-        let is_closed = 2 * again >= window.requests.len();
-        if is_closed { Arrivals::AfterReplies } else { Arrivals::AsRecorded }
-    }
-}
-
-/// Runs the requests of a window through a pool of `size` servers.
-pub fn replay(
-    window: &Window,
-    law: Law,
-    size: usize,
-    arrivals: Arrivals,
-    change: Change,
-) -> Replayed {
-    let size = size.max(1);
-    let mut run = Run {
-        law,
-        size,
-        sources: sources(window, law, arrivals, change),
-        now: 0.0,
-        worked: 0.0,
-        working: BinaryHeap::new(),
-        silent: BinaryHeap::new(),
-        coming: BinaryHeap::new(),
-        queue: VecDeque::new(),
-        waits: Vec::new(),
-        done: 0,
-        held: 0.0,
-        saturated: 0.0,
-    };
-    for (source, chain) in run.sources.iter().enumerate() {
-        run.coming.push(Reverse((Moment(chain.first), source)));
-    }
-    run.until(window.length);
-    let unserved = run.queue.iter().filter(|(since, _)| *since > 0.0);
-    run.waits.extend(unserved.map(|(since, _)| window.length - since));
-    Replayed {
-        waits: run.waits,
-        done: run.done,
-        held: run.held,
-        saturated: run.saturated,
-        length: window.length,
+impl Script {
+    /// Runs the requests through a pool of `size` servers.
+    pub fn replay(&self, size: usize, change: Change) -> Replayed {
+        let mut run = Run {
+            script: self,
+            law: self.law,
+            size: size.max(1),
+            change,
+            next: self.sources.iter().map(|source| source.from).collect(),
+            now: 0.0,
+            worked: 0.0,
+            working: BinaryHeap::new(),
+            silent: BinaryHeap::new(),
+            coming: BinaryHeap::new(),
+            queue: VecDeque::new(),
+            waits: Vec::new(),
+            done: 0,
+            held: 0.0,
+            saturated: 0.0,
+        };
+        let first = |(source, made): (usize, f64)| Reverse((Moment(made / change.load), source));
+        let made = self.sources.iter().map(|source| source.first);
+        run.coming.extend(made.enumerate().map(first));
+        run.until(self.length);
+        let unserved = run.queue.iter().filter(|(since, _)| *since > 0.0);
+        run.waits.extend(unserved.map(|(since, _)| self.length - since));
+        Replayed {
+            waits: run.waits,
+            done: run.done,
+            held: run.held,
+            saturated: run.saturated,
+            length: self.length,
+        }
     }
 }
 
@@ -103,104 +79,14 @@ impl Ord for Moment {
     }
 }
 
-/// What one client does: requests, one after the other.
-struct Source {
-    /// When the first is made.
-    first: f64,
-    requests: Vec<Need>,
-    next: usize,
-    /// Begins again behind the last.
-    repeats: bool,
-}
-
-/// What one request needs.
-#[derive(Clone, Copy)]
-struct Need {
-    /// From the reply before to this request; before the first one, from the last.
-    thinking: f64,
-    work: f64,
-    silence: f64,
-}
-
-/// How much work each request was, were it alone: the time it worked, each moment by how slow servers were then.
-fn works(window: &Window, law: Law) -> Vec<f64> {
-    let (mut working, mut clock, mut now) = (0_u32, 0.0, 0.0);
-    let mut works = vec![0.0; window.requests.len()];
-    for step in steps(window) {
-        clock += (step.at - now) / law.slowdown(f64::from(working));
-        now = step.at;
-        let sign = if step.begins { -1.0 } else { 1.0 };
-        works[step.request] += sign * clock;
-        working = if step.begins { working + 1 } else { working - 1 };
-    }
-    works
-}
-
-fn sources(window: &Window, law: Law, arrivals: Arrivals, change: Change) -> Vec<Source> {
-    let works = works(window, law);
-    let need = |at: usize, thinking: f64| {
-        let times = times(&window.requests[at]);
-        // What is left of it, where it began before the window did.
-        let silence = times.released - times.silent.max(0.0);
-        // What waited at the end was given no time to work in the window; it has its hold still before it.
-        let unseen =
-            if times.assigned >= window.length { times.silent - times.assigned } else { 0.0 };
-        Need {
-            thinking: thinking / change.load,
-            work: works[at] + unseen,
-            silence: if change.no_silence { 0.0 } else { silence.max(0.0) },
-        }
-    };
-    let arrived = |at: usize| times(&window.requests[at]).arrived.max(0.0);
-    match arrivals {
-        Arrivals::AsRecorded => {
-            let source = |at| Source {
-                first: arrived(at) / change.load,
-                requests: vec![need(at, 0.0)],
-                next: 0,
-                repeats: false,
-            };
-            (0..window.requests.len()).map(source).collect()
-        }
-        Arrivals::AfterReplies => {
-            let source = |requests: Vec<usize>| chain(window, &requests, change, need);
-            window.by_client().into_values().map(source).collect()
-        }
-    }
-}
-
-/// One client's requests, with its times for thinking.
-fn chain(
-    window: &Window,
-    requests: &[usize],
-    change: Change,
-    need: impl Fn(usize, f64) -> Need,
-) -> Source {
-    let at = |place: usize| times(&window.requests[requests[place]]);
-    let last = requests.len() - 1;
-    // From its last reply to the end of the window, and from there, which is its beginning again, to its first request.
-    let around = (window.length - at(last).released).max(0.0) + at(0).arrived.max(0.0);
-    let thinking = |place: usize| match place {
-        0 => around,
-        _ => (at(place).arrived - at(place - 1).released).max(0.0),
-    };
-    Source {
-        first: at(0).arrived.max(0.0) / change.load,
-        requests: requests
-            .iter()
-            .enumerate()
-            .map(|(place, &at)| need(at, thinking(place)))
-            .collect(),
-        next: 0,
-        repeats: true,
-    }
-}
-
 /// A pool at work.
-struct Run {
+struct Run<'a> {
+    script: &'a Script,
     law: Law,
     size: usize,
-    sources: Vec<Source>,
+    change: Change,
+    /// The next request of each source.
+    next: Vec<usize>,
     now: f64,
     /// How much work a server has done that has worked from the beginning on.
     worked: f64,
@@ -225,7 +111,7 @@ enum Event {
     SilenceOver,
 }
 
-impl Run {
+impl Run<'_> {
     fn until(&mut self, end: f64) {
         loop {
             let slowdown = self.law.slowdown(self.working.len() as f64);
@@ -279,14 +165,14 @@ impl Run {
         if since > 0.0 {
             self.waits.push(self.now - since);
         }
-        let need = self.sources[source].current();
+        let need = self.need(source);
         self.working.push(Reverse((Moment(self.worked + need.work), source)));
     }
 
     fn finish_work(&mut self) {
         let Some(Reverse((_, source))) = self.working.pop() else { return };
-        let silence = self.sources[source].current().silence;
-        if silence > 0.0 {
+        let silence = self.need(source).silence;
+        if silence > 0.0 && !self.change.no_silence {
             self.silent.push(Reverse((Moment(self.now + silence), source)));
         } else {
             self.release(source);
@@ -301,29 +187,31 @@ impl Run {
 
     fn release(&mut self, source: usize) {
         self.done += 1;
-        if let Some(thinking) = self.sources[source].advance() {
-            self.coming.push(Reverse((Moment(self.now + thinking), source)));
+        if let Some(thinking) = self.advance(source) {
+            let made = self.now + thinking / self.change.load;
+            self.coming.push(Reverse((Moment(made), source)));
         }
         if let Some((since, next)) = self.queue.pop_front() {
             self.serve(since, next);
         }
     }
-}
 
-impl Source {
-    fn current(&self) -> Need {
-        self.requests[self.next]
+    /// What the request needs that a source has made, or makes next.
+    fn need(&self, source: usize) -> Need {
+        self.script.needs[self.next[source]]
     }
 
-    /// Goes on to the next request; how long until it is made, if it is.
-    fn advance(&mut self) -> Option<f64> {
-        self.next += 1;
-        if self.next == self.requests.len() {
-            if !self.repeats {
+    /// Goes on to a source's next request; how long until it is made, if it is.
+    fn advance(&mut self, source: usize) -> Option<f64> {
+        let script = self.script;
+        let (chain, next) = (&script.sources[source], &mut self.next[source]);
+        *next += 1;
+        if *next == chain.to {
+            if !script.repeats {
                 return None;
             }
-            self.next = 0;
+            *next = chain.from;
         }
-        Some(self.current().thinking)
+        Some(script.needs[*next].thinking)
     }
 }

@@ -6,7 +6,8 @@ use super::exposure::Exposure;
 use super::forecast::Forecast;
 use super::generator::{Load, Scene, exponential};
 use super::law::{Fit, Law};
-use super::replay::{Arrivals, Change, replay};
+use super::replay::Change;
+use super::script::{Arrivals, Script};
 use super::window::Window;
 use crate::stats::{Recording, Request};
 
@@ -39,7 +40,7 @@ fn is_near(value: f64, truth: f64, share: f64) -> bool {
 }
 
 fn forecast(window: &Window, law: Law, size: usize, arrivals: Arrivals) -> Forecast {
-    Forecast::new(size, vec![replay(window, law, size, arrivals, Change::default())])
+    Forecast::new(size, vec![Script::new(window, law, arrivals).replay(size, Change::default())])
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the clients of a pool asked for during some seconds.
 
-use std::collections::BTreeMap;
+use ahash::AHashSet;
 
 use crate::stats::{Recording, Request};
 
@@ -71,13 +71,17 @@ impl Window {
         self.requests.iter().filter(|request| !request.is_open)
     }
 
-    /// The places of each client's requests, in their order.
-    pub(super) fn by_client(&self) -> BTreeMap<u32, Vec<usize>> {
-        let mut clients: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-        for (at, request) in self.requests.iter().enumerate() {
-            clients.entry(request.client).or_default().push(at);
-        }
-        clients
+    /// Clients and the places of their requests, those of one client side by side and in their order.
+    pub(super) fn by_client(&self) -> Vec<(u32, usize)> {
+        let places = self.requests.iter().enumerate();
+        let mut places: Vec<_> = places.map(|(at, request)| (request.client, at)).collect();
+        places.sort_unstable();
+        places
+    }
+
+    /// How many clients made them.
+    pub(super) fn clients(&self) -> usize {
+        self.requests.iter().map(|request| request.client).collect::<AHashSet<_>>().len()
     }
 }
 

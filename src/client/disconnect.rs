@@ -66,11 +66,12 @@ impl fmt::Display for Goodbye {
 }
 
 impl Client {
-    /// Says goodbye, if there is something to say and somebody to hear it.
-    pub(super) async fn part(mut self, goodbye: Goodbye) {
+    /// Ends what was under way. True when there are [last words](Client::speak_last), and somebody to hear them.
+    pub(super) fn conclude(&mut self, goodbye: Goodbye) -> bool {
         match goodbye {
             Goodbye::Terminated | Goodbye::Closed | Goodbye::Failed(_) => {
-                return self.relay.discard(&self.worker.buffers);
+                self.relay.discard(&self.worker.buffers);
+                return false;
             }
             Goodbye::Told(fields) => {
                 self.pool.errors.from_pgusher(&fields.code);
@@ -80,6 +81,11 @@ impl Client {
             }
             Goodbye::ByServer => {}
         }
+        true
+    }
+
+    /// Sends what is left to say, and leaves the client the time to hear it.
+    pub(super) async fn speak_last(mut self) {
         self.deadline.arm(Some(LINGER));
         let flushed = std::future::poll_fn(|cx| self.poll_last_words(cx)).await;
         if flushed {

@@ -1,5 +1,6 @@
 //! What a start-up packet asks for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -91,9 +92,8 @@ impl Request {
                 return Err(parameter(replies::bad_pool_mode(&String::from_utf8_lossy(other))));
             }
         };
-        let options =
-            startup.parameters.iter().map(|(name, _)| name).filter(|name| is_option(name));
-        let lower = |name: &Vec<u8>| String::from_utf8_lossy(name).to_ascii_lowercase();
+        let options = startup.parameters().map(|(name, _)| name).filter(|name| is_option(name));
+        let lower = |name: &[u8]| String::from_utf8_lossy(name).to_ascii_lowercase();
         Ok(Request {
             wants_session,
             user,
@@ -111,13 +111,13 @@ impl Asker<'_> {
     /// The parameters that a client's session begins with.
     fn values(&self, startup: &Startup) -> Result<Values, ErrorFields> {
         let mut values = Values::new();
-        for (name, value) in &startup.parameters {
-            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-            match name.as_str() {
+        for (name, value) in startup.parameters() {
+            let name = lower_case(name);
+            match &*name {
                 "user" | "database" | "replication" => {}
                 "options" => self.read_options(value, &mut values)?,
                 _ if is_option(name.as_bytes()) => {}
-                _ if self.keeps(&name) => drop(values.insert(name.into(), value.as_slice().into())),
+                _ if self.keeps(&name) => drop(values.insert(name.into(), value.into())),
                 _ if self.ignores(&name) => {}
                 _ => return Err(replies::unsupported_parameter(&name)),
             }
@@ -132,7 +132,7 @@ impl Asker<'_> {
             Err(error) => return Err(replies::bad_options(&error)),
         };
         for (name, value) in options {
-            let name = String::from_utf8_lossy(&name).to_ascii_lowercase();
+            let name = lower_case(&name);
             if self.keeps(&name) {
                 values.insert(name.into(), value.into());
             } else if !self.ignores(&name) && !self.ignores("options") {
@@ -165,6 +165,16 @@ impl Asker<'_> {
     }
 }
 
+/// A parameter's name as PostgreSQL compares it. Nearly all are written so.
+fn lower_case(name: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(name);
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        text
+    }
+}
+
 /// Options of the protocol begin so; a session has none of them.
 fn is_option(name: &[u8]) -> bool {
     let prefix = b"_pq_.";
@@ -188,7 +198,7 @@ fn replication(startup: &Startup) -> Replication {
     };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let passes = |name: &str| !matches!(name, "user" | "database") && !name.starts_with("_pq_.");
-    let all = startup.parameters.iter().map(|(name, value)| (text(name), text(value)));
+    let all = startup.parameters().map(|(name, value)| (text(name), text(value)));
     Replication::On {
         is_physical: !wanted.eq_ignore_ascii_case(b"database"),
         parameters: all.filter(|(name, _)| passes(name)).collect(),

@@ -76,8 +76,10 @@ fn live(mut client: Client) -> impl Future<Output = ()> {
             Err(goodbye) => {
                 client.pool.departures.count(goodbye.departure());
                 client.log_departure(&goodbye);
-                // Boxed, so that the task of a client that stays does not carry the room for parting.
-                Box::pin(client.part(goodbye)).await;
+                if client.conclude(goodbye) {
+                    // Boxed, so that the task of a client that stays does not carry the room for it.
+                    Box::pin(client.speak_last()).await;
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ahash::AHashMap;
+use parking_lot::Mutex;
 
 use super::{Checkout, CloseReason, Lease, Pool, PoolError, Standing, Waiting};
 use crate::server::{CleanError, Server, run_sql};
@@ -26,6 +27,8 @@ pub struct Welcome {
     name: Option<(usize, Box<[u8]>)>,
     /// The session's parameters, values as PostgreSQL writes them, defaults left out.
     pub params: Arc<ParamSet>,
+    /// These with the name of the last client that has one of its own: the next is mostly of the same application.
+    named: Mutex<Arc<ParamSet>>,
 }
 
 impl Welcome {
@@ -43,7 +46,8 @@ impl Welcome {
             }
         }
         notices.iter().for_each(|notice| messages.extend_from_slice(notice));
-        Welcome { messages: messages.into(), name: place, params }
+        let named = Mutex::new(Arc::clone(&params));
+        Welcome { messages: messages.into(), name: place, params, named }
     }
 
     /// Appends the messages for a client with this name.
@@ -64,7 +68,11 @@ impl Welcome {
         if default == application_name.as_bytes() {
             return Arc::clone(&self.params);
         }
-        sets.with(&self.params, APPLICATION_NAME, Some(application_name.as_bytes()))
+        let mut named = self.named.lock();
+        if named.get(APPLICATION_NAME) != Some(application_name.as_bytes()) {
+            *named = sets.with(&self.params, APPLICATION_NAME, Some(application_name.as_bytes()));
+        }
+        Arc::clone(&named)
     }
 }
 
@@ -229,6 +237,9 @@ mod tests {
         assert!(Arc::ptr_eq(&welcome.params_of(&sets, "psql"), &none));
         let named = welcome.params_of(&sets, "mine");
         assert_eq!(named.get("application_name"), Some(&b"mine"[..]));
+        assert!(Arc::ptr_eq(&welcome.params_of(&sets, "mine"), &named));
+        let other = welcome.params_of(&sets, "other");
+        assert_eq!(other.get("application_name"), Some(&b"other"[..]));
     }
 
     #[test]

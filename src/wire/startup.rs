@@ -40,18 +40,21 @@ pub enum Packet {
 pub struct Startup {
     /// Minor version of protocol 3.
     pub minor: u16,
-    /// Parameters in the client's order, names as sent; values are raw bytes without NUL.
-    pub parameters: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Names and values as they came, each with its NUL. [`read`] has seen that they pair up.
+    body: Box<[u8]>,
 }
 
 impl Startup {
+    /// Parameters in the client's order, names as sent; values are raw bytes without NUL.
+    pub fn parameters(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut body = Reader(&self.body);
+        std::iter::from_fn(move || body.cstr().zip(body.cstr()))
+    }
+
     /// The last value of a parameter.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.parameters
-            .iter()
-            .rev()
-            .find(|(key, _)| key == name.as_bytes())
-            .map(|(_, value)| value.as_slice())
+        let named = self.parameters().filter(|(key, _)| *key == name.as_bytes());
+        named.last().map(|(_, value)| value)
     }
 }
 
@@ -113,19 +116,17 @@ fn read_startup(code: u32, mut body: Reader<'_>) -> Result<Packet, StartupError>
     if major != 3 {
         return Err(StartupError::Version { major, minor });
     }
-    let mut parameters = Vec::new();
-    loop {
-        let name = body.cstr().ok_or(StartupError::Layout)?;
-        if name.is_empty() {
-            break;
+    let all = body.0;
+    while !body.cstr().ok_or(StartupError::Layout)?.is_empty() {
+        body.cstr().ok_or(StartupError::Layout)?;
+    }
+    // The last NUL is the end of all.
+    match all.split_last() {
+        Some((_, pairs)) if body.0.is_empty() => {
+            Ok(Packet::Startup(Startup { minor, body: pairs.into() }))
         }
-        let value = body.cstr().ok_or(StartupError::Layout)?;
-        parameters.push((name.to_vec(), value.to_vec()));
+        _ => Err(StartupError::Layout),
     }
-    if !body.0.is_empty() {
-        return Err(StartupError::Layout);
-    }
-    Ok(Packet::Startup(Startup { minor, parameters }))
 }
 
 /// Appends a StartupMessage.
