@@ -92,6 +92,32 @@ impl Line {
     }
 }
 
+/// What PgBouncer shrugs off is no reason not to start.
+#[tokio::test]
+async fn odd_values_are_taken_as_pgbouncer_takes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = "  reserve_pool_size\t=  -3  \nmax_db_connections = 2147483647\nlisten_backlog = 0\n\
+               stats_users = ,watch,, other,\nauth_hba_file = /nonexistent\n\
+               client_tls_protocols = tlsv1.0,tlsv1.1,tlsv1.2\nclient_tls_ciphers = fast\n\
+               query_timeout = 1e2\nlog_stats = 2\nserver_check_query = select '%d' ; 100%\n\
+               [users] app=max_user_connections=-1";
+    let pgusher = start(folder.path(), &ini(odd, &database("app")));
+    let mut client = login(&pgusher, "app", "app").await;
+    assert_eq!(client.query("select 1").await.value(), "1");
+    let mut console = login(&pgusher, "pgbouncer", "admin").await;
+    for (key, value) in [
+        ("reserve_pool_size", "-3"),
+        ("max_db_connections", "2147483647"),
+        ("listen_backlog", "0"),
+        ("stats_users", ",watch,, other,"),
+        ("query_timeout", "100"),
+        ("log_stats", "2"),
+        ("server_check_query", "select '%d' ; 100%"),
+    ] {
+        assert_eq!(setting(&mut console, key).await, value, "{key}");
+    }
+}
+
 #[tokio::test]
 async fn a_reload_is_all_or_nothing() {
     let folder = tempfile::tempdir().unwrap();

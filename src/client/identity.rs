@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::auth::{
     AuthError, SecretKind, ServerCredential, Shown, StoredSecret, Userlist, VerifierCache,
 };
-use crate::config::{AuthType, Config, Database, Mistake};
+use crate::config::{AuthType, Compat, Config, Database, Mistake};
 use crate::hba::{self, Demand, IdentMaps, LdapOptions, Method, Rules, Visit};
 use crate::types::Name;
 
@@ -167,6 +167,10 @@ const PAM_SERVICE: &str = "pgusher";
 
 fn read_rules(config: &Config, tell: &mut dyn FnMut(Vec<Mistake>)) -> (Rules, IdentMaps) {
     let process = &config.process;
+    // PgBouncer does not mind a file that it does not need.
+    if process.compat == Compat::PgBouncer && process.auth_type != AuthType::Hba {
+        return (Rules::default(), IdentMaps::default());
+    }
     let maps = match &process.auth_ident_file {
         Some(path) => IdentMaps::load(path, &hba::Disk).map_err(&mut *tell),
         None => Ok(IdentMaps::default()),

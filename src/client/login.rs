@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::task::JoinSet;
-
 use super::authenticate::Proof;
 use super::entry::{ConsoleRights, Entry, OwnServer, Pass};
 use super::gate::Gate;
@@ -17,6 +15,7 @@ use super::login_facts::Facts;
 use super::manners::Manners;
 use super::proof::Claim;
 use super::refusal::Refusal;
+use super::replica;
 use super::replies;
 use super::request::{Asker, Replication, Request};
 use super::throttle::{self, Pace};
@@ -26,11 +25,10 @@ use crate::cancel::{Issued, LONG_KEY, SHORT_KEY};
 use crate::config::{AuthType, Config, Database};
 use crate::hba::{Method, Visit};
 use crate::net::Peer;
-use crate::pool::{Pool, PoolError, Welcome, WelcomeError};
+use crate::pool::{Pool, Welcome, WelcomeError};
 use crate::session::VirtualSession;
 use crate::stats::{Cause, ClientRecord, Ends, Entered};
 use crate::types::{LoginMethod, Name};
-use crate::wire::Severity;
 use crate::wire::backend;
 use crate::wire::startup::{NEWEST_MINOR, Startup};
 
@@ -373,18 +371,11 @@ impl Login<'_> {
         parameters: BTreeMap<String, String>,
         counted: [Counted; 3],
     ) -> Result<Pass, Refusal> {
-        // Not here: a login on a server may keep a processor busy.
-        let maker = Arc::clone(&pool);
-        let making = async move { maker.make_own(parameters).await };
-        // A client whose login ends before that waits no longer.
-        let mut made = JoinSet::new();
-        made.spawn_on(making, &self.gate.pools.context.control);
-        let made = made.join_next().await.and_then(Result::ok);
-        let made = made.unwrap_or(Err(PoolError::ShuttingDown));
-        let lease = made.map_err(|error| {
-            let fields = replies::no_server(&error).severity(Severity::Fatal);
-            Refusal::new(LoginResult::Server, fields)
-        })?;
+        // While it waits it is one of the pool's clients.
+        let record = self.record(&request, &pool)?;
+        let makers = &self.gate.pools.context.control;
+        let made = replica::wait_for_server(&pool, parameters, &record.client, makers).await;
+        let lease = made.map_err(|fields| Refusal::new(LoginResult::Server, fields))?;
         let key = self.issue_key(&request)?;
         let mut bytes = Vec::new();
         bytes.extend_from_slice(&backend::AUTH_OK);
@@ -393,7 +384,6 @@ impl Login<'_> {
         }
         lease.reported.notices.iter().for_each(|notice| bytes.extend_from_slice(notice));
         self.greet(bytes, &key).await?;
-        let record = self.record(&request, &pool)?;
         Ok(Pass::Replica(OwnServer { pool, record, key, lease, counted }))
     }
 }

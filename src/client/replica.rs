@@ -1,10 +1,14 @@
 //! A replication client and the server made for it: bytes pass as they are, until one of the two leaves.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 use super::disconnect::{Goodbye, linger};
 use super::frames::Frames;
@@ -15,9 +19,10 @@ use super::worker::Worker;
 use crate::cancel::Issued;
 use crate::control::Order;
 use crate::net::{Buffer, Stream, Suspended};
-use crate::pool::{Lease, Pool};
-use crate::stats::{ClientState, Entered, ServerState};
+use crate::pool::{Lease, Pool, PoolError};
+use crate::stats::{ClientRecord, ClientState, Entered, ServerState};
 use crate::wire::tag::{backend as tag, frontend};
+use crate::wire::{ErrorFields, Severity};
 
 /// How long last words may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -62,6 +67,45 @@ struct Session {
     _key: Issued,
     _counted: [Counted; 3],
     _present: Present,
+}
+
+/// Waits for the server of a client that has logged in; meanwhile orders are heard.
+pub(super) async fn wait_for_server(
+    pool: &Arc<Pool>,
+    parameters: BTreeMap<String, String>,
+    client: &ClientRecord,
+    makers: &Handle,
+) -> Result<Lease, ErrorFields> {
+    client.enter(ClientState::Waiting, 0);
+    let maker = Arc::clone(pool);
+    // Not here: a login on a server may keep a processor busy. A client that is sent away waits no longer.
+    let mut made = JoinSet::new();
+    made.spawn_on(async move { maker.make_own(parameters).await }, makers);
+    let made = std::future::poll_fn(|cx| {
+        client.control.watch(cx);
+        if let Some(fields) = last_words(client.control.order()) {
+            return Poll::Ready(Err(fields));
+        }
+        if client.control.is_suspended() {
+            client.control.stand_still();
+            return Poll::Pending;
+        }
+        made.poll_join_next(cx).map(|made| {
+            let made = made.and_then(Result::ok).unwrap_or(Err(PoolError::ShuttingDown));
+            made.map_err(|error| replies::no_server(&error).severity(Severity::Fatal))
+        })
+    });
+    made.await
+}
+
+/// What a client that is told to go hears; `None` while it may stay until it rests.
+fn last_words(order: Order) -> Option<ErrorFields> {
+    match order {
+        Order::None | Order::CloseWhenIdle => None,
+        Order::CloseNow => Some(replies::killed()),
+        Order::CloseRemoved => Some(replies::removed()),
+        Order::CloseForShutdown => Some(replies::shutting_down()),
+    }
 }
 
 /// Serves a replication client until it leaves.
@@ -184,15 +228,13 @@ impl Session {
         if self.lease.record.close_needed.load(Ordering::Relaxed) {
             return Some(Goodbye::Told(replies::reconfigured()));
         }
-        match self.record.client.control.order() {
-            Order::None => None,
-            Order::CloseWhenIdle if !self.rests && !self.streams => None,
-            Order::CloseNow => Some(Goodbye::Told(replies::killed())),
-            Order::CloseRemoved => Some(Goodbye::Told(replies::removed())),
-            Order::CloseWhenIdle | Order::CloseForShutdown => {
-                Some(Goodbye::Told(replies::shutting_down()))
-            }
-        }
+        let order = self.record.client.control.order();
+        let may_go = self.rests || self.streams;
+        let fields = match order {
+            Order::CloseWhenIdle if may_go => Some(replies::shutting_down()),
+            _ => last_words(order),
+        };
+        fields.map(Goodbye::Told)
     }
 }
 

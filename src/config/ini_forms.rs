@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::ini_text::words;
+use super::ini_text::{names, words};
 use super::kinds::MANY;
 use super::mistake::{Place, Report};
 use super::tree::{Node, Value};
@@ -20,10 +20,16 @@ pub(super) enum Form {
     Path,
     /// A list with commas.
     List,
+    /// A list of names, in which nothing between two commas is nothing.
+    Names,
     /// A whole number as C writes it.
     Integer,
-    /// The same for a size of which 0 says that there is no limit.
+    /// The same for a number of things: less than nothing is nothing, and more than anyone has is no limit.
+    Count,
+    /// The same where 0 says that there is no limit.
     Size,
+    /// The same for a number of which there is at least one.
+    Positive,
     /// 0 is no, every other number is yes.
     Flag,
     /// Permissions as C writes a number: with a leading 0 in octal.
@@ -36,6 +42,10 @@ pub(super) enum Form {
     DeferAccept,
     /// A number of bytes.
     Bytes,
+    /// Versions of TLS.
+    Protocols,
+    /// Ciphers as OpenSSL writes them, or one of PgBouncer's words for its defaults.
+    Ciphers,
     /// `verbose`: how much more than usual is logged.
     Verbosity,
 }
@@ -72,12 +82,15 @@ impl Form {
             Form::Text => plain(text),
             Form::Word => plain(&text.to_ascii_lowercase()),
             Form::Path => plain(&absolute(text)),
-            Form::List => list(at, text)?,
+            Form::List => list(words(text, at)?),
+            Form::Names => list(names(text, at)),
             Form::Integer => integer(number(text)?),
+            Form::Count => integer(number(text)?.clamp(0, MANY)),
             Form::Size => integer(match number(text)? {
-                0 => MANY,
-                size => size,
+                ..=0 => MANY,
+                size => size.min(MANY),
             }),
+            Form::Positive => integer(number(text)?.clamp(1, MANY)),
             Form::Flag => Value::Bool(number(text)? != 0),
             Form::Mode => plain(&mode(number(text)?)),
             Form::Seconds(zero) => plain(&seconds(text, zero)?),
@@ -86,6 +99,12 @@ impl Form {
                 ..=0 => "off".to_owned(),
                 1 => DEFER_ACCEPT.to_owned(),
                 seconds => format!("{seconds}s"),
+            }),
+            Form::Protocols => plain(&protocols(text)),
+            Form::Ciphers => plain(match text {
+                "secure" | "fast" | "normal" => "default",
+                "all" => "ALL",
+                other => other,
             }),
             Form::Bytes => plain(&format!("{}B", number(text)?.max(0))),
             Form::Verbosity => plain(match number(text)? {
@@ -105,13 +124,36 @@ fn integer(value: i64) -> Value {
     Value::Integer { value: Some(value), shown: value.to_string() }
 }
 
-fn list(at: Place, text: &str) -> Result<Value, String> {
-    let mut words = words(text, at)?;
+fn list(mut words: Vec<(Place, String)>) -> Value {
     // A name that stands twice says nothing more.
     let mut seen = std::collections::BTreeSet::new();
     words.retain(|(_, word)| seen.insert(word.clone()));
     let node = |(at, word): (Place, String)| Node { at, value: plain(&word) };
-    Ok(Value::List(words.into_iter().map(node).collect()))
+    Value::List(words.into_iter().map(node).collect())
+}
+
+/// The versions that are left of PgBouncer's list when those that are not safe any more are taken out of it. Where
+/// nothing is left, the list stays as it is and is refused for what is in it.
+fn protocols(text: &str) -> String {
+    let text = text.to_ascii_lowercase();
+    let mut wanted = [false; 2];
+    for word in text.split([',', ':']).map(str::trim) {
+        let (word, want) = word.strip_prefix('!').map_or((word, true), |word| (word, false));
+        let [older, newer] = &mut wanted;
+        match word {
+            "all" | "legacy" | "default" | "secure" | "tlsv1" => (*older, *newer) = (want, want),
+            "tlsv1.2" => *older = want,
+            "tlsv1.3" => *newer = want,
+            "tlsv1.0" | "tlsv1.1" => {}
+            _ => return text,
+        }
+    }
+    match wanted {
+        [true, true] => "secure".to_owned(),
+        [true, false] => "tlsv1.2".to_owned(),
+        [false, true] => "tlsv1.3".to_owned(),
+        [false, false] => text,
+    }
 }
 
 /// A whole number as C's `strtol` reads it: decimal, `0x…`, or octal after a 0.
@@ -200,6 +242,16 @@ mod tests {
             assert!(number(text).is_err(), "{text}");
         }
         assert_eq!(shown(Form::Size, "0"), Ok(MANY.to_string()));
+        for (form, text, value) in [
+            (Form::Count, "-3", 0),
+            (Form::Count, "3", 3),
+            (Form::Count, "99999999999", MANY),
+            (Form::Size, "-1", MANY),
+            (Form::Size, "2147483647", MANY),
+            (Form::Positive, "0", 1),
+        ] {
+            assert_eq!(shown(form, text), Ok(value.to_string()), "{form:?} {text}");
+        }
         assert_eq!(shown(Form::Flag, "2"), Ok("true".into()));
         assert_eq!(shown(Form::Flag, "0"), Ok("false".into()));
         assert!(shown(Form::Flag, "yes").is_err());
@@ -223,12 +275,32 @@ mod tests {
     }
 
     #[test]
+    fn words_of_tls() {
+        for (text, left) in [
+            ("all", "secure"),
+            ("Legacy", "secure"),
+            ("tlsv1.0,tlsv1.1, tlsv1.2", "tlsv1.2"),
+            ("all:!tlsv1.2", "tlsv1.3"),
+            ("tlsv1.3,tlsv1.2", "secure"),
+            ("tlsv1.1", "tlsv1.1"),
+            ("sslv3,tlsv1.2", "sslv3,tlsv1.2"),
+        ] {
+            assert_eq!(shown(Form::Protocols, text), Ok(left.into()), "{text}");
+        }
+        for (text, ciphers) in [("fast", "default"), ("all", "ALL"), ("HIGH:!MD5", "HIGH:!MD5")] {
+            assert_eq!(shown(Form::Ciphers, text), Ok(ciphers.into()), "{text}");
+        }
+    }
+
+    #[test]
     fn modes_words_and_paths() {
         assert_eq!(shown(Form::Mode, "0770"), Ok("0770".into()));
         assert_eq!(shown(Form::Mode, "511"), Ok("0777".into()));
         assert_eq!(shown(Form::Mode, "777"), Ok("0411".into()), "decimal, as C has it");
         assert_eq!(shown(Form::Word, "Session"), Ok("session".into()));
         assert_eq!(shown(Form::List, "a, b,a"), Ok("2 items".into()));
+        assert_eq!(shown(Form::Names, ", a,, b ,"), Ok("2 items".into()));
+        assert_eq!(shown(Form::Names, ","), Ok("0 items".into()));
         assert_eq!(shown(Form::Verbosity, "1"), Ok("debug".into()));
         assert_eq!(shown(Form::Millis, "12500"), Ok("12s500ms".into()));
         assert_eq!(shown(Form::Millis, "0"), Ok("off".into()));

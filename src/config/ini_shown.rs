@@ -64,9 +64,10 @@ fn shown(parameter: &Parameter, text: &str) -> String {
     };
     let whole = || super::ini_forms::number(text).ok().map(|number| number.to_string());
     let value = match form {
-        Form::Integer | Form::Size | Form::Flag | Form::Mode | Form::Verbosity => whole(),
+        Form::Integer | Form::Count | Form::Positive | Form::Size => whole(),
+        Form::Flag | Form::Mode | Form::Verbosity => whole(),
         Form::Seconds(_) => text.parse::<f64>().ok().map(|seconds| seconds.to_string()),
-        Form::Word => Some(text.to_ascii_lowercase()),
+        Form::Word | Form::Protocols => Some(text.to_ascii_lowercase()),
         _ => None,
     };
     value.unwrap_or_else(|| text.to_owned())

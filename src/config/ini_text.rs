@@ -47,21 +47,27 @@ pub(super) fn connection_string(
 
 /// Reads a list with commas; white space around its members does not count.
 pub(super) fn words(text: &str, start: Place) -> Result<Vec<(Place, String)>, String> {
-    let scanner = Scanner::new(text, start);
-    if text.trim().is_empty() {
-        return Ok(Vec::new());
+    let list = text.strip_suffix(',').unwrap_or(text);
+    let is_gap = |word: &str| word.trim().is_empty();
+    if !text.trim().is_empty() && list.split(',').any(is_gap) {
+        return Err("there is nothing between two commas".into());
     }
+    Ok(names(list, start))
+}
+
+/// Reads a list of names as PgBouncer looks for one in it: nothing between two commas is no name.
+pub(super) fn names(text: &str, start: Place) -> Vec<(Place, String)> {
+    let scanner = Scanner::new(text, start);
     let mut out = Vec::new();
     let mut offset = 0;
-    for word in text.strip_suffix(',').unwrap_or(text).split(',') {
+    for word in text.split(',') {
         let blank = word.len() - word.trim_start().len();
-        if word.trim().is_empty() {
-            return Err("there is nothing between two commas".into());
+        if !word.trim().is_empty() {
+            out.push((scanner.place_of(offset + blank), word.trim().to_owned()));
         }
-        out.push((scanner.place_of(offset + blank), word.trim().to_owned()));
         offset += word.len() + 1;
     }
-    Ok(out)
+    out
 }
 
 /// Where it goes wrong, and what.

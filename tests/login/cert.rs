@@ -88,6 +88,19 @@ fn the_certificate_names_the_user() {
     assert!(log.contains("tls=\"TLSv1.3\" method=\"cert\""), "{log}");
 }
 
+/// In PgBouncer's mode the words are PgBouncer's, the codes are not.
+#[test]
+fn pgbouncers_words_for_certificates() {
+    let papers = Papers::make();
+    let process = "auth_type = \"cert\"\nauth_file = \"users\"\ncompat = \"pgbouncer\"";
+    let pgusher = papers.start(process, &[("users", USERS)]);
+    assert_eq!(words(&papers.psql(&pgusher, Some("ann"), "ann", "verify-ca")), "42");
+    for (who, user) in [(Some("ann"), "bob"), (Some("bob"), "stranger"), (None, "ann")] {
+        let said = words(&papers.psql(&pgusher, who, user, "verify-ca"));
+        assert!(said.ends_with("FATAL:  certificate authentication failed"), "{said}");
+    }
+}
+
 #[test]
 fn lines_for_tls_maps_and_certificates_beside_passwords() {
     let papers = Papers::make();

@@ -55,6 +55,24 @@ async fn both_ways_to_find_a_user() {
     assert_eq!(refused(&twice, "app", "twin", "same").await, rejected("twin"));
 }
 
+/// In PgBouncer's mode the words are PgBouncer's, the codes are not.
+#[tokio::test]
+async fn pgbouncers_words_for_a_directory() {
+    let slapd = Slapd::start();
+    for (port, code, message) in [
+        (slapd.port, "28000", "LDAP authentication failed"),
+        (pgusher_testkit::free_port(), "57P03", "bouncer config error"),
+    ] {
+        let process = format!(
+            "auth_type = \"ldap\"\ncompat = \"pgbouncer\"\n\
+             auth_ldap_options = 'ldapserver=127.0.0.1 ldapport={port} {DIRECT}'"
+        );
+        let pgusher = pgusher(&process, &pooled("app")).start();
+        let (said_code, said) = refused(&pgusher, "app", "alice", "wrong").await;
+        assert_eq!((&*said_code, &*said), (code, message));
+    }
+}
+
 #[tokio::test]
 async fn over_tls_the_directory_must_prove_itself() {
     let slapd = Slapd::start();

@@ -144,20 +144,21 @@ async fn broken_packets_have_names() {
     }
 }
 
-/// A server that does not take a value any more gets nobody who wants it.
+/// A server that does not take a value gets nobody who wants it.
 #[tokio::test]
 async fn a_parameter_that_is_refused_ends_the_session() {
-    let pgusher = start("pool_mode = transaction", &line("app", ""));
-    let parameters = [("user", "postgres"), ("database", "app"), ("timezone", "Nowhere/Land")];
-    let refused = super::stage::login_with(&pgusher, &parameters).await;
-    let error = match refused {
-        Err(error) => error,
-        Ok(mut client) => {
-            client.send(&frontend::query("select 1")).await;
-            client.expect_fatal().await
+    for (mode, pgusher) in both("pool_mode = transaction", &line("app", ""), &[]) {
+        let parameters = [("user", "postgres"), ("database", "app"), ("timezone", "Nowhere/Land")];
+        let error = match super::stage::login_with(&pgusher, &parameters).await {
+            Err(error) => error,
+            Ok(_) => panic!("it is in"),
+        };
+        let native = "invalid value for parameter \"TimeZone\"";
+        mode.expect(&error, "22023", "invalid server parameter", native);
+        if mode == Mode::DropIn {
+            pgusher.wait_log("closing because: invalid server parameter (age=", LIMIT);
         }
-    };
-    assert_eq!((error.severity(), error.code()), ("FATAL", "22023"), "{error:?}");
+    }
 }
 
 #[tokio::test]

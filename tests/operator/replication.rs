@@ -174,8 +174,16 @@ async fn a_walsender_waits_for_its_turn() {
     let mut console = login(&pgusher, "pgbouncer", "postgres").await;
     let mut later = login(&pgusher, "small", "postgres").await;
     sees(&mut console, "SHOW POOLS", "maxwait_us", |wait| wait != "0").await;
+    sees(&mut console, "SHOW POOLS", "cl_waiting", |count| count == "1").await;
+    let clients = console.query("SHOW CLIENTS").await;
+    let cell = |row: &[Option<String>], name| {
+        let at = clients.columns.iter().position(|column| column == name).unwrap();
+        row[at].clone().unwrap()
+    };
+    let waits = clients.rows.iter().find(|row| cell(row, "state") == "waiting").unwrap();
+    assert_eq!(cell(waits, "replication"), "logical");
     later.send(&pgusher_testkit::frontend::query("select 1")).await;
-    sees(&mut console, "SHOW CLIENTS", "state", |state| state == "waiting").await;
+    sees(&mut console, "SHOW POOLS", "cl_waiting", |count| count == "2").await;
     holder.query("commit").await;
     let mut walsender = waiting.await.unwrap();
     assert_eq!(walsender.query("IDENTIFY_SYSTEM").await.rows.len(), 1);
@@ -190,6 +198,37 @@ async fn a_walsender_waits_for_its_turn() {
     assert_eq!(servers.rows.len(), 1, "never more than the pool may have: {servers:?}");
     walsender.terminate().await;
     assert_eq!(later.read_result().await.value(), "1");
+}
+
+/// One that waits can be sent away, and stands still when everybody does.
+#[tokio::test]
+async fn a_walsender_that_waits_hears_orders() {
+    let pgusher = start("pool_mode = transaction", &databases());
+    let mut holder = login(&pgusher, "small", "postgres").await;
+    holder.query("begin").await;
+    let mut console = login(&pgusher, "pgbouncer", "postgres").await;
+    let mut client = pgusher_testkit::RawClient::connect(pgusher.port()).await;
+    client.set_time_limit(LIMIT);
+    let parameters = [("user", "postgres"), ("database", "small"), ("replication", "database")];
+    client.startup(0, &parameters).await;
+    sees(&mut console, "SHOW POOLS", "cl_waiting", |count| count == "1").await;
+    holder.query("commit").await;
+    holder.terminate().await;
+    client.authenticate("postgres", "").await.unwrap();
+    let mut second = pgusher_testkit::RawClient::connect(pgusher.port()).await;
+    second.set_time_limit(LIMIT);
+    second.startup(0, &parameters).await;
+    sees(&mut console, "SHOW POOLS", "cl_waiting", |count| count == "1").await;
+    assert_eq!(console.query("SUSPEND").await.error, None, "both stand still");
+    assert_eq!(console.query("RESUME").await.error, None);
+    let clients = console.query("SHOW CLIENTS").await;
+    let at = |name| clients.columns.iter().position(|column| column == name).unwrap();
+    let waits = clients.rows.iter().find(|row| row[at("state")].as_deref() == Some("waiting"));
+    let id = waits.unwrap()[at("id")].clone().unwrap();
+    assert_eq!(console.query(&format!("KILL_CLIENT {id}")).await.error, None);
+    assert_eq!(second.expect_fatal().await.message(), "admin forced disconnect");
+    sees(&mut console, "SHOW POOLS", "cl_active", |count| count == "1").await;
+    client.terminate().await;
 }
 
 /// Waits until a column has such a value in some row.

@@ -71,3 +71,24 @@ async fn a_socket_is_taken_over() {
     child.wait().unwrap();
     assert_eq!(value, "5");
 }
+
+/// The unit that is shipped, with this program in it.
+#[test]
+fn systemd_has_nothing_to_say_against_the_unit() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/systemd/pgusher.service");
+    let unit = std::fs::read_to_string(shipped).unwrap();
+    let unit = unit.replace("/usr/local/bin/pgusher", super::stage::BINARY);
+    let verify = |unit: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pgusher.service");
+        std::fs::write(&path, unit).unwrap();
+        let mut command = std::process::Command::new("systemd-analyze");
+        let output = command.args(["verify", "--man=no"]).arg(path).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        // Units of the machine itself are no concern of this test.
+        said.lines().filter(|line| line.contains("pgusher.service")).collect::<String>()
+    };
+    assert_eq!(verify(&unit), "");
+    let broken = unit.replace("Restart=on-failure", "Restart=sometimes");
+    assert!(verify(&broken).contains("sometimes"), "it does look");
+}

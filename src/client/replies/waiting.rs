@@ -65,7 +65,9 @@ pub fn still_waiting(facts: &Facts) -> ErrorFields {
 pub fn no_welcome(reason: WelcomeError) -> ErrorFields {
     match reason {
         WelcomeError::Pool(reason) => no_server(&reason).severity(Severity::Fatal),
-        WelcomeError::Refused(fields) => fields.severity(Severity::Fatal),
+        WelcomeError::Refused(fields) => {
+            fields.severity(Severity::Fatal).brief("invalid server parameter")
+        }
         WelcomeError::Lost => server_gone(),
     }
 }
