@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Names of the console's database.
+pub const CONSOLE: [&str; 2] = ["pgusher", "pgbouncer"];
+
 /// A database or user name; cheap to clone and to share between threads.
 pub type Name = Arc<str>;
 

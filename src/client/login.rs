@@ -28,12 +28,9 @@ use crate::net::Peer;
 use crate::pool::{Pool, Welcome, WelcomeError};
 use crate::session::VirtualSession;
 use crate::stats::{Cause, ClientRecord, Ends, Entered};
-use crate::types::{LoginMethod, Name};
+use crate::types::{CONSOLE, LoginMethod, Name};
 use crate::wire::backend;
 use crate::wire::startup::{NEWEST_MINOR, Startup};
-
-/// Names of the console's database.
-const CONSOLE: [&str; 2] = ["pgusher", "pgbouncer"];
 
 /// Users who need no password at the console when they run as pgusher does, on its machine.
 const OPERATORS: [&str; 2] = CONSOLE;

@@ -11,7 +11,7 @@ use crate::auth::{SecretKind, ServerCredential, StoredSecret};
 use crate::config::DEFAULT_AUTH_QUERY;
 use crate::config::{AuthLookup, Config, Database};
 use crate::pool::{AuthPlace, AuthQueryError, AuthQuestion};
-use crate::types::Name;
+use crate::types::{CONSOLE, Name};
 
 /// Somebody who says who they are.
 pub(super) struct Claim<'a> {
@@ -44,7 +44,12 @@ impl Claim<'_> {
         let known = self.identities.knows(self.config, self.user);
         let question = match in_files {
             Some(_) => None,
-            None => self.question(may_be_cached),
+            None => {
+                if let Some(why) = self.obstacle() {
+                    return Err(self.fail(&why));
+                }
+                self.question(may_be_cached)
+            }
         };
         let Some(question) = question else {
             let secret = in_files.clone();
@@ -61,11 +66,14 @@ impl Claim<'_> {
             Err(AuthQueryError::NoDatabase(_)) => {
                 Ok(Found { secret: None, in_files, is_known: known, is_cached: false })
             }
-            Err(error) => {
-                tracing::error!(database = ?self.database, user = ?self.user, %error, "auth_query failed");
-                Err(Refusal::new(LoginResult::Server, replies::no_lookup()))
-            }
+            Err(error) => Err(self.fail(&error)),
         }
+    }
+
+    /// Nobody can say who the user is. Why is for the log alone.
+    fn fail(&self, error: &dyn std::fmt::Display) -> Refusal {
+        tracing::error!(database = ?self.database, user = ?self.user, %error, "auth_query failed");
+        Refusal::new(LoginResult::Server, replies::no_lookup())
     }
 
     /// The kind of secret that users who are not known seem to have.
@@ -115,9 +123,22 @@ impl Claim<'_> {
         })
     }
 
-    /// The database in which is asked: `auth_dbname`, or the one that is asked for. Who asks for one that does not
-    /// exist is looked up in another one, so that it takes as long as for the others.
+    /// The database in which is asked: `auth_dbname`, or the one that is asked for.
     fn asked(&self) -> Option<(AuthLookup, &Arc<Database>, Name)> {
+        let (lookup, database, name) = self.lookup();
+        match &lookup.dbname {
+            Some(elsewhere) => {
+                let database = self.elsewhere(elsewhere).ok()?;
+                let name = Name::clone(elsewhere);
+                Some((lookup, database, name))
+            }
+            None => database.map(|database| (lookup, database, Name::clone(name))),
+        }
+    }
+
+    /// How users of the database are looked up. Who asks for one that does not exist is looked up in another one, so
+    /// that it takes as long as for the others.
+    fn lookup(&self) -> (AuthLookup, Option<&Arc<Database>>, &Name) {
         let config = self.config;
         let target = match (config.database(self.database), self.is_console) {
             (Some(database), false) => {
@@ -130,19 +151,27 @@ impl Claim<'_> {
                 .map(|database| (config.auth_lookup(database), database, &database.name))
                 .find(|(lookup, ..)| lookup.user.is_some()),
         };
-        let (lookup, database, name) = match target {
+        match target {
             Some((lookup, database, name)) => (lookup, Some(database), name),
             // The console has no servers of its own.
             None => (self.process_lookup(), None, self.database),
-        };
-        match &lookup.dbname {
-            Some(elsewhere) => {
-                let database = config.database(elsewhere)?;
-                let name = Name::clone(elsewhere);
-                Some((lookup, database, name))
-            }
-            None => database.map(|database| (lookup, database, Name::clone(name))),
         }
+    }
+
+    /// The database that `auth_dbname` names, or why nobody can be looked up there.
+    fn elsewhere(&self, name: &Name) -> Result<&Arc<Database>, String> {
+        if CONSOLE.contains(&name.as_ref()) {
+            return Err(format!("cannot use the reserved \"{name}\" database as an auth_dbname"));
+        }
+        let missing = || format!("authentication database \"{name}\" is not configured");
+        self.config.database(name).ok_or_else(missing)
+    }
+
+    /// Why the user cannot be looked up although it is to be.
+    fn obstacle(&self) -> Option<String> {
+        let (lookup, ..) = self.lookup();
+        let asks = lookup.user.is_some_and(|asker| asker != *self.user);
+        lookup.dbname.filter(|_| asks).and_then(|name| self.elsewhere(&name).err())
     }
 
     fn process_lookup(&self) -> AuthLookup {

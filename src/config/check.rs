@@ -12,9 +12,7 @@ use super::resolved_pool::PoolSettings;
 use super::resolved_tls::ClientSslMode;
 use super::table_names::DatabaseKeys;
 use super::tree::Table;
-
-/// Databases of the console.
-const CONSOLE: [&str; 2] = ["pgusher", "pgbouncer"];
+use crate::types::CONSOLE;
 
 /// The largest number of a peer: cancel keys have room for no more.
 const LAST_PEER: u16 = 16_383;

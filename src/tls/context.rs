@@ -46,7 +46,10 @@ impl Common<'_> {
         }
         let (key, list) = self.tls13_ciphers;
         if list != "default" && !ffi::set_tls13_ciphers(&context, list) {
-            return Err(TlsError::setting(key, format!("\"{list}\" is not a list of ciphers")));
+            return Err(TlsError::setting(
+                key,
+                format!("failed to set the TLSv1.3 cipher suites \"{list}\""),
+            ));
         }
         Ok(context)
     }

@@ -70,3 +70,22 @@ async fn an_abstract_socket_is_listened_on() {
     let outer = start("", &format!("app = host={name} port={} user=app\n", inner.port()));
     assert!(!backend(&mut login(&outer, "app", "app").await).await.is_empty());
 }
+
+/// Root may give the socket to any group, everybody else to one of their own.
+#[test]
+fn the_socket_has_its_group() {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+    let own = std::process::Command::new("id").arg("-gn").output().unwrap();
+    let own = String::from_utf8(own.stdout).unwrap();
+    let group = if own.trim() == "root" { "daemon" } else { own.trim() };
+    let gid = std::fs::read_to_string("/etc/group").unwrap();
+    let gid = gid.lines().find_map(|line| line.strip_prefix(&format!("{group}:"))).unwrap();
+    let gid: u32 = gid.split(':').nth(1).unwrap().parse().unwrap();
+    let parameters =
+        format!("unix_socket_dir = {{dir}}\nunix_socket_mode = 0770\nunix_socket_group = {group}");
+    let pgusher = super::stage::start(&parameters, &super::stage::line("app", ""));
+    let socket = pgusher.dir().join(format!(".s.PGSQL.{}", pgusher.port()));
+    let facts = std::fs::metadata(socket).unwrap();
+    assert!(facts.file_type().is_socket());
+    assert_eq!((facts.gid(), facts.permissions().mode() & 0o777), (gid, 0o770));
+}

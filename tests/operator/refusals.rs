@@ -226,10 +226,14 @@ async fn a_server_that_never_answers_is_said_to_be_down() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     let database = format!("app = host=127.0.0.1 port={port} user=postgres\n");
-    for (mode, pgusher) in both("client_login_timeout = 1", &database, &[]) {
+    let parameters = "client_login_timeout = 1\nserver_connect_timeout = 2";
+    for (mode, pgusher) in both(parameters, &database, &[]) {
         let error = refused(&pgusher, "app", "postgres", "").await;
         let brief = "client_login_timeout (server down)";
         mode.expect(&error, "57P03", brief, "(client_login_timeout)");
+        if mode == Mode::DropIn {
+            pgusher.wait_log("closing because: connect timeout (age=", LIMIT);
+        }
     }
 }
 
@@ -252,5 +256,24 @@ async fn nobody_is_looked_up_where_looking_up_fails() {
         let error = refused(&pgusher, "app", "nobody at all", "x").await;
         mode.expect(&error, "57P03", "bouncer config error", "authentication is not possible");
         pgusher.wait_log("no_such_table", LIMIT);
+    }
+}
+
+/// A place for looking users up that is none.
+#[tokio::test]
+async fn nobody_is_looked_up_where_there_is_no_database() {
+    for (dbname, why) in [
+        ("nowhere", "authentication database \"nowhere\" is not configured"),
+        ("pgbouncer", "cannot use the reserved \"pgbouncer\" database as an auth_dbname"),
+    ] {
+        let parameters = format!("auth_type = md5\nauth_user = asker\nauth_dbname = {dbname}");
+        let users = [("userlist.txt", "\"postgres\" \"right\"\n")];
+        for (mode, pgusher) in both(&parameters, &line("app", ""), &users) {
+            let error = refused(&pgusher, "app", "nobody at all", "x").await;
+            let native = "authentication is not possible";
+            mode.expect(&error, "57P03", "bouncer config error", native);
+            pgusher.wait_log(why, LIMIT);
+            login_with_password(&pgusher, "postgres", "right").await;
+        }
     }
 }

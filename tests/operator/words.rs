@@ -1,6 +1,6 @@
 //! PgBouncer's words, for clients and in the log; the codes are PostgreSQL's.
 
-use pgusher_testkit::{RawClient, free_port};
+use pgusher_testkit::{Cluster, RawClient, free_port};
 
 use super::stage::{LIMIT, builder, line, login, start};
 
@@ -130,4 +130,35 @@ async fn those_who_wait_are_told() {
     );
     first.terminate().await;
     assert_eq!(second.read_result().await.value(), "1");
+}
+
+#[tokio::test]
+async fn a_server_that_gives_way_was_evicted() {
+    let parameters = "pool_mode = transaction\nmax_db_connections = 1";
+    Cluster::shared().psql("create role gives_way_to login");
+    let users = "\"postgres\" \"\"\n\"gives_way_to\" \"\"\n";
+    let pgusher = builder(parameters, &line("app", "")).file("userlist.txt", users).start();
+    let mut first = login(&pgusher, "app", "postgres").await;
+    assert_eq!(first.query("select 1").await.value(), "1");
+    let mut second = login(&pgusher, "app", "gives_way_to").await;
+    assert_eq!(second.query("select 2").await.value(), "2");
+    pgusher.wait_log("closing because: evicted (age=", LIMIT);
+}
+
+/// `log_pooler_errors` and the other two can be switched off.
+#[tokio::test]
+async fn what_is_not_to_be_logged_is_not() {
+    let parameters = "log_pooler_errors = 0\nlog_connections = 0\nlog_disconnections = 0";
+    let pgusher = start(parameters, &line("app", ""));
+    assert_eq!(refused(pgusher.port(), "none", "postgres", "").await.0, "3D000");
+    let mut client = login(&pgusher, "app", "postgres").await;
+    client.query("select 1").await.value();
+    client.terminate().await;
+    let mut console = login(&pgusher, "pgbouncer", "postgres").await;
+    assert_eq!(console.query("SET log_connections = 1").await.error, None);
+    let _last = login(&pgusher, "app", "postgres").await;
+    pgusher.wait_log("login attempt: db=app", LIMIT);
+    let log = pgusher.log();
+    assert!(!log.contains("pooler error") && !log.contains("client close request"), "{log}");
+    assert_eq!(log.matches("login attempt").count(), 1, "{log}");
 }
