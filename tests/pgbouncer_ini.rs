@@ -101,7 +101,8 @@ async fn odd_values_are_taken_as_pgbouncer_takes_them() {
                client_tls_protocols = tlsv1.0,tlsv1.1,tlsv1.2\nclient_tls_ciphers = fast\n\
                query_timeout = 1e2\nlog_stats = 2\nserver_check_query = select '%d' ; 100%\n\
                [users] app=max_user_connections=-1";
-    let pgusher = start(folder.path(), &ini(odd, &database("app")));
+    let databases = format!("{}\nplain =\nfar = host=/run/far", database("app"));
+    let pgusher = start(folder.path(), &ini(odd, &databases));
     let mut client = login(&pgusher, "app", "app").await;
     assert_eq!(client.query("select 1").await.value(), "1");
     let mut console = login(&pgusher, "pgbouncer", "admin").await;
@@ -116,6 +117,10 @@ async fn odd_values_are_taken_as_pgbouncer_takes_them() {
     ] {
         assert_eq!(setting(&mut console, key).await, value, "{key}");
     }
+    let databases = console.query("SHOW DATABASES").await.rows;
+    let host =
+        |name| databases.iter().find(|row| row[0].as_deref() == Some(name)).unwrap()[1].as_deref();
+    assert_eq!((host("plain"), host("far")), (None, Some("/run/far")));
 }
 
 #[tokio::test]

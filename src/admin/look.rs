@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::{Host, own};
 use crate::cancel::Outcome;
-use crate::config::{Config, Database};
+use crate::config::{Compat, Config, Database};
 use crate::pool::{CloseReason, ConnectFacts, Pool, PoolCensus, Pools};
 use crate::stats::{
     ClientRecord, ClientState, ClientsByState, DatabaseFacts, ErrorCounts, ErrorFacts, ExportFacts,
@@ -258,11 +258,18 @@ fn configured(config: &Config, name: &Name) -> DatabaseFacts {
     }
 }
 
+/// Where libpq looks for a server when nothing says where it is.
+const LIBPQ_FOLDER: &str = "/var/run/postgresql";
+
 /// True for servers that are looked for where nothing says where they are: at the socket beside our own.
 fn is_default(config: &Config, addresses: &[crate::types::ServerAddress]) -> bool {
-    let own = config.process.unix_socket_dir.as_ref();
-    match addresses {
-        [crate::types::ServerAddress::Unix { folder, .. }] => own == Some(folder),
+    let is_drop_in = config.process.compat == Compat::PgBouncer;
+    match (addresses, &config.process.unix_socket_dir) {
+        ([crate::types::ServerAddress::Unix { folder, .. }], Some(own)) => own == folder,
+        // Where there is none, libpq's place is looked in.
+        ([crate::types::ServerAddress::Unix { folder, .. }], None) => {
+            is_drop_in && folder.as_os_str() == LIBPQ_FOLDER
+        }
         _ => false,
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use pgusher_testkit::{Authority, Pgusher};
 use tempfile::TempDir;
 
-use crate::stage::{guarded, pgusher, pooled, words};
+use crate::stage::{guarded, pgusher, pooled, until, words};
 
 /// An authority, pgusher's certificate and those of two clients.
 struct Papers(TempDir);
@@ -34,21 +34,25 @@ impl Papers {
 
     /// A real psql over TLS, with the certificate of `who` if there is one.
     fn psql(&self, pgusher: &Pgusher, who: Option<&str>, user: &str, sslmode: &str) -> Output {
+        self.command(pgusher, who, user, sslmode).args(["-c", "select 6 * 7"]).output().unwrap()
+    }
+
+    fn command(&self, pgusher: &Pgusher, who: Option<&str>, user: &str, sslmode: &str) -> Command {
         let absent = Path::new("/nonexistent").to_owned();
         let (certificate, key) = match who {
             Some(who) => (self.at(&format!("{who}.crt")), self.at(&format!("{who}.key"))),
             None => (absent.clone(), absent),
         };
-        Command::new(guarded().bin("psql"))
-            .args(["-XAtqw", "-h", "127.0.0.1", "-U", user, "-d", "app", "-c", "select 6 * 7"])
+        let mut command = Command::new(guarded().bin("psql"));
+        command
+            .args(["-XAtqw", "-h", "127.0.0.1", "-U", user, "-d", "app"])
             .args(["-p", &pgusher.port().to_string()])
             .env("PGSSLMODE", sslmode)
             .env("PGSSLROOTCERT", self.at("ca.crt"))
             .env("PGSSLCERT", certificate)
             .env("PGSSLKEY", key)
-            .env("PGPASSWORD", "right")
-            .output()
-            .unwrap()
+            .env("PGPASSWORD", "right");
+        command
     }
 
     fn start(&self, process: &str, files: &[(&str, &str)]) -> Pgusher {
@@ -86,6 +90,21 @@ fn the_certificate_names_the_user() {
     }
     let log = pgusher.log();
     assert!(log.contains("tls=\"TLSv1.3\" method=\"cert\""), "{log}");
+}
+
+/// A client that is gone without TLS's goodbye is a client that is gone.
+#[tokio::test]
+async fn an_abrupt_end_of_tls_is_no_error_of_tls() {
+    let papers = Papers::make();
+    let process = "auth_type = \"cert\"\nauth_file = \"users\"\nlog_format = \"pgbouncer\"";
+    let pgusher = papers.start(process, &[("users", USERS)]);
+    let mut command = papers.command(&pgusher, Some("ann"), "ann", "verify-ca");
+    let mut client = command.args(["-c", "select pg_sleep(600)"]).spawn().unwrap();
+    until("the client is in", || pgusher.log().contains("new connection to server")).await;
+    client.kill().unwrap();
+    client.wait().unwrap();
+    until("it is gone", || pgusher.log().contains("closing because: client unexpected eof")).await;
+    assert!(!pgusher.log().contains("unexpected eof while reading"), "{}", pgusher.log());
 }
 
 /// In PgBouncer's mode the words are PgBouncer's, the codes are not.
