@@ -184,6 +184,7 @@ impl Session {
             tag::PARSE | tag::BIND | tag::DESCRIBE | tag::EXECUTE | tag::CLOSE => {
                 extended.answer(self, &message).await
             }
+            _ if self.host.is_drop_in() => Err(Failure::fatal("unknown pkt")),
             other => Err(Failure::fatal(format!("invalid frontend message type {other}"))),
         }
     }

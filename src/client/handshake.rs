@@ -261,7 +261,8 @@ pub async fn receive(
             Ok(Some(Packet::Startup(startup))) => return Some(Visitor::Client(incoming, startup)),
             Ok(None) => return None,
             Err(error) => {
-                turn_away(gate, incoming, replies::bad_startup(&error)).await;
+                let fields = replies::bad_startup(&error, incoming.buffer.filled());
+                turn_away(gate, incoming, fields).await;
                 return None;
             }
         }

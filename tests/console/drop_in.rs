@@ -142,3 +142,13 @@ async fn an_immediate_shutdown_is_the_end_of_the_connection() {
     boss.send(&frontend::query("SHUTDOWN")).await;
     boss.expect_closed().await;
 }
+
+#[tokio::test]
+async fn what_is_no_message_ends_the_session() {
+    let pgusher = drop_in("console_unknown", "");
+    let mut boss = admin(&pgusher).await;
+    boss.send(b"z\0\0\0\x04").await;
+    let error = boss.expect_fatal().await;
+    assert_eq!((error.code(), error.message()), ("08P01", "unknown pkt"));
+    boss.expect_closed().await;
+}

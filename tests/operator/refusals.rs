@@ -183,6 +183,9 @@ async fn what_is_no_startup_packet_is_refused() {
         if mode == Mode::DropIn {
             pgusher.wait_log(&format!("closing because: {layout} (age=0s)"), LIMIT);
         }
+        let error = told(&pgusher, b"\x00\x01\x86\xa0\x00\x03\x00\x00user").await;
+        let header = "bad packet header: '000186a000030000'";
+        mode.expect(&error, "08P01", header, "invalid length of startup packet");
     }
 }
 

@@ -8,8 +8,8 @@ use crate::sqlstate;
 use crate::wire::startup::StartupError;
 use crate::wire::{ErrorFields, Severity};
 
-/// A start-up packet that cannot be read.
-pub fn bad_startup(reason: &StartupError) -> ErrorFields {
+/// A start-up packet that cannot be read; `packet` is what there is of it.
+pub fn bad_startup(reason: &StartupError, packet: &[u8]) -> ErrorFields {
     let code = match reason {
         StartupError::Version { .. } => sqlstate::FEATURE_NOT_SUPPORTED,
         _ => sqlstate::PROTOCOL_VIOLATION,
@@ -17,6 +17,10 @@ pub fn bad_startup(reason: &StartupError) -> ErrorFields {
     let fields = fatal(code, reason.to_string());
     match reason {
         StartupError::Version { major: ..3, .. } => fields.brief("old V2 protocol not supported"),
+        StartupError::Length => {
+            let header: String = packet.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            fields.brief(format!("bad packet header: '{header}'"))
+        }
         _ => fields,
     }
 }
