@@ -72,8 +72,8 @@ async fn an_abstract_socket_is_listened_on() {
 }
 
 /// Root may give the socket to any group, everybody else to one of their own.
-#[test]
-fn the_socket_has_its_group() {
+#[tokio::test]
+async fn the_socket_has_its_group() {
     use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
     let own = std::process::Command::new("id").arg("-gn").output().unwrap();
     let own = String::from_utf8(own.stdout).unwrap();
@@ -85,7 +85,12 @@ fn the_socket_has_its_group() {
         format!("unix_socket_dir = {{dir}}\nunix_socket_mode = 0770\nunix_socket_group = {group}");
     let pgusher = super::stage::start(&parameters, &super::stage::line("app", ""));
     let socket = pgusher.dir().join(format!(".s.PGSQL.{}", pgusher.port()));
-    let facts = std::fs::metadata(socket).unwrap();
-    assert!(facts.file_type().is_socket());
-    assert_eq!((facts.gid(), facts.permissions().mode() & 0o777), (gid, 0o770));
+    // The port is open a little earlier.
+    let has_both = || {
+        std::fs::metadata(&socket).is_ok_and(|facts| {
+            facts.file_type().is_socket()
+                && (facts.gid(), facts.permissions().mode() & 0o777) == (gid, 0o770)
+        })
+    };
+    super::stage::until("the socket has its mode and its group", has_both).await;
 }
