@@ -203,7 +203,8 @@ const AUDIT = [
 const SETTINGS = [
   text("Setting", (row) => row.key),
   text("Value", (row) => row.value || "–"),
-  text("Origin", (row) => (row.value === row.default ? "default" : "set; default is " + (row.default || "none"))),
+  text("Origin", (row) => row.origin, { kind: "place" }),
+  text("Default", (row) => row.default || "–"),
   text("Changed by", (row) => (row.changeable === "yes" ? "reload" : "restart")),
 ];
 
@@ -462,7 +463,7 @@ function takeHistory(more) {
 let settings = [];
 function showSettings() {
   const all = $("settings-all").checked;
-  fill($("settings-table"), SETTINGS, settings.filter((row) => all || row.value !== row.default), (row) => row.key,
+  fill($("settings-table"), SETTINGS, settings.filter((row) => all || row.origin !== "default" || row.value !== row.default), (row) => row.key,
     "Everything is at its default.");
 }
 
