@@ -127,7 +127,7 @@ fn every_value_says_where_it_comes_from() {
     for (key, origin) in [
         ("auth_type", "pool.toml:4"),
         ("server_tls_sslmode", "pool.toml:6"),
-        ("pool_size", "more.toml:3"),
+        ("default_pool_size", "more.toml:3"),
         ("query_timeout", "SET at the console"),
         ("max_client_conn", "default"),
         ("http.listen", "default"),

@@ -99,6 +99,7 @@ impl Browser {
             "Enter" => (13, "\r"),
             "ArrowLeft" => (37, ""),
             "Home" => (36, ""),
+            "End" => (35, ""),
             _ => panic!("{key} is not known"),
         };
         for kind in ["keyDown", "keyUp"] {

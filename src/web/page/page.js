@@ -202,9 +202,9 @@ const AUDIT = [
 ];
 const SETTINGS = [
   text("Setting", (row) => row.key),
-  text("Value", (row) => row.value || "–"),
-  text("Origin", (row) => row.origin, { kind: "place" }),
-  text("Default", (row) => row.default || "–"),
+  text("Value", (row) => row.value || "–", { kind: "long" }),
+  text("Origin", (row) => row.origin, { kind: "long" }),
+  text("Default", (row) => row.default || "–", { kind: "long" }),
   text("Changed by", (row) => (row.changeable === "yes" ? "reload" : "restart")),
 ];
 
@@ -463,7 +463,7 @@ function takeHistory(more) {
 let settings = [];
 function showSettings() {
   const all = $("settings-all").checked;
-  fill($("settings-table"), SETTINGS, settings.filter((row) => all || row.origin !== "default" || row.value !== row.default), (row) => row.key,
+  fill($("settings-table"), SETTINGS, settings.filter((row) => all || row.origin !== "default"), (row) => row.key,
     "Everything is at its default.");
 }
 
