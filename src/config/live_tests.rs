@@ -108,11 +108,11 @@ fn every_value_says_where_it_comes_from() {
          [tls.server]\nsslmode = \"prefer\"\n[databases.a]\nhost = \"x\"\n",
     );
     write("more.toml", "# ours\n[defaults]\ndefault_pool_size = 5\n");
-    write(
-        "pgbouncer.ini",
-        "%include more.ini\n[databases]\na = host=x\n[pgbouncer]\nlisten_addr = 127.0.0.1\nauth_type = trust\n",
-    );
-    write("more.ini", "[pgbouncer]\n\npool_mode = session\n");
+    // PgBouncer looks for it from where it was started, and goes on with the section.
+    let include = format!("%include {}/more.ini\n", folder.path().display());
+    let ini = "[databases]\na = host=x\n[pgbouncer]\nlisten_addr = 127.0.0.1\nauth_type = trust\n";
+    write("pgbouncer.ini", &format!("{ini}{include}"));
+    write("more.ini", "; ours\n\npool_mode = session\n");
     let all = |name: &str, set: &[(&str, &str)]| {
         let loaded = load_with(&folder.path().join(name), &|_| None);
         let loaded = loaded.map_err(|mistakes| mistakes.to_string()).unwrap();
@@ -136,7 +136,7 @@ fn every_value_says_where_it_comes_from() {
     }
     let ini = all("pgbouncer.ini", &[("query_timeout", "5"), ("listen_port", "7")]);
     for (key, origin) in [
-        ("auth_type", "pgbouncer.ini:6"),
+        ("auth_type", "pgbouncer.ini:5"),
         ("pool_mode", "more.ini:3"),
         ("query_timeout", "SET at the console"),
         ("listen_port", "default"),
