@@ -87,6 +87,93 @@ async fn counts_are_exact_and_waits_have_their_outcomes() {
     assert!(all["process_open_fds"] > 5.0);
 }
 
+/// What changed between two scrapes, over all series that begin so.
+fn grown(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>, start: &str) -> f64 {
+    let of = |all: &BTreeMap<String, f64>| -> f64 {
+        all.iter().filter(|(name, _)| name.starts_with(start)).map(|(_, value)| value).sum()
+    };
+    of(after) - of(before)
+}
+
+#[tokio::test]
+async fn what_sessions_cost_is_counted() {
+    let pgusher = start("metrics_sessions");
+    let mut alice = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    let mut bob = RawClient::login(pgusher.port(), "app", "bob", "").await;
+    for client in [&mut alice, &mut bob] {
+        assert_eq!(client.query("select 1").await.error, None);
+    }
+    let before = scrape(&pgusher);
+    assert_eq!(before["pgusher_client_login_seconds_count"], 2.0);
+    assert_eq!(alice.query("set timezone = 'Europe/Rome'").await.error, None);
+    for client in [&mut bob, &mut alice] {
+        assert_eq!(client.query("select 1").await.error, None);
+    }
+    assert_eq!(alice.query("select 1").await.error, None);
+    let after = scrape(&pgusher);
+    let since = |name: &str| grown(&before, &after, name);
+    assert_eq!(since("pgusher_state_replays_total"), 2.0, "for bob, and back again");
+    assert_eq!(since("pgusher_pool_hold_seconds_count"), 4.0);
+    assert_eq!(since("pgusher_query_seconds_count"), 4.0);
+
+    use pgusher_testkit::frontend::{parse, sync};
+    for client in [&mut alice, &mut bob] {
+        client.send(&[parse("s", "select 'shared'", &[]), sync()].concat()).await;
+        assert_eq!(client.read_result().await.error, None);
+    }
+    let parses = |side: &str| {
+        let label = format!(",side=\"{side}\"");
+        scrape(&pgusher)[&of_pool("pgusher_prepared_parses_total", &label)]
+    };
+    assert_eq!((parses("client"), parses("server")), (2.0, 1.0), "the server has it already");
+
+    for sql in ["create temp table mine (a int)", "select 1", "drop table mine"] {
+        assert_eq!(alice.query(sql).await.error, None, "{sql}");
+    }
+    let cause = ",cause=\"temp_object\"";
+    assert_eq!(scrape(&pgusher)[&of_pool("pgusher_pins_total", cause)], 1.0);
+    let pinned = || scrape(&pgusher)[&of_pool("pgusher_pinned_seconds_total", cause)] > 0.0;
+    assert!(wait_for(LIMIT, pinned).await, "the pin is over");
+}
+
+#[tokio::test]
+async fn what_alerts_stand_on_is_counted() {
+    let pgusher = start("metrics_alerts");
+    let mut client = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    let of = |name: &str| scrape(&pgusher)[name];
+    assert_eq!(client.query("begin").await.error, None);
+    let idle = of_pool("pgusher_pool_idle_in_transaction_seconds_total", "");
+    let busy = of_pool("pgusher_pool_busy_seconds_total", "");
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(client.query("commit").await.error, None);
+    assert!(of(&idle) >= 0.02 && of(&busy) >= of(&idle), "{} {}", of(&idle), of(&busy));
+
+    RawClient::cancel(pgusher.port(), client.pid(), b"nope").await;
+    let unknown = || of("pgusher_cancels_total{result=\"unknown\"}") == 1.0;
+    assert!(wait_for(LIMIT, unknown).await, "a key that nobody has");
+
+    let before = scrape(&pgusher);
+    Cluster::shared().psql(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'metrics_alerts'",
+    );
+    let gone = || {
+        let now = scrape(&pgusher);
+        grown(&before, &now, "pgusher_server_closes_total") == 1.0
+            && now[&of_pool("pgusher_server_closes_total", ",reason=\"out_of_sync\"")] == 0.0
+    };
+    assert!(wait_for(LIMIT, gone).await, "it was killed, and not out of sync");
+
+    let reloaded = || of("pgusher_config_last_reload_successful");
+    assert_eq!(reloaded(), 1.0);
+    let path = pgusher.dir().join("pgusher.toml");
+    let text = std::fs::read_to_string(path).expect("the configuration");
+    for (text, expected) in [(format!("{text}\nnonsense"), 0.0), (text, 1.0)] {
+        pgusher.rewrite_config(&text);
+        pgusher.signal(Signal::HUP);
+        assert!(wait_for(LIMIT, || reloaded() == expected).await, "{expected}");
+    }
+}
+
 #[tokio::test]
 async fn transactions_are_told_apart_by_how_they_ended() {
     let pgusher = start("metrics_results");
