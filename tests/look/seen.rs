@@ -79,6 +79,20 @@ async fn a_browser_shows_the_jam_and_is_used_without_a_mouse() {
     tab_to(&mut browser, "#confirm-yes");
     browser.press("Enter");
     browser.wait(&format!("/Nobody holds/.test({})", pool("blockers")));
+
+    browser.wait(
+        "view.history.samples.some((sample) => sample.pools.some((pool) => pool.waits.length > 0))",
+    );
+    tab_to(&mut browser, "#heat-map");
+    // One column is five seconds.
+    let reads =
+        "/: [1-9][0-9]* waits; [1-9]/.test(document.querySelector('#heat-read').textContent)";
+    let found = (0..30).any(|_| {
+        browser.press("ArrowLeft");
+        browser.value(reads) == true
+    });
+    assert!(found, "the wait cannot be read: {}", browser.value("document.body.innerText"));
+    browser.picture("heat");
     assert_eq!(browser.complaints(), Vec::<serde_json::Value>::new());
     drop(jam);
 }
