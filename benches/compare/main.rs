@@ -5,7 +5,7 @@
 //! end are ratios to PgBouncer, taken within one round and then as a median over the rounds.
 //!
 //! - `stage`: the server; `contestant`: those who take part;
-//! - `throughput`, `syscalls`, `bulk`, `logins`, `storm`, `pins`, `idle`: what is measured, each with its table and its bars;
+//! - `throughput`, `syscalls`, `bulk`, `logins`, `storm`, `pins`, `idle`, `spate`: what is measured, each with its table and its bars;
 //! - `pgbench`, `sponge`, `guest`: what drives them;
 //! - `pure`: options, what the tools print, tables and bars; tested by `tests/compare.rs`.
 
@@ -21,6 +21,7 @@ mod pins;
     reason = "a bench has no harness: its tests are left out, their imports are not"
 )]
 mod pure;
+mod spate;
 mod sponge;
 mod stage;
 mod storm;
@@ -34,6 +35,7 @@ use crate::logins::Logins;
 use crate::pins::Pins;
 use crate::pure::bars::Bar;
 use crate::pure::options::{Options, Part};
+use crate::spate::Spate;
 use crate::stage::Stage;
 use crate::storm::Storm;
 use crate::throughput::Throughput;
@@ -76,6 +78,11 @@ fn compare(options: &Options) -> Vec<Bar> {
         let idle = Idle::measure(&stage, options, file_limit, Door::TlsScram);
         println!("## Idle clients with TLS\n\n{}", idle.table());
         bars.extend(idle.bars());
+    }
+    if options.wants(Part::Memory) {
+        let spate = Spate::measure(&stage, options);
+        println!("## Memory behind large rows\n\n{}", spate.table());
+        bars.extend(spate.bars());
     }
     let contestants: Vec<Contestant> =
         options.contestants().iter().map(|&kind| Contestant::start(kind, &stage)).collect();

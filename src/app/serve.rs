@@ -138,12 +138,8 @@ impl Door {
         let Some(seat) = process.gate.crew.seat() else { return };
         let (unheard, inside) = (Unheard::count(&self.unheard), self.inside.clone());
         let runtime = seat.worker.runtime().clone();
-        let visit = visit(Arc::clone(process), arrival, unheard, seat);
         // Boxed: it is large, and would be moved about.
-        runtime.spawn(Box::pin(async move {
-            visit.await;
-            drop(inside);
-        }));
+        runtime.spawn(Box::pin(visit(Arc::clone(process), arrival, (unheard, inside), seat)));
     }
 }
 
@@ -166,7 +162,7 @@ impl Drop for Unheard {
 /// Serves a single visitor.
 pub(super) async fn serve_one(process: Arc<Process>, arrival: Arrival) {
     if let Some(seat) = process.gate.crew.seat() {
-        visit(process, arrival, Unheard::count(&Arc::default()), seat).await;
+        visit(process, arrival, (Unheard::count(&Arc::default()), None), seat).await;
     }
 }
 
@@ -174,11 +170,17 @@ pub(super) async fn serve_one(process: Arc<Process>, arrival: Arrival) {
 pub(super) fn receive_one(process: Arc<Process>, arrival: Arrival) {
     if let Some(seat) = process.gate.crew.seat() {
         let runtime = seat.worker.runtime().clone();
-        runtime.spawn(Box::pin(visit(process, arrival, Unheard::count(&Arc::default()), seat)));
+        let unheard = Unheard::count(&Arc::default());
+        runtime.spawn(Box::pin(visit(process, arrival, (unheard, None), seat)));
     }
 }
 
-async fn visit(process: Arc<Process>, arrival: Arrival, unheard: Unheard, seat: Seat) {
+async fn visit(
+    process: Arc<Process>,
+    arrival: Arrival,
+    (unheard, _inside): (Unheard, Option<Inside>),
+    seat: Seat,
+) {
     let since = Instant::now();
     let heard = receive(&process.gate, Incoming::new(arrival), &process.keyring, since).await;
     drop(unheard);

@@ -158,9 +158,14 @@ impl Incoming {
     }
 
     /// Says why the visitor cannot stay.
-    pub async fn refuse(mut self, reason: &ErrorFields) {
+    pub async fn refuse(self, reason: &ErrorFields) {
         let mut bytes = Vec::new();
         reason.put_error(&mut bytes);
+        // Boxed, so that those who may stay do not carry the room for it.
+        Box::pin(self.leave_with(bytes)).await;
+    }
+
+    async fn leave_with(mut self, bytes: Vec<u8>) {
         if self.line.send_all(&bytes).await.is_ok()
             && let Ok(stream) = self.line.into_stream(None)
         {

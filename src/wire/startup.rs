@@ -1,5 +1,7 @@
 //! The untyped packets that open a connection: StartupMessage, SSLRequest, GSSENCRequest, CancelRequest.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
 use super::read::Reader;
@@ -40,21 +42,25 @@ pub enum Packet {
 pub struct Startup {
     /// Minor version of protocol 3.
     pub minor: u16,
-    /// Names and values as they came, each with its NUL. [`read`] has seen that they pair up.
+    /// Names and values as they came, each with its NUL.
     body: Box<[u8]>,
+    /// Where in the body each name and its value are.
+    places: Vec<[Range<u16>; 2]>,
 }
 
 impl Startup {
     /// Parameters in the client's order, names as sent; values are raw bytes without NUL.
-    pub fn parameters(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut body = Reader(&self.body);
-        std::iter::from_fn(move || body.cstr().zip(body.cstr()))
+    pub fn parameters(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
+        let text = |at: &Range<u16>| {
+            self.body.get(usize::from(at.start)..usize::from(at.end)).unwrap_or_default()
+        };
+        self.places.iter().map(move |[name, value]| (text(name), text(value)))
     }
 
     /// The last value of a parameter.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        let named = self.parameters().filter(|(key, _)| *key == name.as_bytes());
-        named.last().map(|(_, value)| value)
+        let named = self.parameters().rfind(|(key, _)| *key == name.as_bytes());
+        named.map(|(_, value)| value)
     }
 }
 
@@ -117,16 +123,27 @@ fn read_startup(code: u32, mut body: Reader<'_>) -> Result<Packet, StartupError>
         return Err(StartupError::Version { major, minor });
     }
     let all = body.0;
-    while !body.cstr().ok_or(StartupError::Layout)?.is_empty() {
-        body.cstr().ok_or(StartupError::Layout)?;
-    }
-    // The last NUL is the end of all.
-    match all.split_last() {
-        Some((_, pairs)) if body.0.is_empty() => {
-            Ok(Packet::Startup(Startup { minor, body: pairs.into() }))
+    let mut places = Vec::with_capacity(8);
+    loop {
+        let name = text(all, &mut body)?;
+        if name.is_empty() {
+            break;
         }
-        _ => Err(StartupError::Layout),
+        places.push([name, text(all, &mut body)?]);
     }
+    if !body.0.is_empty() {
+        return Err(StartupError::Layout);
+    }
+    Ok(Packet::Startup(Startup { minor, body: all.into(), places }))
+}
+
+/// Where in `all` the next text is.
+fn text(all: &[u8], rest: &mut Reader<'_>) -> Result<Range<u16>, StartupError> {
+    let start = all.len() - rest.0.len();
+    let size = rest.cstr().ok_or(StartupError::Layout)?.len();
+    // A packet is not longer than MAX_PACKET.
+    let place = |at| u16::try_from(at).map_err(|_| StartupError::Length);
+    Ok(place(start)?..place(start + size)?)
 }
 
 /// Appends a StartupMessage.

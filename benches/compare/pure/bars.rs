@@ -52,6 +52,9 @@ pub(crate) const MOST_PIN_LATENCY: f64 = 1.5;
 /// The most memory for each idle client, as a ratio to PgBouncer's.
 pub(crate) const MOST_IDLE_MEMORY: f64 = 1.5;
 
+/// The most memory that may be in use some time after large rows went through, as a ratio to before them.
+pub(crate) const MOST_MEMORY_LEFT: f64 = 1.2;
+
 #[cfg(test)]
 mod tests {
     use super::{Bar, most_cpu};

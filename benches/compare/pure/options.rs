@@ -67,6 +67,8 @@ pub(crate) enum Part {
     Storm,
     /// Latency beside clients that keep their servers for a moment
     Pins,
+    /// Memory after large rows
+    Memory,
 }
 
 /// Who takes part.

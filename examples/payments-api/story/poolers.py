@@ -85,6 +85,7 @@ admin_users = dba
 pool_mode = transaction
 default_pool_size = {POOL}
 max_client_conn = 12000
+listen_backlog = 4096
 log_connections = 0
 log_disconnections = 0
 """)
