@@ -8,8 +8,12 @@ use pgusher_testkit::{Cluster, Pgusher, RawClient, Signal, wait_for};
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn start(database: &str) -> Pgusher {
-    let pooled =
-        Cluster::shared().pooled("app", database, "pool_size = 1\nquery_wait_timeout = \"200ms\"");
+    start_with(database, "query_wait_timeout = \"200ms\"")
+}
+
+/// `settings` are lines of the database's section.
+fn start_with(database: &str, settings: &str) -> Pgusher {
+    let pooled = Cluster::shared().pooled("app", database, &format!("pool_size = 1\n{settings}"));
     let config = format!(
         r#"
 [pgusher]
@@ -172,6 +176,42 @@ async fn what_alerts_stand_on_is_counted() {
         pgusher.signal(Signal::HUP);
         assert!(wait_for(LIMIT, || reloaded() == expected).await, "{expected}");
     }
+}
+
+#[tokio::test]
+async fn waits_that_end_in_nothing_are_counted_as_what_they_were() {
+    let settings = "max_db_client_connections = 7\nmax_prepared_statements = 1";
+    let pgusher = start_with("metrics_outcomes", settings);
+    let login = async |name| RawClient::login(pgusher.port(), "app", name, "").await;
+    let (mut holder, mut patient, mut hasty) =
+        (login("alice").await, login("bob").await, login("carol").await);
+    let of = |name: &str, more: &str| scrape(&pgusher)[&of_pool(name, more)];
+    assert_eq!(scrape(&pgusher)["pgusher_client_connections_limit{database=\"app\"}"], 7.0);
+    assert_eq!(holder.query("begin").await.error, None);
+    patient.send(&pgusher_testkit::frontend::query("select 1")).await;
+    hasty.send(&pgusher_testkit::frontend::query("select 1")).await;
+    let waiting = |count: f64| of("pgusher_pool_queue_length", "") == count;
+    assert!(wait_for(LIMIT, || waiting(2.0)).await, "both wait");
+    let oldest = of("pgusher_pool_oldest_wait_seconds", "");
+    assert!(oldest > 0.0, "a wait that has not ended is seen: {oldest}");
+    RawClient::cancel(pgusher.port(), patient.pid(), patient.key()).await;
+    assert_eq!(patient.read_result().await.unwrap_error().code(), "57014");
+    drop(hasty);
+    assert!(wait_for(LIMIT, || waiting(0.0)).await, "nobody waits");
+    let ended =
+        |outcome: &str| of("pgusher_pool_wait_seconds_count", &format!(",outcome=\"{outcome}\""));
+    assert_eq!((ended("cancelled"), ended("gone"), ended("timeout")), (1.0, 1.0, 0.0));
+    assert_eq!(scrape(&pgusher)["pgusher_cancels_total{result=\"dequeued\"}"], 1.0);
+    assert_eq!(holder.query("commit").await.error, None);
+
+    use pgusher_testkit::frontend::{parse, sync};
+    for number in 0..3 {
+        let name = format!("s{number}");
+        let statement = parse(&name, &format!("select {number}"), &[]);
+        holder.send(&[statement, sync()].concat()).await;
+        assert_eq!(holder.read_result().await.error, None);
+    }
+    assert_eq!(of("pgusher_prepared_evictions_total", ""), 2.0, "there is room for one");
 }
 
 #[tokio::test]
