@@ -7,7 +7,7 @@ use pgusher_testkit::{Cluster, Pgusher};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// Clients of pgbench.
-const CLIENTS: &str = "20";
+const CLIENTS: &str = "32";
 
 /// The private PostgreSQL, with pgbench's tables.
 pub(crate) fn cluster() -> Cluster {

@@ -76,7 +76,7 @@ impl Throughput {
         own.filter_map(|&(cell, kind)| {
             let ratio = self.to_pgbouncer(cell, kind, |sample| sample.cpu)?;
             let what = format!("CPU per transaction, {}, {} clients", cell.mode, cell.clients);
-            Some(Bar::new(what, ratio, most_cpu(cell.clients)))
+            Some(Bar::new(what, ratio, most_cpu(cell.mode, cell.clients)))
         })
         .collect()
     }

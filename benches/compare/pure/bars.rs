@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::options::Mode;
+
 /// One measured ratio to PgBouncer and the most it may be.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Bar {
@@ -32,8 +34,13 @@ impl fmt::Display for Bar {
 /// The most processor time for each transaction, as a ratio to PgBouncer's.
 ///
 /// With few clients there is little to save on: each transaction wakes the pooler by itself.
-pub(crate) fn most_cpu(clients: u32) -> f64 {
-    if clients < 100 { 1.0 } else { 0.9 }
+pub(crate) fn most_cpu(mode: Mode, clients: u32) -> f64 {
+    match mode {
+        Mode::Prepared => 0.65,
+        Mode::Simple | Mode::Extended if clients >= 100 => 0.75,
+        Mode::Simple => 0.85,
+        Mode::Extended => 1.0,
+    }
 }
 
 /// The most processor time for each byte of bulk data, as a ratio to PgBouncer's.
@@ -57,12 +64,13 @@ pub(crate) const MOST_MEMORY_LEFT: f64 = 1.2;
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::Mode;
     use super::{Bar, most_cpu};
 
     #[test]
     fn a_bar_may_just_be_reached() {
-        assert!(Bar::new("cpu".to_owned(), 0.9, most_cpu(100)).is_met());
-        let missed = Bar::new("cpu".to_owned(), 1.01, most_cpu(10));
+        assert!(Bar::new("cpu".to_owned(), 0.75, most_cpu(Mode::Simple, 100)).is_met());
+        let missed = Bar::new("cpu".to_owned(), 1.01, most_cpu(Mode::Extended, 10));
         assert!(!missed.is_met());
         assert!(missed.to_string().starts_with("FAIL  cpu"));
     }

@@ -1,0 +1,100 @@
+//! Clients that do what clients do, and look whether their sessions are their own.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
+
+use crate::Tally;
+
+/// After so many requests a client comes back as another.
+const STAY: u64 = 200;
+
+/// What a client does, until the end.
+pub(crate) async fn client(port: u16, number: u64, until: Instant) -> Tally {
+    let mut tally = Tally::new();
+    let mut request = 0;
+    while Instant::now() < until {
+        let result = visit(port, number, &mut request, &mut tally, until).await;
+        if let Err(error) = result {
+            *tally.entry(name(&error)).or_default() += 1;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    tally
+}
+
+/// True for what a killed server or a shrinking pool does to a client.
+pub(crate) fn is_explained(what: &str) -> bool {
+    matches!(what, "ok" | "57P01" | "08006" | "closed")
+}
+
+fn name(error: &Error) -> String {
+    match error.code() {
+        Some(code) => code.code().to_owned(),
+        None if error.is_closed() => "closed".to_owned(),
+        None => error.to_string(),
+    }
+}
+
+async fn visit(
+    port: u16,
+    number: u64,
+    request: &mut u64,
+    tally: &mut Tally,
+    until: Instant,
+) -> Result<(), Error> {
+    let mut config = Config::new();
+    config.host("127.0.0.1").port(port).user("soak").dbname("app");
+    config.application_name(format!("soak-{}", number % 4));
+    let (mut client, connection) = config.connect(NoTls).await?;
+    let connection = tokio::spawn(connection);
+    let own = format!("{}kB", 1025 + number);
+    client.batch_execute(&format!("set work_mem = '{own}'")).await?;
+    for _ in 0..STAY {
+        if Instant::now() >= until {
+            break;
+        }
+        *request += 1;
+        ask(&mut client, number, *request, &own).await?;
+        *tally.entry("ok".to_owned()).or_default() += 1;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(client);
+    // It ends with its client.
+    let _ = connection.await;
+    Ok(())
+}
+
+/// One of the things that clients do.
+async fn ask(client: &mut Client, number: u64, request: u64, own: &str) -> Result<(), Error> {
+    match (number + request) % 7 {
+        0 => drop(client.simple_query("select 1").await?),
+        1 => {
+            let row = client.query_one("select $1::int8 + 1", &[&(request as i64)]).await?;
+            assert_eq!(row.get::<_, i64>(0), request as i64 + 1, "another client's row");
+        }
+        2 => {
+            let transaction = client.transaction().await?;
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&(number as i32), &own];
+            transaction.execute("insert into soak values ($1, $2)", &values).await?;
+            transaction.execute("delete from soak where client = $1", &[&(number as i32)]).await?;
+            transaction.commit().await?;
+        }
+        3 => {
+            let rows = client.simple_query("show work_mem").await?;
+            let told = rows.iter().find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0),
+                _ => None,
+            });
+            assert_eq!(told, Some(own), "another client's session");
+        }
+        4 => drop(client.simple_query("select repeat('x', 100000)").await?),
+        5 => {
+            let lock = format!("select pg_advisory_lock({number})");
+            client.batch_execute(&lock).await?;
+            client.batch_execute(&lock.replace("_lock", "_unlock")).await?;
+        }
+        _ => drop(client.query("select g from generate_series(1, 100) g", &[]).await?),
+    }
+    Ok(())
+}
