@@ -8,8 +8,12 @@ use pgusher_testkit::{Cluster, Pgusher, RawClient, Signal, wait_for};
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn start(database: &str) -> Pgusher {
-    let pooled =
-        Cluster::shared().pooled("app", database, "pool_size = 1\nquery_wait_timeout = \"200ms\"");
+    start_with(database, "query_wait_timeout = \"200ms\"")
+}
+
+/// `settings` are lines of the database's section.
+fn start_with(database: &str, settings: &str) -> Pgusher {
+    let pooled = Cluster::shared().pooled("app", database, &format!("pool_size = 1\n{settings}"));
     let config = format!(
         r#"
 [pgusher]
@@ -85,6 +89,129 @@ async fn counts_are_exact_and_waits_have_their_outcomes() {
     assert_eq!(all[&of_host("pgusher_server_connects_total", ",result=\"failed\"")], 0.0);
     assert_eq!(all[&of_host("pgusher_server_up", ",role=\"primary\"")], 1.0);
     assert!(all["process_open_fds"] > 5.0);
+}
+
+/// What changed between two scrapes, over all series that begin so.
+fn grown(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>, start: &str) -> f64 {
+    let of = |all: &BTreeMap<String, f64>| -> f64 {
+        all.iter().filter(|(name, _)| name.starts_with(start)).map(|(_, value)| value).sum()
+    };
+    of(after) - of(before)
+}
+
+#[tokio::test]
+async fn what_sessions_cost_is_counted() {
+    let pgusher = start("metrics_sessions");
+    let mut alice = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    let mut bob = RawClient::login(pgusher.port(), "app", "bob", "").await;
+    for client in [&mut alice, &mut bob] {
+        assert_eq!(client.query("select 1").await.error, None);
+    }
+    let before = scrape(&pgusher);
+    assert_eq!(before["pgusher_client_login_seconds_count"], 2.0);
+    assert_eq!(alice.query("set timezone = 'Europe/Rome'").await.error, None);
+    for client in [&mut bob, &mut alice] {
+        assert_eq!(client.query("select 1").await.error, None);
+    }
+    assert_eq!(alice.query("select 1").await.error, None);
+    let after = scrape(&pgusher);
+    let since = |name: &str| grown(&before, &after, name);
+    assert_eq!(since("pgusher_state_replays_total"), 2.0, "for bob, and back again");
+    assert_eq!(since("pgusher_pool_hold_seconds_count"), 4.0);
+    assert_eq!(since("pgusher_query_seconds_count"), 4.0);
+
+    use pgusher_testkit::frontend::{parse, sync};
+    for client in [&mut alice, &mut bob] {
+        client.send(&[parse("s", "select 'shared'", &[]), sync()].concat()).await;
+        assert_eq!(client.read_result().await.error, None);
+    }
+    let parses = |side: &str| {
+        let label = format!(",side=\"{side}\"");
+        scrape(&pgusher)[&of_pool("pgusher_prepared_parses_total", &label)]
+    };
+    assert_eq!((parses("client"), parses("server")), (2.0, 1.0), "the server has it already");
+
+    for sql in ["create temp table mine (a int)", "select 1", "drop table mine"] {
+        assert_eq!(alice.query(sql).await.error, None, "{sql}");
+    }
+    let cause = ",cause=\"temp_object\"";
+    assert_eq!(scrape(&pgusher)[&of_pool("pgusher_pins_total", cause)], 1.0);
+    let pinned = || scrape(&pgusher)[&of_pool("pgusher_pinned_seconds_total", cause)] > 0.0;
+    assert!(wait_for(LIMIT, pinned).await, "the pin is over");
+}
+
+#[tokio::test]
+async fn what_alerts_stand_on_is_counted() {
+    let pgusher = start("metrics_alerts");
+    let mut client = RawClient::login(pgusher.port(), "app", "alice", "").await;
+    let of = |name: &str| scrape(&pgusher)[name];
+    assert_eq!(client.query("begin").await.error, None);
+    let idle = of_pool("pgusher_pool_idle_in_transaction_seconds_total", "");
+    let busy = of_pool("pgusher_pool_busy_seconds_total", "");
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(client.query("commit").await.error, None);
+    assert!(of(&idle) >= 0.02 && of(&busy) >= of(&idle), "{} {}", of(&idle), of(&busy));
+
+    RawClient::cancel(pgusher.port(), client.pid(), b"nope").await;
+    let unknown = || of("pgusher_cancels_total{result=\"unknown\"}") == 1.0;
+    assert!(wait_for(LIMIT, unknown).await, "a key that nobody has");
+
+    let before = scrape(&pgusher);
+    Cluster::shared().psql(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'metrics_alerts'",
+    );
+    let gone = || {
+        let now = scrape(&pgusher);
+        grown(&before, &now, "pgusher_server_closes_total") == 1.0
+            && now[&of_pool("pgusher_server_closes_total", ",reason=\"out_of_sync\"")] == 0.0
+    };
+    assert!(wait_for(LIMIT, gone).await, "it was killed, and not out of sync");
+
+    let reloaded = || of("pgusher_config_last_reload_successful");
+    assert_eq!(reloaded(), 1.0);
+    let path = pgusher.dir().join("pgusher.toml");
+    let text = std::fs::read_to_string(path).expect("the configuration");
+    for (text, expected) in [(format!("{text}\nnonsense"), 0.0), (text, 1.0)] {
+        pgusher.rewrite_config(&text);
+        pgusher.signal(Signal::HUP);
+        assert!(wait_for(LIMIT, || reloaded() == expected).await, "{expected}");
+    }
+}
+
+#[tokio::test]
+async fn waits_that_end_in_nothing_are_counted_as_what_they_were() {
+    let settings = "max_db_client_connections = 7\nmax_prepared_statements = 1";
+    let pgusher = start_with("metrics_outcomes", settings);
+    let login = async |name| RawClient::login(pgusher.port(), "app", name, "").await;
+    let (mut holder, mut patient, mut hasty) =
+        (login("alice").await, login("bob").await, login("carol").await);
+    let of = |name: &str, more: &str| scrape(&pgusher)[&of_pool(name, more)];
+    assert_eq!(scrape(&pgusher)["pgusher_client_connections_limit{database=\"app\"}"], 7.0);
+    assert_eq!(holder.query("begin").await.error, None);
+    patient.send(&pgusher_testkit::frontend::query("select 1")).await;
+    hasty.send(&pgusher_testkit::frontend::query("select 1")).await;
+    let waiting = |count: f64| of("pgusher_pool_queue_length", "") == count;
+    assert!(wait_for(LIMIT, || waiting(2.0)).await, "both wait");
+    let oldest = of("pgusher_pool_oldest_wait_seconds", "");
+    assert!(oldest > 0.0, "a wait that has not ended is seen: {oldest}");
+    RawClient::cancel(pgusher.port(), patient.pid(), patient.key()).await;
+    assert_eq!(patient.read_result().await.unwrap_error().code(), "57014");
+    drop(hasty);
+    assert!(wait_for(LIMIT, || waiting(0.0)).await, "nobody waits");
+    let ended =
+        |outcome: &str| of("pgusher_pool_wait_seconds_count", &format!(",outcome=\"{outcome}\""));
+    assert_eq!((ended("cancelled"), ended("gone"), ended("timeout")), (1.0, 1.0, 0.0));
+    assert_eq!(scrape(&pgusher)["pgusher_cancels_total{result=\"dequeued\"}"], 1.0);
+    assert_eq!(holder.query("commit").await.error, None);
+
+    use pgusher_testkit::frontend::{parse, sync};
+    for number in 0..3 {
+        let name = format!("s{number}");
+        let statement = parse(&name, &format!("select {number}"), &[]);
+        holder.send(&[statement, sync()].concat()).await;
+        assert_eq!(holder.read_result().await.error, None);
+    }
+    assert_eq!(of("pgusher_prepared_evictions_total", ""), 2.0, "there is room for one");
 }
 
 #[tokio::test]

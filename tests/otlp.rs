@@ -203,7 +203,10 @@ async fn metrics_have_opentelemetrys_names_and_exact_values() {
         collector.number("db.client.connection.count", &labels)
     };
     assert_eq!((count("used"), count("idle")), (Some(1.0), Some(0.0)));
-    assert_eq!(collector.number("db.client.connection.max", &[]), Some(1.0));
+    for (name, value) in [("max", 1.0), ("idle.max", 1.0), ("idle.min", 0.0)] {
+        let number = collector.number(&format!("db.client.connection.{name}"), &[]);
+        assert_eq!(number, Some(value), "{name}");
+    }
     assert_eq!(collector.number("db.client.connection.pending_requests", &[]), Some(0.0));
     let waits = collector.histogram("db.client.connection.wait_time").expect("a histogram");
     // One assignment for each transaction, and for the block that is open.

@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::Host;
 use super::look::{View, look};
 use super::show::Show;
-use super::table::Cell;
+use super::show_process::SettingRow;
+use super::table::{Cell, Sheet};
 use crate::glance::{Glance, Load, Row, value};
 use crate::stats::Snapshot;
 
@@ -31,21 +32,20 @@ pub fn glance(host: &dyn Host) -> Glance {
         at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
         state: state.to_owned(),
         pools: of_pools(&snapshot),
-        waiters: rows(Show::Waiters, host),
-        blockers: rows(Show::Blockers, host),
-        pins: rows(Show::Pins, host),
-        audit: rows(Show::Audit, host),
+        waiters: rows(Show::Waiters.sheet(), host),
+        blockers: rows(Show::Blockers.sheet(), host),
+        pins: rows(Show::Pins.sheet(), host),
+        audit: rows(Show::Audit.sheet(), host),
     }
 }
 
-/// SHOW CONFIG.
+/// SHOW CONFIG, and where each value comes from.
 pub fn settings(host: &dyn Host) -> Vec<Row> {
-    rows(Show::Config, host)
+    rows(Sheet::of::<SettingRow>(), host)
 }
 
 /// The rows of a table that needs no snapshot.
-fn rows(show: Show, host: &dyn Host) -> Vec<Row> {
-    let sheet = show.sheet();
+fn rows(sheet: Sheet, host: &dyn Host) -> Vec<Row> {
     let columns = (sheet.columns)();
     let view = View { snapshot: Snapshot::default(), host, database: None };
     let rows = (sheet.rows)(view).into_iter();

@@ -127,6 +127,7 @@ fn pool_facts(pool: &Pool, clients: Clients) -> PoolFacts {
         mode: settings.pool_mode,
         size: settings.pool_size,
         reserve: settings.reserve_pool_size,
+        least: settings.min_pool_size,
         advised: None,
         is_paused: census.core.paused,
         clients: clients.by_state,

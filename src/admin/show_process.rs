@@ -24,6 +24,23 @@ impl Row for ConfigRow {
     }
 }
 
+/// A row of SHOW CONFIG, and where the value comes from: PgBouncer's table has no column for that.
+pub(super) struct SettingRow(ShownSetting);
+
+impl Row for SettingRow {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field::text("key", |row| row.0.key.into()),
+        Field::text("value", |row| row.0.value.as_deref().into()),
+        Field::text("default", |row| row.0.default.into()),
+        Field::text("changeable", |row| yes_no(row.0.changeable)),
+        Field::text("origin", |row| row.0.whence.to_string().into()),
+    ];
+
+    fn all(view: View<'_>) -> Vec<Self> {
+        view.host.settings().into_iter().map(SettingRow).collect()
+    }
+}
+
 /// A row of SHOW LISTS.
 pub(super) struct ListRow {
     list: &'static str,

@@ -183,7 +183,8 @@ pub(super) async fn start(process: &Arc<Process>) -> Result<(), String> {
     };
     let mut http = http::bind(listen, Arc::new(hosted.clone())).await?;
     if let Some(settings) = &process.gate.config().http
-        && let Some((page, keeper)) = web::page(Arc::new(hosted), settings)
+        && let Some((page, keeper)) =
+            web::page(Arc::new(hosted), settings, process.backstage.handle().clone())
     {
         tokio::spawn(keeper);
         http = http.with(page);

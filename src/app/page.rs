@@ -26,6 +26,9 @@ use crate::web::{Answer, Desk, House};
 
 /// Nobody waits longer for a login: failed ones are slowed down.
 const LOGIN: Duration = Duration::from_secs(30);
+/// What clients must do is asked of browsers as well, and the page's own port has no TLS.
+const NO_TLS: &str = "clients must use TLS here (sslmode in [tls.client]), which this page does not have: \
+                      give orders at the console, with psql";
 /// An order that takes longer goes on, and the page says so.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -102,6 +105,9 @@ impl AtPage {
         user: &str,
         password: &str,
     ) -> Result<Self, String> {
+        if process.gate.config().tls_client.sslmode.requires_tls() {
+            return Err(NO_TLS.to_owned());
+        }
         let line = ring(process, from).map_err(|error| error.to_string())?;
         let mut config = Config::new();
         config.user(user).password(password).dbname("pgusher").application_name("pgusher page");

@@ -6,6 +6,7 @@ use super::ini_forms::Form;
 use super::ini_sections::Sections;
 use super::ini_table::{Fate, PARAMETERS, Parameter};
 use super::show::ShownSetting;
+use super::whence::Whence;
 
 /// PgBouncer's query for the password of a user who may log in and whose password is still valid.
 pub const DEFAULT_AUTH_QUERY: &str = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END \
@@ -54,7 +55,13 @@ fn row(parameter: &Parameter, path: &Path, sections: &Sections) -> ShownSetting 
         "conffile" => Some(path.display().to_string()),
         _ => written.or(default).or(parameter.default).map(|text| shown(parameter, text)),
     };
-    ShownSetting { key: name, value, default, changeable: is_changeable(name) }
+    ShownSetting {
+        key: name,
+        value,
+        default,
+        changeable: is_changeable(name),
+        whence: Whence::Default,
+    }
 }
 
 /// A value as PgBouncer writes it: numbers in decimal, times in seconds.

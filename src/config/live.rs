@@ -22,6 +22,7 @@ use super::table_pool::DEFAULTS;
 use super::table_process::PROCESS;
 use super::table_tls::{TLS_CLIENT, TLS_CLIENT_SHOWN, TLS_SERVER, TLS_SERVER_SHOWN};
 use super::tree::{Node, Table, Value};
+use super::whence::{self, Whence, Written};
 use super::{check, check_tls, ini, read};
 
 /// Where a configuration came from, with what SET has changed.
@@ -34,13 +35,15 @@ enum Source {
     Toml {
         /// What the file says.
         read: Box<Config>,
+        /// Where it says so.
+        written: Written,
         /// What SET says, by the names of SHOW CONFIG.
         set: BTreeMap<String, String>,
     },
     Ini {
         path: PathBuf,
         sections: Sections,
-        /// What SET says of parameters that outlive a reload.
+        /// What SET says.
         set: BTreeMap<String, String>,
     },
 }
@@ -53,8 +56,8 @@ impl fmt::Debug for Origin {
 
 impl Origin {
     /// A `pool.toml` that says this.
-    pub(super) fn toml(config: &Config) -> Self {
-        Origin(Source::Toml { read: Box::new(config.clone()), set: BTreeMap::new() })
+    pub(super) fn toml(config: &Config, written: Written) -> Self {
+        Origin(Source::Toml { read: Box::new(config.clone()), written, set: BTreeMap::new() })
     }
 
     /// A `pgbouncer.ini` that says this.
@@ -65,8 +68,25 @@ impl Origin {
     /// The settings as SHOW CONFIG lists them; `config` is the one in force.
     pub fn show(&self, config: &Config) -> Vec<ShownSetting> {
         match &self.0 {
-            Source::Toml { .. } => show::show(config),
-            Source::Ini { path, sections, .. } => ini_shown::rows(path, sections),
+            Source::Toml { written, set, .. } => {
+                let mut rows = show::show(config);
+                whence::tell(&mut rows, |key| match set.contains_key(key) {
+                    true => Whence::Console,
+                    false => written.get(key).cloned().unwrap_or_default(),
+                });
+                rows
+            }
+            Source::Ini { path, sections, set } => {
+                let mut rows = ini_shown::rows(path, sections);
+                let report = report_of(sections);
+                whence::tell(&mut rows, |key| match sections.parameters.get(key) {
+                    Some(_) if set.contains_key(key) => Whence::Console,
+                    Some(pair) => report.whence(pair.at),
+                    None if key == "conffile" => Whence::CommandLine,
+                    None => Whence::Default,
+                });
+                rows
+            }
         }
     }
 
@@ -78,13 +98,12 @@ impl Origin {
         let key = key.to_ascii_lowercase();
         let mut changed = self.clone();
         match &mut changed.0 {
-            Source::Toml { read, set } => {
+            Source::Toml { read, set, .. } => {
                 apply(&mut read.clone(), &key, value)?;
                 set.insert(canonical(&key).to_owned(), value.to_owned());
             }
             Source::Ini { sections, set, .. } => {
-                set_parameter(sections, &key, value)?;
-                if OUTLIVE.contains(&key.as_str()) {
+                if set_parameter(sections, &key, value)? {
                     set.insert(key, value.to_owned());
                 }
             }
@@ -100,8 +119,8 @@ impl Origin {
     pub fn after(self, before: &Origin) -> Result<Origin, String> {
         let Source::Ini { set, .. } = &before.0 else { return Ok(self) };
         let Source::Ini { sections, .. } = &self.0 else { return Ok(self) };
-        let kept: Vec<_> =
-            set.iter().filter(|(key, _)| !sections.parameters.contains_key(*key)).collect();
+        let outlives = |key: &str| OUTLIVE.contains(&key) && !sections.parameters.contains_key(key);
+        let kept: Vec<_> = set.iter().filter(|(key, _)| outlives(key)).collect();
         kept.into_iter().try_fold(self.clone(), |origin, (key, value)| origin.with(key, value))
     }
 
@@ -111,7 +130,7 @@ impl Origin {
     /// Values that make no sense together.
     pub fn resolve(&self) -> Result<Config, String> {
         match &self.0 {
-            Source::Toml { read, set } => {
+            Source::Toml { read, set, .. } => {
                 let mut config = read.as_ref().clone();
                 for (key, value) in set {
                     apply(&mut config, key, value)?;
@@ -120,11 +139,7 @@ impl Origin {
                 Ok(config)
             }
             Source::Ini { sections, .. } => {
-                let mut report = Report::default();
-                // As they were opened when they were read: places name files by their order.
-                for file in &sections.files {
-                    report.open(file);
-                }
+                let mut report = report_of(sections);
                 let raw = ini::convert(sections.clone(), &mut report);
                 let (config, _) = read::resolve(raw, &mut report);
                 report.finish().map_err(|mistakes| mistakes.to_string())?;
@@ -146,12 +161,22 @@ const OUTLIVE: [&str; 8] = [
     "verbose",
 ];
 
-/// PgBouncer takes a SET of what only a restart changes, and does nothing.
-fn set_parameter(sections: &mut Sections, key: &str, value: &str) -> Result<(), String> {
+/// A report that knows the files of a `pgbouncer.ini`, opened in the order in which they were read: places name them by
+/// it.
+fn report_of(sections: &Sections) -> Report {
+    let mut report = Report::default();
+    for file in &sections.files {
+        report.open(file);
+    }
+    report
+}
+
+/// PgBouncer takes a SET of what only a restart changes, and does nothing. Gives whether it has been done.
+fn set_parameter(sections: &mut Sections, key: &str, value: &str) -> Result<bool, String> {
     let parameter = PARAMETERS.iter().find(|known| known.name == key);
     let parameter = parameter.ok_or_else(|| format!("unknown parameter: {key}"))?;
     if !ini_shown::is_changeable(key) {
-        return Ok(());
+        return Ok(false);
     }
     let at = Place { file: sections.main, line: 1, column: 1 };
     if let Fate::Setting(section, name, form) | Fate::Inherited(section, name, form) =
@@ -164,7 +189,7 @@ fn set_parameter(sections: &mut Sections, key: &str, value: &str) -> Result<(), 
     }
     let pair = Pair { at, key: key.to_owned(), value_at: at, value: value.to_owned() };
     sections.parameters.insert(key.to_owned(), pair);
-    Ok(())
+    Ok(true)
 }
 
 /// Changes a setting of a `pool.toml`'s configuration.

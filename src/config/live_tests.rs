@@ -97,3 +97,51 @@ fn pgbouncers_parameters_are_shown_as_it_shows_them() {
     let fixed: Vec<_> = rows.iter().filter(|row| !row.changeable).map(|row| row.key).collect();
     assert!(fixed.contains(&"listen_port") && !fixed.contains(&"pool_mode"), "{fixed:?}");
 }
+
+#[test]
+fn every_value_says_where_it_comes_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "pool.toml",
+        "include = [\"more.toml\"]\n[pgusher]\nlisten_addr = \"127.0.0.1\"\nauth_type = \"trust\"\n\
+         [tls.server]\nsslmode = \"prefer\"\n[databases.a]\nhost = \"x\"\n",
+    );
+    write("more.toml", "# ours\n[defaults]\ndefault_pool_size = 5\n");
+    // PgBouncer looks for it from where it was started, and goes on with the section.
+    let include = format!("%include {}/more.ini\n", folder.path().display());
+    let ini = "[databases]\na = host=x\n[pgbouncer]\nlisten_addr = 127.0.0.1\nauth_type = trust\n";
+    write("pgbouncer.ini", &format!("{ini}{include}"));
+    write("more.ini", "; ours\n\npool_mode = session\n");
+    let all = |name: &str, set: &[(&str, &str)]| {
+        let loaded = load_with(&folder.path().join(name), &|_| None);
+        let loaded = loaded.map_err(|mistakes| mistakes.to_string()).unwrap();
+        let set =
+            set.iter().try_fold(loaded.origin, |origin, (key, value)| origin.with(key, value));
+        let rows = set.unwrap().show(&loaded.config).into_iter();
+        let folder = format!("{}/", folder.path().display());
+        rows.map(|row| (row.key, row.whence.to_string().replace(&folder, "")))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let toml = all("pool.toml", &[("query_timeout", "5s")]);
+    for (key, origin) in [
+        ("auth_type", "pool.toml:4"),
+        ("server_tls_sslmode", "pool.toml:6"),
+        ("default_pool_size", "more.toml:3"),
+        ("query_timeout", "SET at the console"),
+        ("max_client_conn", "default"),
+        ("http.listen", "default"),
+    ] {
+        assert_eq!(toml.get(key).map(String::as_str), Some(origin), "{key}");
+    }
+    let ini = all("pgbouncer.ini", &[("query_timeout", "5"), ("listen_port", "7")]);
+    for (key, origin) in [
+        ("auth_type", "pgbouncer.ini:5"),
+        ("pool_mode", "more.ini:3"),
+        ("query_timeout", "SET at the console"),
+        ("listen_port", "default"),
+        ("conffile", "command line"),
+    ] {
+        assert_eq!(ini.get(key).map(String::as_str), Some(origin), "{key}");
+    }
+}

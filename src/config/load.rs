@@ -7,7 +7,7 @@ use super::files::Raw;
 use super::live::Origin;
 use super::mistake::{Mistakes, Report};
 use super::resolved::Config;
-use super::{files, ini, ini_sections, read};
+use super::{files, ini, ini_sections, read, whence};
 
 /// A configuration and where it came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,9 +37,10 @@ pub(super) fn load_with(path: &Path, env: &Lookup<'_>) -> Result<Loaded, Mistake
     let mut report = Report::default();
     let (raw, ini) = gather(path, env, &mut report);
     let notes = raw.notes.for_log();
+    let written = whence::written(&raw, &report);
     let (config, files) = read::resolve(raw, &mut report);
     report.finish()?;
-    let origin = ini.unwrap_or_else(|| Origin::toml(&config));
+    let origin = ini.unwrap_or_else(|| Origin::toml(&config, written));
     Ok(Loaded { config, files, notes, origin })
 }
 

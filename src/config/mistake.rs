@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::whence::Whence;
+
 /// One mistake in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -136,6 +138,12 @@ impl Report {
     pub(super) fn show(&self, at: Place) -> String {
         let name = self.files.get(at.file.0).map(|path| path.display().to_string());
         format!("{}:{}:{}", name.unwrap_or_default(), at.line, at.column)
+    }
+
+    /// A place as the origin of a setting.
+    pub(super) fn whence(&self, at: Place) -> Whence {
+        let file = self.files.get(at.file.0).cloned().unwrap_or_default();
+        Whence::File { file, line: at.line }
     }
 
     /// All mistakes in order, or nothing.

@@ -43,6 +43,7 @@ mod table_process;
 mod table_tls;
 mod tree;
 mod units;
+mod whence;
 mod words;
 
 pub use diff::{Changes, diff};
@@ -61,6 +62,7 @@ pub use resolved_tls::*;
 pub use setting::{Section, SettingInfo};
 pub use settings::{canonical, settings};
 pub use show::{ShownSetting, show};
+pub use whence::Whence;
 
 #[cfg(test)]
 mod auth_tests;

@@ -6,6 +6,7 @@ use super::table_otlp::{OTLP, OTLP_SHOWN};
 use super::table_pool::DEFAULTS;
 use super::table_process::{HTTP, HTTP_SHOWN, PROCESS};
 use super::table_tls::{TLS_CLIENT, TLS_CLIENT_SHOWN, TLS_SERVER, TLS_SERVER_SHOWN};
+use super::whence::Whence;
 
 /// A row of SHOW CONFIG.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct ShownSetting {
     pub default: Option<&'static str>,
     /// Whether a reload is enough to change it.
     pub changeable: bool,
+    /// Where the value comes from, as far as that is known here.
+    pub whence: Whence,
 }
 
 /// The settings of `[pgusher]`, `[http]`, `[otlp]`, `[tls]` and `[defaults]`. None of them is secret.
@@ -67,6 +70,7 @@ fn row<T>(setting: &Setting<T>, key: &'static str, from: Option<&T>) -> ShownSet
         value: Some(from.and_then(setting.show).unwrap_or_default()),
         default: Some(setting.default),
         changeable: setting.reloadable,
+        whence: Whence::Default,
     }
 }
 

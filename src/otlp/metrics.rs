@@ -137,6 +137,11 @@ fn connections(view: &View<'_>) -> Vec<Metric> {
             view.of_pools(|pool| count(pool.size)),
         ),
         gauge_sum(
+            ("db.client.connection.idle.min", unit),
+            "Servers a pool keeps open.",
+            view.of_pools(|pool| count(pool.least)),
+        ),
+        gauge_sum(
             ("db.client.connection.pending_requests", "{request}"),
             "Clients that wait for a server.",
             view.of_pools(|pool| count(pool.queue)),

@@ -254,6 +254,8 @@ pub struct PoolFacts {
     pub size: usize,
     /// `reserve_pool_size`.
     pub reserve: usize,
+    /// `min_pool_size`.
+    pub least: usize,
     /// The size that is advised, if one is.
     pub advised: Option<usize>,
     /// Nobody is served for now.

@@ -7,6 +7,7 @@ use ratatui::text::{Line as Text, Span};
 use ratatui::widgets::{Cell, Clear, Paragraph, Row, Table, TableState};
 
 use super::grid::{self, Column, Tab, Tone};
+use super::room::{cut, room};
 use super::state::{Link, State};
 use super::words::{count, duration};
 
@@ -140,23 +141,12 @@ fn tab_line<'a>(state: &State) -> Text<'a> {
     Text::from(spans)
 }
 
-/// The columns that fit, by their numbers. The last text takes what is left.
-fn fitting(columns: &[Column], width: u16) -> Vec<usize> {
-    let mut shown: Vec<usize> = (0..columns.len()).collect();
-    let taken = |shown: &[usize]| shown.iter().map(|at| columns[*at].width + 1).sum::<u16>() - 1;
-    while taken(&shown) > width && shown.len() > 1 {
-        let last = shown.iter().enumerate().max_by_key(|(_, at)| (columns[**at].rank, **at));
-        let Some((place, _)) = last.filter(|(_, at)| columns[**at].rank > 0) else { break };
-        shown.remove(place);
-    }
-    shown
-}
-
 fn draw_table(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
     let columns = state.tab.columns();
-    let shown = fitting(columns, area.width);
+    let rows = state.rows();
+    let room = room(columns, &rows, area.width);
     let order = state.order();
-    let titles = shown.iter().map(|at| {
+    let titles = room.iter().map(|(at, width)| {
         let column = &columns[*at];
         let mark = match *at == order.column {
             true if order.ascending => "^",
@@ -164,28 +154,21 @@ fn draw_table(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
             false => "",
         };
         let text = format!("{}{mark}", column.title);
-        Cell::from(aligned(column, text, column.width)).style(match *at == order.column {
+        Cell::from(aligned(column, text, *width)).style(match *at == order.column {
             true => Style::new().add_modifier(Modifier::BOLD),
             false => theme.tone(Tone::Quiet),
         })
     });
-    let rows = state.rows();
     let body = rows.iter().map(|row| {
-        Row::new(shown.iter().map(|at| match (&row.bar, columns[*at].title) {
-            (Some(bar), "SERVERS") => Cell::from(bar_line(*bar, columns[*at].width, theme)),
+        Row::new(room.iter().map(|(at, width)| match (&row.bar, columns[*at].title) {
+            (Some(bar), "SERVERS") => Cell::from(bar_line(*bar, *width, theme)),
             _ => {
                 let (column, cell) = (&columns[*at], &row.cells[*at]);
-                Cell::from(aligned(column, cell.text.clone(), column.width))
-                    .style(theme.tone(cell.tone))
+                Cell::from(aligned(column, cell.text.clone(), *width)).style(theme.tone(cell.tone))
             }
         }))
     });
-    let elastic =
-        shown.iter().rposition(|at| !columns[*at].is_number && columns[*at].title != "SERVERS");
-    let widths = shown.iter().enumerate().map(|(place, at)| match Some(place) == elastic {
-        true => Constraint::Min(columns[*at].width),
-        false => Constraint::Length(columns[*at].width),
-    });
+    let widths = room.iter().map(|(_, width)| Constraint::Length(*width));
     let table = Table::new(body, widths)
         .header(Row::new(titles))
         .column_spacing(1)
@@ -205,11 +188,7 @@ fn draw_table(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
 
 fn aligned<'a>(column: &Column, text: String, width: u16) -> Text<'a> {
     let alignment = if column.is_number { Alignment::Right } else { Alignment::Left };
-    let width = usize::from(width);
-    // Of a number that is too long its beginning would be a lie.
-    let text =
-        if column.is_number && text.chars().count() > width { "#".repeat(width) } else { text };
-    Text::from(text).alignment(alignment)
+    Text::from(cut(column, text, width)).alignment(alignment)
 }
 
 fn bar_line<'a>(bar: grid::Bar, width: u16, theme: Theme) -> Text<'a> {

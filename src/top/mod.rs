@@ -8,6 +8,7 @@ mod draw;
 mod grid;
 mod once;
 mod pgpass;
+mod room;
 mod screen;
 mod state;
 mod target;

@@ -62,9 +62,10 @@ fn sign_in_first() -> Response {
     refuse(StatusCode::FORBIDDEN, "only people who have signed in may see this")
 }
 
-/// Makes an answer on a thread that may be kept waiting.
-async fn apart(make: impl FnOnce() -> Response + Send + 'static) -> Response {
-    tokio::task::spawn_blocking(make).await.unwrap_or_else(|_| {
+/// Makes an answer where it is in nobody's way.
+async fn apart(web: &Arc<Web>, make: impl FnOnce(&Web) -> Response + Send + 'static) -> Response {
+    let shared = Arc::clone(web);
+    web.apart.spawn(async move { make(&shared) }).await.unwrap_or_else(|_| {
         refuse(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made")
     })
 }
@@ -78,9 +79,9 @@ fn after(query: Option<&str>) -> u64 {
 
 /// Pools, waiters, blockers, pins and audit.
 pub(super) async fn snapshot(State(web): Shared, from: From, headers: HeaderMap) -> Response {
-    apart(move || {
+    apart(&web, move |web| {
         let shot = web.board.look();
-        let sees_everything = Asker::of(&web, from, &headers).sees_everything();
+        let sees_everything = Asker::of(web, from, &headers).sees_everything();
         marked(if sees_everything { shot.whole } else { shot.public }, &headers)
     })
     .await
@@ -88,7 +89,8 @@ pub(super) async fn snapshot(State(web): Shared, from: From, headers: HeaderMap)
 
 /// Queue times of the last half hour.
 pub(super) async fn history(State(web): Shared, RawQuery(query): RawQuery) -> Response {
-    apart(move || answer(StatusCode::OK, &web.board.history(after(query.as_deref())))).await
+    apart(&web, move |web| answer(StatusCode::OK, &web.board.history(after(query.as_deref()))))
+        .await
 }
 
 /// The settings.
@@ -96,7 +98,8 @@ pub(super) async fn settings(State(web): Shared, from: From, headers: HeaderMap)
     if !Asker::of(&web, from, &headers).sees_everything() {
         return sign_in_first();
     }
-    apart(move || marked(Page::of(&json!({ "settings": web.house.settings() })), &headers)).await
+    let settings = |web: &Web| Page::of(&json!({ "settings": web.house.settings() }));
+    apart(&web, move |web| marked(settings(web), &headers)).await
 }
 
 /// The last lines of the log.
@@ -109,8 +112,11 @@ pub(super) async fn log(
     if !Asker::of(&web, from, &headers).sees_everything() {
         return sign_in_first();
     }
-    let (lines, seen) = web.house.log(after(query.as_deref()));
-    answer(StatusCode::OK, &json!({ "lines": lines, "seen": seen }))
+    apart(&web, move |web| {
+        let (lines, seen) = web.house.log(after(query.as_deref()));
+        answer(StatusCode::OK, &json!({ "lines": lines, "seen": seen }))
+    })
+    .await
 }
 
 /// Who asks, and what they may do.

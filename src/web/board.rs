@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::body::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::runtime::Handle;
 
 use super::House;
 use super::history::{History, STEP};
@@ -64,15 +65,15 @@ impl Board {
         Board { house, shot: Mutex::default(), past: Mutex::default() }
     }
 
-    /// Keeps the history for as long as it is polled.
-    pub(super) async fn keep(self: Arc<Self>) {
+    /// Keeps the history for as long as it is polled; samples are taken `apart`.
+    pub(super) async fn keep(self: Arc<Self>, apart: Handle) {
         let mut ticks = tokio::time::interval(STEP);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let board = Arc::clone(&self);
             // It may take a while where there are many clients.
-            let _ = tokio::task::spawn_blocking(move || board.sample()).await;
+            let _ = apart.spawn(async move { board.sample() }).await;
         }
     }
 
@@ -89,7 +90,7 @@ impl Board {
         self.past.lock().history.json(after)
     }
 
-    /// A look that is fresh. It blocks while somebody looks.
+    /// A look that is fresh.
     pub(super) fn look(&self) -> Shot {
         let mut last = self.shot.lock();
         if let Some((shot, at)) = &*last

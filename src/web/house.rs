@@ -14,7 +14,7 @@ pub trait House: Send + Sync + 'static {
     fn glance(&self) -> Glance;
     /// The load of every pool.
     fn loads(&self) -> Vec<Load>;
-    /// The settings as SHOW CONFIG lists them.
+    /// The settings as SHOW CONFIG lists them, each with its `origin`.
     fn settings(&self) -> Vec<Row>;
     /// The last lines of the log that came after so many, and how many there have been.
     fn log(&self, after: u64) -> (Vec<String>, u64);

@@ -19,6 +19,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use board::Board;
@@ -43,14 +44,18 @@ struct Web {
     sessions: Sessions,
     listen: SocketAddr,
     may_sign_in: bool,
+    /// Where answers are made.
+    apart: Handle,
     /// People who are just signing in.
     signing_in: Semaphore,
 }
 
-/// The page's routes, and what keeps its history while it is served; `None` when there is to be no page.
+/// The page's routes, and what keeps its history while it is served; `None` when there is to be no page. Answers are made
+/// `apart`, as they may be long.
 pub fn page(
     house: Arc<dyn House>,
     http: &Http,
+    apart: Handle,
 ) -> Option<(Router, impl Future<Output = ()> + Send + 'static)> {
     let may_sign_in = match http.page {
         PageMode::Off => return None,
@@ -65,6 +70,7 @@ pub fn page(
         sessions: Sessions::default(),
         listen: http.listen,
         may_sign_in,
+        apart: apart.clone(),
         signing_in: Semaphore::new(AT_ONCE),
     });
     if may_sign_in && !http.listen.ip().is_loopback() {
@@ -85,5 +91,5 @@ pub fn page(
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), hosts::guard))
         .with_state(web);
-    Some((router, board.keep()))
+    Some((router, board.keep(apart)))
 }

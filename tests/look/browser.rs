@@ -99,6 +99,7 @@ impl Browser {
             "Enter" => (13, "\r"),
             "ArrowLeft" => (37, ""),
             "Home" => (36, ""),
+            "End" => (35, ""),
             _ => panic!("{key} is not known"),
         };
         for kind in ["keyDown", "keyUp"] {
@@ -159,30 +160,34 @@ impl Drop for Browser {
 }
 
 fn launch(folder: &std::path::Path) -> Child {
-    let started = NAMES.iter().find_map(|name| {
-        Command::new(name)
-            .args([
-                "--headless=new",
-                "--remote-debugging-port=0",
-                // Root has no sandbox; nothing but our own page is opened.
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--no-first-run",
-                "--hide-scrollbars",
-            ])
-            .arg(format!("--user-data-dir={}", folder.display()))
-            .arg("about:blank")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .ok()
-    });
-    started.unwrap_or_else(|| panic!("no browser: .ci/setup installs one of {NAMES:?}"))
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_installed =
+        |name: &&&str| std::env::split_paths(&path).any(|folder| folder.join(name).exists());
+    let name = NAMES.iter().find(is_installed);
+    let name = name.unwrap_or_else(|| panic!("no browser: .ci/setup installs one of {NAMES:?}"));
+    // It must not outlive a test that is killed.
+    let started = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", name])
+        .args([
+            "--headless=new",
+            "--remote-debugging-port=0",
+            // Root has no sandbox; nothing but our own page is opened.
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--no-first-run",
+            "--hide-scrollbars",
+        ])
+        .arg(format!("--user-data-dir={}", folder.display()))
+        .arg("about:blank")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn();
+    started.expect("setpriv of util-linux")
 }
 
 /// Where the page listens for a debugger.

@@ -1,6 +1,6 @@
 //! The page's data: that it is what the console says, and who may see and do what.
 
-use pgusher_testkit::{Pgusher, RawClient, wait_for};
+use pgusher_testkit::{Authority, Pgusher, RawClient, wait_for};
 use serde_json::{Value, json};
 
 use crate::http::{Reply, Request};
@@ -89,9 +89,41 @@ async fn the_page_says_what_the_console_says() {
     let settings = get(&pgusher, "/api/settings").json();
     let config = console.query("SHOW CONFIG").await;
     assert_eq!(settings["settings"].as_array().map(Vec::len), Some(config.rows.len()));
+    assert_eq!(config.columns, ["key", "value", "default", "changeable"], "as PgBouncer has them");
     let log = get(&pgusher, "/api/log").json().to_string();
     assert!(log.contains("pgusher is ready") && !log.contains("-word"), "{log}");
     jam.solve().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_setting_says_where_it_comes_from() {
+    let pgusher = start("look_page_origins", &http("[defaults]\nserver_lifetime = \"7m\"\n"));
+    let origin = |key: &str| {
+        let settings = get(&pgusher, "/api/settings").json();
+        let rows = settings["settings"].as_array().expect("rows").clone();
+        assert!(rows.iter().all(|row| row["origin"].is_string()), "{settings}");
+        let row = rows.into_iter().find(|row| row["key"] == key).expect(key);
+        (row["value"].clone(), row["origin"].as_str().expect("an origin").to_owned())
+    };
+    let path = pgusher.dir().join("pgusher.toml");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    let line = |start: &str| {
+        let at = text.lines().position(|line| line.starts_with(start)).expect(start);
+        format!("{}:{}", path.display(), at + 1)
+    };
+    assert_eq!(origin("listen_backlog").1, "default");
+    assert_eq!(origin("admin_users").1, line("admin_users"));
+    assert_eq!(origin("http.listen").1, line("listen = "));
+    assert_eq!(origin("server_lifetime"), (json!("7m"), line("server_lifetime")));
+
+    let mut console = RawClient::login(pgusher.port(), "pgusher", "boss", "boss-word").await;
+    assert_eq!(console.query("SET server_lifetime = '9m'").await.error, None);
+    assert_eq!(console.query("SET reserve_pool_size = 3").await.error, None);
+    assert_eq!(origin("server_lifetime"), (json!("9m"), "SET at the console".to_owned()));
+    assert_eq!(origin("reserve_pool_size").1, "SET at the console");
+    assert_eq!(console.query("RELOAD").await.error, None);
+    assert_eq!(origin("server_lifetime"), (json!("7m"), line("server_lifetime")));
+    assert_eq!(origin("reserve_pool_size").1, "default");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,4 +240,48 @@ async fn administrators_give_orders_and_nobody_else_does() {
 
     assert_eq!(boss.tell("/api/sign-out", &json!({})).send().status, 204);
     assert_eq!(boss.tell("/api/order", &pause).send().status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_without_tls_is_refused_where_clients_must_have_it() {
+    let pair = Authority::shared().issue("localhost");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (certificate, key) = pair.write(folder.path(), "own");
+    let tls = format!(
+        "page = \"admin\"\n[tls.client]\nsslmode = \"require\"\ncert_file = {certificate:?}\nkey_file = {key:?}\n"
+    );
+    let pgusher = start("look_page_tls", &http(&tls));
+    let body = json!({ "user": "boss", "password": "boss-word" });
+    let refused = Request::post(pgusher.http_port(), "/api/sign-in", &body).send();
+    assert_eq!(refused.status, 401, "{refused:?}");
+    let why = refused.json()["error"].as_str().expect("a reason").to_owned();
+    assert!(why.contains("clients must use TLS here") && why.contains("psql"), "{why}");
+    assert_eq!(get(&pgusher, "/api/snapshot").status, 200, "the rest of the page is as ever");
+}
+
+/// Answers are made where they are in nobody's way, as /metrics is.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_made_by_a_thread_that_steps_back() {
+    let pgusher = start("look_page_backstage", &http(""));
+    let worked = || -> u64 {
+        let folder = std::fs::read_dir(format!("/proc/{}/task", pgusher.pid())).expect("threads");
+        let paths = folder.filter_map(|entry| Some(entry.ok()?.path()));
+        let is_it = |path: &std::path::PathBuf| {
+            std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "backstage")
+        };
+        let times = paths.filter(is_it).filter_map(|path| {
+            let times = std::fs::read_to_string(path.join("schedstat")).ok()?;
+            times.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        times.sum()
+    };
+    for path in ["/api/settings", "/api/history", "/api/log"] {
+        let before = worked();
+        for _ in 0..50 {
+            assert_eq!(get(&pgusher, path).status, 200);
+        }
+        // Samples of the history are its only other work, one in five seconds.
+        let answer = (worked() - before) / 50;
+        assert!(answer > 5_000, "{path}: {answer} ns for an answer");
+    }
 }

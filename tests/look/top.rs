@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pgusher_testkit::{Pgusher, wait_for_blocking};
+use pgusher_testkit::{Cluster, Pgusher, RawClient, wait_for_blocking};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 use crate::stage::{Jam, LIMIT, start};
@@ -62,6 +62,19 @@ impl View {
         self.screen.lock().screen().contents()
     }
 
+    /// Keeps the screen as `NAME.txt` in the folder SCREENSHOTS, for people who want to look.
+    fn picture(&self, name: &str) {
+        let Some(folder) = std::env::var_os("SCREENSHOTS") else { return };
+        let path = std::path::Path::new(&folder).join(format!("{name}.txt"));
+        std::fs::write(path, self.text()).expect("keep a picture");
+    }
+
+    /// Another size of the terminal.
+    fn resize(&mut self, size: PtySize) {
+        *self.screen.lock() = parser(size);
+        self.terminal.resize(size).expect("another size");
+    }
+
     fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).expect("press keys");
         self.keys.flush().expect("press keys");
@@ -104,10 +117,56 @@ async fn the_view_shows_who_waits_and_for_whom_until_somebody_leaves() {
     jam.solve().await;
     view.press("1");
     view.wait("an empty queue", |text| text.contains("0 waiting"));
-    let wide = PtySize { cols: 140, ..SIZE };
-    *view.screen.lock() = parser(wide);
-    view.terminal.resize(wide).expect("another size");
+    view.resize(PtySize { cols: 140, ..SIZE });
     view.wait("the columns of a wide screen", |text| text.contains("CLIENTS"));
+    view.press("q");
+    view.wait_left();
+}
+
+/// However many pools and however small the screen: the worst comes first, and what is too much is cut, not wrapped.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_pools_fit_small_and_large_terminals() {
+    const MANY: usize = 30;
+    let section = |number: usize| {
+        let cluster = Cluster::shared();
+        let (host, port, user) = (cluster.host(), cluster.port(), cluster.superuser());
+        format!(
+            "[databases.a_database_with_a_rather_long_name_{number:02}]\nhost = \"{host}\"\nport = {port}\n\
+             dbname = \"look_top_many\"\nuser = \"{user}\"\npool_size = 9\n"
+        )
+    };
+    let sections: String = (0..MANY).map(section).collect();
+    let pgusher = start("look_top_many", &sections);
+    let mut clients = Vec::new();
+    for number in 0..MANY {
+        let name = format!("a_database_with_a_rather_long_name_{number:02}");
+        let mut client = RawClient::login(pgusher.port(), &name, "alice", "alice-word").await;
+        assert_eq!(client.query("select 1").await.error, None);
+        clients.push(client);
+    }
+    let jam = Jam::make(&pgusher).await;
+    let mut view = View::open(&pgusher);
+    let is_first = |text: &str| {
+        let first = text.lines().find(|line| line.contains("a_database") || line.contains("1/1"));
+        first.is_some_and(|line| line.contains("app"))
+    };
+    view.wait("the pool with a queue before all others", is_first);
+    view.picture("top-80x24");
+    assert!(!view.text().contains("##") && view.text().contains("name_07"), "{}", view.text());
+    for (key, title) in [("2", "WAITEDv"), ("3", "LAST STATEMENT")] {
+        view.press(key);
+        view.wait(title, |text| text.contains(title));
+        view.picture(&format!("top-80x24-{key}"));
+    }
+    view.press("1");
+    // A key and a signal at one moment are too much for the library that reads the terminal.
+    view.wait("the pools again", is_first);
+    view.resize(PtySize { rows: 50, cols: 200, ..SIZE });
+    let last = format!("a_database_with_a_rather_long_name_{:02}", MANY - 1);
+    view.wait("all pools with their whole names", |text| text.contains(&last));
+    view.wait("every column", |text| text.contains("CLIENTS") && is_first(text));
+    view.picture("top-200x50");
+    jam.solve().await;
     view.press("q");
     view.wait_left();
 }

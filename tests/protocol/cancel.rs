@@ -109,6 +109,13 @@ async fn a_late_request_never_strikes_the_next_user() {
     site.assert_calm();
 }
 
+/// The states of SHOW BLOCKERS.
+async fn states_of_holders(console: &mut RawClient) -> Vec<String> {
+    let table = console.query("show blockers").await;
+    let at = table.columns.iter().position(|name| name == "state").expect("a column");
+    table.rows.iter().map(|row| row[at].clone().expect("a state")).collect()
+}
+
 /// A server that keeps cancel connections open until told, and says what it was asked.
 #[tokio::test]
 async fn a_server_is_not_handed_on_while_a_request_is_on_its_way() {
@@ -137,10 +144,12 @@ async fn a_server_is_not_handed_on_while_a_request_is_on_its_way() {
         }
     })
     .await;
-    let pgusher =
-        Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config("db", server.port(), 1, ""));
+    let config = config("db", server.port(), 1, "");
+    let config = config.replace("[pgusher]\n", "[pgusher]\nstats_users = [\"watcher\"]\n");
+    let pgusher = Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config);
     let mut one = RawClient::login(pgusher.port(), "db", "me", "").await;
     let mut two = RawClient::login(pgusher.port(), "db", "me", "").await;
+    let mut console = RawClient::login(pgusher.port(), "pgusher", "watcher", "").await;
     one.query("begin").await;
     let (port, pid, key) = (pgusher.port(), one.pid(), one.key().to_vec());
     let cancelling = tokio::spawn(async move { RawClient::cancel(port, pid, &key).await });
@@ -150,8 +159,10 @@ async fn a_server_is_not_handed_on_while_a_request_is_on_its_way() {
     two.send(&frontend::query("select 'two'")).await;
     two.set_time_limit(Duration::from_millis(300));
     assert!(two.try_recv().await.is_err(), "handed on too early");
+    assert_eq!(states_of_holders(&mut console).await, ["being_canceled"], "why `two` waits");
     release.send_replace(true);
     two.set_time_limit(PATIENCE);
     assert_eq!(two.read_result().await.value(), "select 'two'");
+    assert!(!states_of_holders(&mut console).await.contains(&"being_canceled".to_owned()));
     cancelling.await.unwrap();
 }

@@ -22,6 +22,8 @@ pub(crate) enum Step {
     Prepare(&'static str, &'static str),
     /// Bind and Execute of a statement with this name.
     Execute(&'static str, &'static [&'static str]),
+    /// Executes of a statement with this name, one for each value and with a Sync of its own, in one send.
+    Pipeline(&'static str, &'static [&'static str]),
     /// Close of a statement with this name.
     Close(&'static str),
     /// A simple query in front of a statement of the extended protocol, in one send.
@@ -59,6 +61,9 @@ async fn take(client: &mut RawClient, step: &Step, number: usize) -> Answer {
             [frontend::parse(name, &own(sql), &[]).to_vec(), frontend::sync().to_vec()].concat()
         }
         Step::Execute(name, values) => run(name, &own, values),
+        Step::Pipeline(name, values) => {
+            values.iter().flat_map(|value| run(name, &own, &[value])).collect()
+        }
         Step::Close(name) => {
             [frontend::close(b'S', &own(name)).to_vec(), frontend::sync().to_vec()].concat()
         }
@@ -72,7 +77,16 @@ async fn take(client: &mut RawClient, step: &Step, number: usize) -> Answer {
         let ahead = client.read_result().await;
         assert_eq!(ahead.error, None, "{step:?}");
     }
-    let result = client.read_result().await;
+    let mut earlier = Vec::new();
+    if let Step::Pipeline(_, values) = step {
+        for _ in 1..values.len() {
+            let answer = client.read_result().await;
+            assert_eq!(answer.error, None, "{step:?}");
+            earlier.extend(answer.rows);
+        }
+    }
+    let mut result = client.read_result().await;
+    result.rows.splice(0..0, earlier);
     Answer::new(result, client)
 }
 

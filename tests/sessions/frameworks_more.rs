@@ -3,7 +3,7 @@
 //! Both runs are of one database: the backend's pid keeps their locks apart, and another server's would be no lock of theirs.
 
 use crate::differ::Step;
-use crate::differ::Step::{Execute, Extended, Prepare, Query};
+use crate::differ::Step::{Execute, Extended, Pipeline, Prepare, Query};
 use crate::frameworks::same;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -24,7 +24,7 @@ async fn prisma() {
     same(&[("search_path", "one")], SCRIPT).await;
 }
 
-/// postgres.js and Bun.
+/// postgres.js and Bun, which do not wait for one answer before they ask for the next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_js() {
     const SCRIPT: &[Step] = &[
@@ -39,6 +39,9 @@ async fn postgres_js() {
         Query("commit"),
         Execute("abcd{n}", &["y"]),
         Execute("missing", &[]),
+        Pipeline("abcd{n}", &["a{n}", "b{n}", "c{n}"]),
+        Query("set application_name = 'Bun {n}'"),
+        Pipeline("abcd{n}", &["d", "e", "f", "g"]),
     ];
     same(&[("application_name", "postgres.js")], SCRIPT).await;
 }

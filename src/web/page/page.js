@@ -136,7 +136,7 @@ const used = (pool) => pool.sv_active + pool.sv_idle_in_transaction + pool.sv_pi
 const rate = (name, show) => (pool) => (pool.rates ? show(pool.rates[name]) : "–");
 
 const POOLS = [
-  { title: "Database", show: (cell, pool) => {
+  { title: "Database", kind: "name", show: (cell, pool) => {
     if (cell.firstChild === null) cell.append(document.createElement("b"), document.createElement("small"));
     put(cell.firstChild, pool.database);
     put(cell.lastChild, pool.paused ? "paused" : pool.user);
@@ -167,7 +167,7 @@ const BLOCKERS = [
     tone(cell, row.state === "active" ? "" : "warn");
   } },
   number("For", held),
-  text("Database", (row) => row.database),
+  text("Database", (row) => row.database, { kind: "name" }),
   text("Application", (row) => row.application_name),
   text("User", (row) => row.user),
   text("Last statement", (row) => row.statement, { kind: "statement" }),
@@ -176,7 +176,7 @@ const BLOCKERS = [
   { title: "", kind: "number", show: (cell, row) => killButton(cell, row) },
 ];
 const WAITERS = [
-  text("Database", (row) => row.database),
+  text("Database", (row) => row.database, { kind: "name" }),
   text("Application", (row) => row.application_name),
   text("User", (row) => row.user),
   number("Waits for", (row) => duration(row.waited_seconds)),
@@ -186,7 +186,7 @@ const WAITERS = [
   text("From", (row) => row.addr),
 ];
 const PINS = [
-  text("Database", (row) => row.database),
+  text("Database", (row) => row.database, { kind: "name" }),
   text("Application", (row) => row.application_name),
   text("User", (row) => row.user),
   text("Cause", (row) => words(row.cause)),
@@ -194,7 +194,7 @@ const PINS = [
   text("Statement", (row) => row.statement, { kind: "statement" }),
 ];
 const AUDIT = [
-  text("Database", (row) => row.database),
+  text("Database", (row) => row.database, { kind: "name" }),
   text("Application", (row) => row.application_name),
   text("Cause", (row) => words(row.cause)),
   number("Times", (row) => row.count),
@@ -202,8 +202,9 @@ const AUDIT = [
 ];
 const SETTINGS = [
   text("Setting", (row) => row.key),
-  text("Value", (row) => row.value || "–"),
-  text("Origin", (row) => (row.value === row.default ? "default" : "set; default is " + (row.default || "none"))),
+  text("Value", (row) => row.value || "–", { kind: "long" }),
+  text("Origin", (row) => row.origin, { kind: "long" }),
+  text("Default", (row) => row.default || "–", { kind: "long" }),
   text("Changed by", (row) => (row.changeable === "yes" ? "reload" : "restart")),
 ];
 
@@ -337,6 +338,7 @@ function show(snapshot) {
   const pools = [...snapshot.pools].sort((a, b) => b.oldest_wait_seconds - a.oldest_wait_seconds
     || used(b) - used(a) || a.database.localeCompare(b.database) || a.user.localeCompare(b.user));
   figures(snapshot);
+  put($("pools-count"), pools.length > 1 ? pools.length + ", the longest queues first" : "");
   fill($("pools-table"), POOLS, pools, (pool) => pool.database + "\n" + pool.user, "No pool yet: nobody has asked for a server.");
   const sees = view.session.sees_everything !== false;
   const pick = (columns, ...titles) => (sees ? columns : columns.filter((column) => titles.includes(column.title)));
@@ -462,7 +464,7 @@ function takeHistory(more) {
 let settings = [];
 function showSettings() {
   const all = $("settings-all").checked;
-  fill($("settings-table"), SETTINGS, settings.filter((row) => all || row.value !== row.default), (row) => row.key,
+  fill($("settings-table"), SETTINGS, settings.filter((row) => all || row.origin !== "default"), (row) => row.key,
     "Everything is at its default.");
 }
 
