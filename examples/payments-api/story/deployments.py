@@ -22,7 +22,6 @@ def pgusher(stage, service):
     """Rolling restart: a second pgusher takes the port as well; the first one takes nobody new and ends when its clients have left."""
     old = service.pooler
     service.pooler = Pgusher(stage.place, peer=2)
-    stage.callback(service.pooler.stop)
     old.order("SHUTDOWN WAIT_FOR_CLIENTS")
     old.process.popen.wait(90)
 

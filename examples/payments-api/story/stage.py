@@ -41,6 +41,8 @@ class Stage(contextlib.ExitStack):
             pooler = make_pooler(self.place)
             stack.callback(lambda: pooler.stop())
             service = Service(self.place, pooler, self.redis)
+            # Another one may have taken its place; it must not stay behind at the same port.
+            stack.callback(lambda: service.pooler.stop())
             stack.callback(service.stop)
             yield service
 
