@@ -9,7 +9,8 @@ use tokio::task::JoinSet;
 
 use super::launch::Claim;
 use super::process::{Ending, Process};
-use super::{certificates, drain, host, memory, reload, signals, systemd};
+use super::signals::Signals;
+use super::{certificates, drain, host, memory, reload, systemd};
 use crate::authority;
 use crate::cancel::{Outcome, Peers};
 use crate::client::{CancelRequest, Entry, Incoming, Seat, Visitor, log_in, receive};
@@ -30,7 +31,8 @@ pub(super) async fn serve(process: Arc<Process>, claim: Claim) -> Result<(), Str
     let config = process.gate.config();
     let group = config.process.unix_socket_group.as_deref().map(authority::group_id).transpose();
     let group = group.map_err(|error| format!("unix_socket_group: {error}"))?;
-    // Whoever finds the doors open may change files: changes count from before that.
+    // Whoever finds the doors open may send signals and change files: both count from before that.
+    let signals = Signals::catch()?;
     let watching = reload::watch_files(Arc::clone(&process));
     let tuning = Arc::clone(&process.gate.pools.context.dialler.tuning);
     let (settings, inherited) = (Arc::clone(&config), systemd::sockets()?);
@@ -45,7 +47,7 @@ pub(super) async fn serve(process: Arc<Process>, claim: Claim) -> Result<(), Str
     let listeners = reception.spawn(opening).await;
     let listeners = listeners.map_err(|error| error.to_string())??;
     *process.listeners.lock() = listeners.iter().map(Listener::facts).collect();
-    signals::listen(&process)?;
+    tokio::spawn(signals.obey(Arc::clone(&process)));
     tokio::spawn(pool::keep(Arc::clone(&process.gate.pools)));
     tokio::spawn(watching);
     tokio::spawn(certificates::keep(Arc::clone(&process)));

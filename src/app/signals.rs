@@ -11,7 +11,7 @@ use super::reload;
 use crate::config::Compat;
 
 /// Every signal that is listened to.
-struct Signals {
+pub(super) struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
@@ -20,34 +20,37 @@ struct Signals {
     resume: Signal,
 }
 
-/// Listens from now on.
-pub(super) fn listen(process: &Arc<Process>) -> Result<(), String> {
-    let open = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let mut signals = Signals {
-        hangup: open(SignalKind::hangup())?,
-        terminate: open(SignalKind::terminate())?,
-        interrupt: open(SignalKind::interrupt())?,
-        quit: open(SignalKind::quit())?,
-        pause: open(SignalKind::user_defined1())?,
-        resume: open(SignalKind::user_defined2())?,
-    };
-    let process = Arc::clone(process);
-    tokio::spawn(async move {
+impl Signals {
+    /// From now on no signal ends the process by itself: those that come before [`Signals::obey`] are heeded then.
+    pub(super) fn catch() -> Result<Self, String> {
+        let open =
+            |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+        Ok(Signals {
+            hangup: open(SignalKind::hangup())?,
+            terminate: open(SignalKind::terminate())?,
+            interrupt: open(SignalKind::interrupt())?,
+            quit: open(SignalKind::quit())?,
+            pause: open(SignalKind::user_defined1())?,
+            resume: open(SignalKind::user_defined2())?,
+        })
+    }
+
+    /// Does what each asks for, for ever.
+    pub(super) async fn obey(mut self, process: Arc<Process>) {
         loop {
             tokio::select! {
-                _ = signals.hangup.recv() => {
+                _ = self.hangup.recv() => {
                     tracing::info!(signal = "SIGHUP", "asked to reload");
                     reload::reload_and_log(&process).await;
                 }
-                _ = signals.terminate.recv() => end(&process, "SIGTERM", Ending::Clients),
-                _ = signals.interrupt.recv() => end(&process, "SIGINT", Ending::Drain),
-                _ = signals.quit.recv() => end(&process, "SIGQUIT", Ending::Silent),
-                _ = signals.pause.recv() => pause(&process, true),
-                _ = signals.resume.recv() => pause(&process, false),
+                _ = self.terminate.recv() => end(&process, "SIGTERM", Ending::Clients),
+                _ = self.interrupt.recv() => end(&process, "SIGINT", Ending::Drain),
+                _ = self.quit.recv() => end(&process, "SIGQUIT", Ending::Silent),
+                _ = self.pause.recv() => pause(&process, true),
+                _ = self.resume.recv() => pause(&process, false),
             }
         }
-    });
-    Ok(())
+    }
 }
 
 fn end(process: &Process, signal: &str, how: Ending) {
