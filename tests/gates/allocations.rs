@@ -4,10 +4,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use pgusher::app::{self, Launch};
-use pgusher_testkit::{FakeServer, RawClient, free_port, wait_for};
+use pgusher_testkit::{RawClient, free_port, wait_for};
 
 use crate::recorded::hold;
-use crate::stage::{Style, client, config, transact};
+use crate::server;
+use crate::stage::{Style, alone, client, config, transact};
 
 /// Until everything has its size.
 const WARM_UP: usize = 200;
@@ -65,11 +66,12 @@ fn thread(name: &str) -> Option<i32> {
 
 #[tokio::test]
 async fn what_a_transaction_allocates() {
-    let server = FakeServer::echo().await;
+    let _alone = alone().await;
+    let server = server::start().await;
     let port = free_port();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pool.toml");
-    std::fs::write(&path, config(&port.to_string(), server.port())).unwrap();
+    std::fs::write(&path, config(&port.to_string(), server.port(), "plain")).unwrap();
     let loaded = pgusher::config::load(&path).unwrap();
     // It ends with this process.
     std::thread::spawn(move || app::run(&path, loaded, &Launch::default()).unwrap());

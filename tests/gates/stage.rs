@@ -4,9 +4,18 @@ use std::fmt;
 use std::time::Duration;
 
 use pgusher_testkit::{RawClient, frontend};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Longer than anything takes.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// Who holds it counts.
+static COUNTING: Mutex<()> = Mutex::const_new(());
+
+/// Waits until no other gate counts: beside one another they would be slower, and more ticks come into slow transactions.
+pub(crate) async fn alone() -> MutexGuard<'static, ()> {
+    COUNTING.lock().await
+}
 
 /// How a client asks.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +32,11 @@ impl Style {
     fn prelude(self) -> Option<Vec<u8>> {
         let Style::Prepared = self else { return None };
         Some([frontend::parse("s", "select 1", &[]), frontend::sync()].concat())
+    }
+
+    /// The tag of the message that begins a transaction.
+    pub(crate) fn first_tag(self) -> u8 {
+        self.request()[0]
     }
 
     /// One transaction.
@@ -55,10 +69,10 @@ impl fmt::Display for Style {
 }
 
 /// A configuration with one worker; `port` is the server's.
-pub(crate) fn config(listen_port: &str, port: u16) -> String {
+pub(crate) fn config(listen_port: &str, port: u16, send_engine: &str) -> String {
     format!(
         "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {listen_port}\nauth_type = \"trust\"\n\
-         admin_users = [\"boss\"]\nworker_threads = 1\nlog_level = \"error\"\nsend_engine = \"plain\"\n\
+         admin_users = [\"boss\"]\nworker_threads = 1\nlog_level = \"error\"\nsend_engine = \"{send_engine}\"\n\
          [databases.app]\nhost = \"127.0.0.1\"\nport = {port}\npool_size = 1\n"
     )
 }
