@@ -2,12 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+use postgres_openssl::MakeTlsConnector;
+use tokio::task::JoinHandle;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, Statement};
 
 use crate::Tally;
 
 /// After so many requests a client comes back as another.
 const STAY: u64 = 200;
+
+/// Between two requests.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// How long a query runs before it is cancelled, or its client goes.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// What a client does, until the end.
 pub(crate) async fn client(port: u16, number: u64, until: Instant) -> Tally {
@@ -23,7 +34,7 @@ pub(crate) async fn client(port: u16, number: u64, until: Instant) -> Tally {
     tally
 }
 
-/// True for what a killed server or a shrinking pool does to a client.
+/// True for what a client hears whose server was killed or cut off.
 pub(crate) fn is_explained(what: &str) -> bool {
     matches!(what, "ok" | "57P01" | "08006" | "closed")
 }
@@ -43,21 +54,57 @@ async fn visit(
     tally: &mut Tally,
     until: Instant,
 ) -> Result<(), Error> {
-    let mut config = Config::new();
-    config.host("127.0.0.1").port(port).user("soak").dbname("app");
-    config.application_name(format!("soak-{}", number % 4));
-    let (mut client, connection) = config.connect(NoTls).await?;
-    let connection = tokio::spawn(connection);
+    let (mut client, connection) = log_in(port, number).await?;
     let own = format!("{}kB", 1025 + number);
     client.batch_execute(&format!("set work_mem = '{own}'")).await?;
+    let double = client.prepare("select $1::int8 * 2").await?;
     for _ in 0..STAY {
         if Instant::now() >= until {
             break;
         }
         *request += 1;
-        ask(&mut client, number, *request, &own).await?;
+        ask(&mut client, &double, number, *request, &own).await?;
         *tally.entry("ok".to_owned()).or_default() += 1;
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(PAUSE).await;
+    }
+    leave(client, connection, number + *request / STAY).await
+}
+
+/// Every second client comes with TLS.
+async fn log_in(port: u16, number: u64) -> Result<(Client, JoinHandle<()>), Error> {
+    let mut config = Config::new();
+    config.host("127.0.0.1").port(port).user("soak").dbname("app");
+    config.application_name(format!("soak-{}", number % 4));
+    if number.is_multiple_of(2) {
+        let (client, connection) = config.connect(NoTls).await?;
+        return Ok((client, tokio::spawn(async { drop(connection.await) })));
+    }
+    let mut builder = SslConnector::builder(SslMethod::tls_client()).expect("TLS");
+    builder.set_verify(SslVerifyMode::NONE);
+    let tls = MakeTlsConnector::new(builder.build());
+    let (client, connection) = config.ssl_mode(SslMode::Require).connect(tls).await?;
+    Ok((client, tokio::spawn(async { drop(connection.await) })))
+}
+
+/// Some say goodbye, some cancel a query first, some are gone within one.
+async fn leave(client: Client, connection: JoinHandle<()>, turn: u64) -> Result<(), Error> {
+    let nap = "select pg_sleep(0.2)";
+    match turn % 3 {
+        0 => {
+            let token = client.cancel_token();
+            let cancelling = async {
+                tokio::time::sleep(MOMENT).await;
+                token.cancel_query(NoTls).await
+            };
+            let (slept, cancelled) = tokio::join!(client.simple_query(nap), cancelling);
+            cancelled?;
+            expect(slept, &SqlState::QUERY_CANCELED)?;
+        }
+        1 => {
+            let _ = tokio::time::timeout(MOMENT, client.simple_query(nap)).await;
+            connection.abort();
+        }
+        _ => {}
     }
     drop(client);
     // It ends with its client.
@@ -65,9 +112,23 @@ async fn visit(
     Ok(())
 }
 
+/// Lets one error pass, and success: a query that is to be cancelled may be over before.
+fn expect<T>(result: Result<T, Error>, code: &SqlState) -> Result<(), Error> {
+    match result {
+        Err(error) if error.code() != Some(code) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// One of the things that clients do.
-async fn ask(client: &mut Client, number: u64, request: u64, own: &str) -> Result<(), Error> {
-    match (number + request) % 7 {
+async fn ask(
+    client: &mut Client,
+    double: &Statement,
+    number: u64,
+    request: u64,
+    own: &str,
+) -> Result<(), Error> {
+    match (number + request) % 9 {
         0 => drop(client.simple_query("select 1").await?),
         1 => {
             let row = client.query_one("select $1::int8 + 1", &[&(request as i64)]).await?;
@@ -94,6 +155,11 @@ async fn ask(client: &mut Client, number: u64, request: u64, own: &str) -> Resul
             client.batch_execute(&lock).await?;
             client.batch_execute(&lock.replace("_lock", "_unlock")).await?;
         }
+        6 => {
+            let row = client.query_one(double, &[&(request as i64)]).await?;
+            assert_eq!(row.get::<_, i64>(0), request as i64 * 2, "another client's statement");
+        }
+        7 => expect(client.simple_query("select 1 / 0").await, &SqlState::DIVISION_BY_ZERO)?,
         _ => drop(client.query("select g from generate_series(1, 100) g", &[]).await?),
     }
     Ok(())

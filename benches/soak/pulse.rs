@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use pgusher_testkit::processes::{open_fds, rss_kib};
 use tokio_postgres::NoTls;
 
 /// How often the calm client asks.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How often it is counted.
 const SECOND: Duration = Duration::from_secs(1);
+/// A second that takes longer is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was felt within a second.
 #[derive(Debug, Clone, Copy)]
@@ -51,14 +54,19 @@ pub(crate) async fn feel(port: u16, pid: u32, until: Instant) -> Vec<Beat> {
     while Instant::now() < until {
         let config = format!("host=127.0.0.1 port={port} user=calm dbname=app");
         let Ok((client, connection)) = tokio_postgres::connect(&config, NoTls).await else {
+            tokio::time::sleep(PAUSE).await;
             continue;
         };
         tokio::spawn(connection);
-        // A killed server may end it; it comes again.
+        // What happens to its server may end it; it comes again, and the second is missed.
         while Instant::now() < until {
-            let Ok(latencies) = ask(&client).await else { break };
+            let Ok(Ok(latencies)) = tokio::time::timeout(PATIENCE, ask(&client)).await else {
+                break;
+            };
             let [p50, p99] = [50, 99].map(|percent| at(latencies.clone(), percent));
-            beats.push(Beat { resident: resident(pid), files: files(pid), p50, p99 });
+            let resident = rss_kib(pid).expect("it runs") as f64 / 1024.0;
+            let files = open_fds(pid).expect("it runs") as f64;
+            beats.push(Beat { resident, files, p50, p99 });
         }
     }
     beats
@@ -82,15 +90,4 @@ fn at(mut values: Vec<f64>, percent: usize) -> f64 {
         .get((values.len() * percent / 100).min(values.len().saturating_sub(1)))
         .copied()
         .unwrap_or(f64::NAN)
-}
-
-fn resident(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    kib / 1024.0
-}
-
-fn files(pid: u32) -> f64 {
-    std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").count() as f64
 }
