@@ -9,9 +9,13 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_openssl::SslStream;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
+
+/// How many log in at the same time.
+const AT_ONCE: usize = 50;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,6 +45,18 @@ impl Guest {
     /// [`Guest::log_in`] at a contestant's door.
     pub(crate) async fn of(contestant: &Contestant) -> Self {
         Self::log_in(contestant.port(), contestant.door()).await
+    }
+
+    /// So many of them, at a contestant's door.
+    pub(crate) async fn crowd(contestant: &Contestant, count: usize) -> Vec<Self> {
+        let (port, door) = (contestant.port(), contestant.door());
+        let mut guests = Vec::with_capacity(count);
+        while guests.len() < count {
+            let more = AT_ONCE.min(count - guests.len());
+            let logins: JoinSet<Guest> = (0..more).map(|_| Guest::log_in(port, door)).collect();
+            guests.extend(logins.join_all().await);
+        }
+        guests
     }
 
     /// Runs a short query.

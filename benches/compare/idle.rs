@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// How many log in, or ask, at the same time.
+/// How many ask at the same time.
 const AT_ONCE: usize = 50;
 
 /// How long clients do nothing before the memory is looked at.
@@ -122,13 +122,7 @@ async fn fill(contestant: &Contestant, count: usize, past: Past) -> f64 {
     let mut first = Guest::of(contestant).await;
     first.ask().await;
     let empty = rss(contestant);
-    let mut clients = Vec::with_capacity(count);
-    while clients.len() < count {
-        let more = AT_ONCE.min(count - clients.len());
-        let (port, door) = (contestant.port(), contestant.door());
-        let logins: JoinSet<Guest> = (0..more).map(|_| Guest::log_in(port, door)).collect();
-        clients.extend(logins.join_all().await);
-    }
+    let mut clients = Guest::crowd(contestant, count).await;
     if past == Past::Asked {
         clients = ask(clients).await;
     }

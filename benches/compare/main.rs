@@ -2,18 +2,21 @@
 //!
 //! `make bench`, or `cargo bench --bench compare -- --help`. Everybody stands in turn in front of the same private
 //! PostgreSQL, and everything runs on one machine: absolute numbers say what that machine can do, so the bars at the
-//! end are ratios to PgBouncer, taken within one round and then as a median over the rounds.
+//! end are ratios, most of them to PgBouncer, taken within one round and then as a median over the rounds.
 //!
 //! - `stage`: the server; `contestant`: those who take part;
-//! - `throughput`, `syscalls`, `bulk`, `logins`, `storm`, `pins`, `idle`, `spate`: what is measured, each with its table and its bars;
+//! - `throughput`, `manner`, `beside`, `syscalls`, `bulk`, `logins`, `storm`, `pins`, `idle`, `spate`: what is measured, each
+//!   with its table and its bars;
 //! - `pgbench`, `sponge`, `guest`: what drives them;
 //! - `pure`: options, what the tools print, tables and bars; tested by `tests/compare.rs`.
 
+mod beside;
 mod bulk;
 mod contestant;
 mod guest;
 mod idle;
 mod logins;
+mod manner;
 mod pgbench;
 mod pins;
 #[allow(
@@ -28,10 +31,12 @@ mod storm;
 mod syscalls;
 mod throughput;
 
+use crate::beside::Beside;
 use crate::bulk::Bulk;
 use crate::contestant::{Contestant, Door};
 use crate::idle::Idle;
 use crate::logins::Logins;
+use crate::manner::{Manner, Manners};
 use crate::pins::Pins;
 use crate::pure::bars::Bar;
 use crate::pure::options::{Options, Part};
@@ -114,10 +119,28 @@ fn compare(options: &Options) -> Vec<Bar> {
         println!("## Queries in a storm of logins (TLS, scram-sha-256)\n\n{}", storm.table());
         bars.extend(storm.bars());
     }
+    bars.extend(compare_manners(&stage, options));
+    if options.wants(Part::Beside) {
+        let beside = Beside::measure(&stage, options, file_limit);
+        println!("## Queries beside idle clients\n\n{}", beside.table());
+        bars.extend(beside.bars());
+    }
     if options.wants(Part::Syscalls)
         && let Some(table) = syscalls::measure(&stage, &contestants, options)
     {
         println!("## System calls\n\n{table}");
+    }
+    bars
+}
+
+/// [`compare`] for transactions that come slowly, and for those over TLS.
+fn compare_manners(stage: &Stage, options: &Options) -> Vec<Bar> {
+    let wanted = [(Part::LowRate, Manner::LowRate), (Part::Tls, Manner::Tls)];
+    let mut bars = Vec::new();
+    for (_, manner) in wanted.into_iter().filter(|&(part, _)| options.wants(part)) {
+        let manners = Manners::measure(stage, options, manner);
+        println!("## Transactions {manner}\n\n{}", manners.table());
+        bars.extend(manners.bars());
     }
     bars
 }
@@ -143,7 +166,7 @@ fn report(bars: &[Bar]) -> usize {
         );
         return 0;
     }
-    println!("## Bars: ratios to PgBouncer\n\n```");
+    println!("## Bars\n\n```");
     for bar in bars {
         println!("{bar}");
     }

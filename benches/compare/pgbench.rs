@@ -29,7 +29,7 @@ pub(crate) struct Sample {
     pub(crate) cpu: Option<f64>,
 }
 
-/// Selects single rows for some seconds.
+/// Selects single rows for some seconds, as fast as it goes.
 pub(crate) fn run_for(
     stage: &Stage,
     contestant: &Contestant,
@@ -37,8 +37,24 @@ pub(crate) fn run_for(
     clients: u32,
     seconds: u32,
 ) -> Sample {
+    run(select_only(stage, contestant, mode, clients), contestant, seconds)
+}
+
+/// [`run_for`] with so many transactions a second.
+pub(crate) fn run_at_rate(
+    stage: &Stage,
+    contestant: &Contestant,
+    rate: u32,
+    clients: u32,
+    seconds: u32,
+) -> Sample {
+    let mut command = select_only(stage, contestant, Mode::Simple, clients);
+    command.args(["-R", &rate.to_string()]);
+    run(command, contestant, seconds)
+}
+
+fn run(mut command: Command, contestant: &Contestant, seconds: u32) -> Sample {
     let logs = tempfile::tempdir().expect("make a temporary folder");
-    let mut command = select_only(stage, contestant, mode, clients);
     // One second to warm up, and one because pgbench may end before it has told its last progress.
     command
         .args(["-T", &(seconds + 2).to_string(), "-P", "1", "--log", "--sampling-rate", SAMPLING])
@@ -136,6 +152,7 @@ fn watch(child: &mut Child, contestant: &Contestant) -> Window {
 
 fn select_only(stage: &Stage, contestant: &Contestant, mode: Mode, clients: u32) -> Command {
     let mut command = stage.pgbench(contestant.port());
+    command.env("PGSSLMODE", contestant.door().sslmode());
     let threads = clients.min(2).to_string();
     command.args(["-n", "-S", "-M", mode.name(), "-c", &clients.to_string(), "-j", &threads]);
     command

@@ -2,12 +2,22 @@
 
 use crate::contestant::Contestant;
 use crate::pgbench::{self, Sample};
-use crate::pure::bars::{Bar, most_cpu};
+use crate::pure::bars::{
+    Bar, MOST_PEER_THROUGHPUT, MOST_QUEUED_LATENCY, MOST_UNFAIRNESS, most_cpu,
+};
 use crate::pure::numbers::median;
 use crate::pure::options::{Kind, Mode, Options};
 use crate::pure::table::{Table, number, ratio};
 use crate::stage::Stage;
 use std::collections::BTreeMap;
+
+/// With so many clients nobody has room for more transactions,
+const SATURATED: u32 = 100;
+/// and with so many each of them queues, far more than there are servers.
+const QUEUED: u32 = 1000;
+
+/// Those whose throughput is to be reached.
+const PEERS: [Kind; 2] = [Kind::Pgbouncer, Kind::Haproxy];
 
 /// What is measured against one another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,15 +80,46 @@ impl Throughput {
         table
     }
 
-    /// The bars of processor time.
+    /// The bars of processor time, throughput and fairness.
     pub(crate) fn bars(&self) -> Vec<Bar> {
         let own = self.samples.keys().filter(|(_, kind)| *kind == Kind::Pgusher);
-        own.filter_map(|&(cell, kind)| {
-            let ratio = self.to_pgbouncer(cell, kind, |sample| sample.cpu)?;
-            let what = format!("CPU per transaction, {}, {} clients", cell.mode, cell.clients);
-            Some(Bar::new(what, ratio, most_cpu(cell.mode, cell.clients)))
-        })
-        .collect()
+        own.flat_map(|&(cell, _)| self.bars_of(cell)).collect()
+    }
+
+    fn bars_of(&self, cell: Cell) -> Vec<Bar> {
+        let mut bars = Vec::new();
+        let mut add = |what: String, ratio: Option<f64>, most: f64| {
+            let name = format!("{what}, {}, {} clients", cell.mode, cell.clients);
+            bars.extend(ratio.map(|ratio| Bar::new(name, ratio, most)));
+        };
+        let cpu = self.to_pgbouncer(cell, Kind::Pgusher, |sample| sample.cpu);
+        add("CPU per transaction".to_owned(), cpu, most_cpu(cell.mode, cell.clients));
+        if cell.clients >= SATURATED {
+            for peer in PEERS {
+                let what = format!("throughput of {peer} to pgusher's");
+                add(what, self.throughput_of(peer, cell), MOST_PEER_THROUGHPUT);
+            }
+        }
+        if cell.clients >= QUEUED {
+            let p99 = self.to_pgbouncer(cell, Kind::Pgusher, |sample| sample.p99);
+            add("p99 to PgBouncer's".to_owned(), p99, MOST_QUEUED_LATENCY);
+            add("p99 to p50".to_owned(), self.unfairness(cell), MOST_UNFAIRNESS);
+        }
+        bars
+    }
+
+    /// A peer's throughput as a ratio to pgusher's.
+    fn throughput_of(&self, peer: Kind, cell: Cell) -> Option<f64> {
+        let at = if peer == Kind::Pgbouncer { cell.reference() } else { cell };
+        let peers = self.samples.get(&(at, peer))?;
+        let own = self.samples.get(&(cell, Kind::Pgusher))?;
+        median(peers.iter().zip(own).map(|(peer, own)| peer.tps / own.tps))
+    }
+
+    /// How much longer than the median the slowest of pgusher's clients wait.
+    fn unfairness(&self, cell: Cell) -> Option<f64> {
+        let own = self.samples.get(&(cell, Kind::Pgusher))?;
+        median(own.iter().filter_map(|sample| Some(sample.p99? / sample.p50?)))
     }
 
     /// The median of the ratios within each round.

@@ -43,7 +43,10 @@ fn name(error: &Error) -> String {
     match error.code() {
         Some(code) => code.code().to_owned(),
         None if error.is_closed() => "closed".to_owned(),
-        None => error.to_string(),
+        None => match std::error::Error::source(error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        },
     }
 }
 
@@ -79,11 +82,14 @@ async fn log_in(port: u16, number: u64) -> Result<(Client, JoinHandle<()>), Erro
         let (client, connection) = config.connect(NoTls).await?;
         return Ok((client, tokio::spawn(async { drop(connection.await) })));
     }
+    let (client, connection) = config.ssl_mode(SslMode::Require).connect(tls()).await?;
+    Ok((client, tokio::spawn(async { drop(connection.await) })))
+}
+
+fn tls() -> MakeTlsConnector {
     let mut builder = SslConnector::builder(SslMethod::tls_client()).expect("TLS");
     builder.set_verify(SslVerifyMode::NONE);
-    let tls = MakeTlsConnector::new(builder.build());
-    let (client, connection) = config.ssl_mode(SslMode::Require).connect(tls).await?;
-    Ok((client, tokio::spawn(async { drop(connection.await) })))
+    MakeTlsConnector::new(builder.build())
 }
 
 /// Some say goodbye, some cancel a query first, some are gone within one.
@@ -94,7 +100,7 @@ async fn leave(client: Client, connection: JoinHandle<()>, turn: u64) -> Result<
             let token = client.cancel_token();
             let cancelling = async {
                 tokio::time::sleep(MOMENT).await;
-                token.cancel_query(NoTls).await
+                token.cancel_query(tls()).await
             };
             let (slept, cancelled) = tokio::join!(client.simple_query(nap), cancelling);
             cancelled?;

@@ -104,7 +104,7 @@ fn report(soaked: &Soaked, time: Duration) -> usize {
     };
     let sum = |is_counted: fn(&str) -> bool| {
         let counted = tally.iter().filter(|(what, _)| is_counted(what));
-        counted.map(|(_, &count)| count as f64).sum::<f64>()
+        counted.map(|(_, count)| count).sum::<u64>() as f64
     };
     let explained = sum(|what| what != "ok" && crowd::is_explained(what));
     let bars = [
@@ -116,7 +116,7 @@ fn report(soaked: &Soaked, time: Duration) -> usize {
         (
             "seconds that the calm client missed, of all",
             1.0 - beats.len() as f64 / time.as_secs_f64(),
-            0.1,
+            0.15,
         ),
         (
             "failed requests to servers killed or cut off",

@@ -27,7 +27,7 @@ impl Bar {
 impl fmt::Display for Bar {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.is_met() { "PASS" } else { "FAIL" };
-        write!(out, "{verdict}  {:<52} {:.2} (at most {:.2})", self.what, self.ratio, self.most)
+        write!(out, "{verdict}  {:<60} {:.2} (at most {:.2})", self.what, self.ratio, self.most)
     }
 }
 
@@ -42,6 +42,24 @@ pub(crate) fn most_cpu(mode: Mode, clients: u32) -> f64 {
         Mode::Extended => 1.0,
     }
 }
+
+/// The most processor time for each transaction when few come in a second, as a ratio to PgBouncer's.
+pub(crate) const MOST_LOW_RATE_CPU: f64 = 0.95;
+
+/// The most processor time for each transaction over TLS, as a ratio to PgBouncer's.
+pub(crate) const MOST_TLS_CPU: f64 = 0.85;
+
+/// The most processor time for each transaction beside thousands of idle clients, as a ratio to that without them.
+pub(crate) const MOST_CPU_BESIDE: f64 = 1.05;
+
+/// The most transactions a second that a peer may pass when there is no more room, as a ratio to pgusher's.
+pub(crate) const MOST_PEER_THROUGHPUT: f64 = 1.0;
+
+/// The most that the 99th percentile of latency may be when clients have to queue, as a ratio to PgBouncer's.
+pub(crate) const MOST_QUEUED_LATENCY: f64 = 1.0;
+
+/// The most that the 99th percentile of latency may be when clients have to queue, as a ratio to the median.
+pub(crate) const MOST_UNFAIRNESS: f64 = 1.5;
 
 /// The most processor time for each byte of bulk data, as a ratio to PgBouncer's.
 pub(crate) const MOST_BULK_CPU: f64 = 0.6;

@@ -69,6 +69,12 @@ pub(crate) enum Part {
     Pins,
     /// Memory after large rows
     Memory,
+    /// Processor time of transactions that come slowly
+    LowRate,
+    /// Processor time of transactions over TLS
+    Tls,
+    /// Processor time of transactions beside thousands of idle clients
+    Beside,
 }
 
 /// Who takes part.
