@@ -1,6 +1,6 @@
 //! System calls of a whole pgusher, seen by strace.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -65,8 +65,8 @@ impl Strace {
     }
 }
 
-fn file(folder: &TempDir) -> std::path::PathBuf {
-    Path::join(folder.path(), "trace")
+fn file(folder: &TempDir) -> PathBuf {
+    folder.path().join("trace")
 }
 
 /// The calls of the block that has the fewest.
