@@ -1,5 +1,7 @@
 //! Requests of the extended protocol that name statements: Parse, Bind, Describe and Close.
 
+use std::sync::Arc;
+
 use super::prepared::ParseFate;
 use super::requests::{Look, RequestError, Requests};
 use super::shape::Fit;
@@ -51,7 +53,7 @@ impl Requests {
             let (mut before, old) = (Vec::new(), sql_of(view.content).len());
             let renamed = talk.deallocation(limit, &mut before);
             talk.parse_unnamed(view.content);
-            self.send_renamed(header, &before, renamed, HEADER + 1, old);
+            self.send_renamed(header, &before, renamed.as_deref(), HEADER + 1, old);
             return Ok(Look::Next);
         }
         if self.ends_on_wrong_names && talk.is_taken(view.name) {
@@ -63,7 +65,7 @@ impl Requests {
             ParseFate::Wait => return Ok(self.postpone()),
             ParseFate::Answer => self.drop_message(header.size),
             ParseFate::Send(renamed) => {
-                self.send_renamed(header, &before, renamed, HEADER, old);
+                self.send_renamed(header, &before, renamed.as_deref(), HEADER, old);
             }
         }
         Ok(Look::Next)
@@ -112,17 +114,18 @@ impl Requests {
         talk.cells.binds.add(1);
         talk.requests_began();
         let (at, old, mut before) = (names.statement_at, names.statement.len(), Vec::new());
-        let (statement, renamed) = talk.resolve(limit, names.statement, &mut before);
-        talk.judge_bind(statement.as_ref(), visible);
-        talk.note_bound(statement.as_deref());
+        let named = talk.resolve(limit, names.statement, &mut before);
+        let statement = named.statement();
+        talk.judge_bind(statement, visible);
+        talk.note_bound(statement.map(Arc::as_ref));
         if statement.is_some() && before.is_empty() && complete {
             self.keep_batch(header, talk);
         }
         talk.server
             .progress
-            .sent(Entry { statement: statement.clone(), ..Entry::client(Request::Bind) });
-        self.last_bound = statement;
-        self.send_renamed(header, &before, renamed, at, old);
+            .sent(Entry { statement: statement.cloned(), ..Entry::client(Request::Bind) });
+        self.last_bound = statement.cloned();
+        self.send_renamed(header, &before, named.renamed(), at, old);
         Ok(Look::Next)
     }
 
@@ -168,10 +171,11 @@ impl Requests {
             return Err(RequestError::NoStatement);
         }
         let (old, mut before) = (target.name.len(), Vec::new());
-        let (statement, renamed) = talk.resolve(limit, target.name, &mut before);
+        let named = talk.resolve(limit, target.name, &mut before);
+        let statement = named.statement().cloned();
         let name = statement.is_some().then(|| target.name.into());
         talk.server.progress.sent(Entry { statement, name, ..Entry::client(request) });
-        self.send_renamed(header, &before, renamed, TARGET_NAME_AT, old);
+        self.send_renamed(header, &before, named.renamed(), TARGET_NAME_AT, old);
         Ok(Look::Next)
     }
 

@@ -29,6 +29,36 @@ pub(super) enum ParseFate {
     Answer,
 }
 
+/// What a client's name for a statement stands for.
+#[derive(Debug)]
+pub(super) enum Named {
+    /// A statement that the server holds under another name.
+    Shared(Arc<Statement>),
+    /// Nothing; the server is to be asked for what it cannot have.
+    Nothing(Vec<u8>),
+    /// What the server calls so itself.
+    Own,
+}
+
+impl Named {
+    /// The shared statement.
+    pub(super) fn statement(&self) -> Option<&Arc<Statement>> {
+        match self {
+            Named::Shared(statement) => Some(statement),
+            Named::Nothing(_) | Named::Own => None,
+        }
+    }
+
+    /// The name to send instead of the client's.
+    pub(super) fn renamed(&self) -> Option<&[u8]> {
+        match self {
+            Named::Shared(statement) => Some(statement.server_name()),
+            Named::Nothing(name) => Some(name),
+            Named::Own => None,
+        }
+    }
+}
+
 /// Holdings are a detail of the server's; see [`crate::server::Prepared`].
 use crate::server::Holding;
 
@@ -71,7 +101,7 @@ impl Conversation<'_> {
         self.make_room(limit, &statement, holding, before);
         self.server.progress.sent(entry(Origin::Client));
         self.enter(&statement);
-        ParseFate::Send(Some(server_name(&statement)))
+        ParseFate::Send(Some(statement.server_name().to_vec()))
     }
 
     /// True when a statement has this name, whatever comes of the requests under way.
@@ -166,7 +196,7 @@ impl Conversation<'_> {
             return;
         }
         self.make_room(limit, statement, holding, before);
-        frontend::put_parse(before, &server_name(statement), statement.content());
+        frontend::put_parse(before, statement.server_name(), statement.content());
         self.server.progress.sent(Entry::new(Request::Parse, Origin::Injected).about(statement));
         self.enter(statement);
     }
@@ -182,7 +212,7 @@ impl Conversation<'_> {
         if holding == Holding::Missing {
             // It may be there nevertheless, if the batch that was to close it failed before it did. Closing it is cheap
             // against parsing it.
-            frontend::put_close_statement(before, &server_name(statement));
+            frontend::put_close_statement(before, statement.server_name());
             self.server.progress.sent(Entry::new(Request::Close, Origin::Injected));
         } else {
             self.server.prepared.remove(statement);
@@ -195,7 +225,7 @@ impl Conversation<'_> {
     }
 
     fn close_on_server(&mut self, statement: &Arc<Statement>, before: &mut Vec<u8>) {
-        frontend::put_close_statement(before, &server_name(statement));
+        frontend::put_close_statement(before, statement.server_name());
         self.server.progress.sent(Entry::new(Request::Close, Origin::Injected).about(statement));
     }
 
@@ -236,10 +266,7 @@ impl Conversation<'_> {
         let Action::Deallocate(Some(name)) = &verdict.single()?.action else { return None };
         let statement = Arc::clone(self.session.statement(name)?);
         self.ensure_held(limit, &statement, before);
-        let mut sql = b"DEALLOCATE \"".to_vec();
-        statement.put_server_name(&mut sql);
-        sql.push(b'"');
-        Some(sql)
+        Some([b"DEALLOCATE \"", statement.server_name(), b"\""].concat())
     }
 
     /// A statement was deallocated by name.
@@ -266,25 +293,18 @@ impl Conversation<'_> {
         self.server.unnamed = version;
     }
 
-    /// The name to send for a client's name, if it is to be changed. What must be sent first is appended to `before`.
-    pub(super) fn resolve(
-        &mut self,
-        limit: usize,
-        name: &[u8],
-        before: &mut Vec<u8>,
-    ) -> (Option<Arc<Statement>>, Option<Vec<u8>>) {
+    /// What a client's name stands for. What must be sent first is appended to `before`.
+    pub(super) fn resolve(&mut self, limit: usize, name: &[u8], before: &mut Vec<u8>) -> Named {
         if name.is_empty() {
             self.ensure_unnamed(before);
-            return (None, None);
+            return Named::Own;
         }
         if let Some(statement) = self.session.statement(name).map(Arc::clone) {
             self.ensure_held(limit, &statement, before);
-            let renamed = server_name(&statement);
-            return (Some(statement), Some(renamed));
+            return Named::Shared(statement);
         }
         // Another client's statement must not answer to a name that this client made up.
-        let renamed = self.is_held(name).then(|| [b"~", name].concat());
-        (None, renamed)
+        if self.is_held(name) { Named::Nothing([b"~", name].concat()) } else { Named::Own }
     }
 
     /// The server has dropped all statements. Those that requests behind this one make come after that.
@@ -354,10 +374,4 @@ fn doubt(unnamed: &mut u64, entry: &Entry) {
     if *unnamed == entry.unnamed {
         *unnamed = UNNAMED_UNKNOWN;
     }
-}
-
-fn server_name(statement: &Statement) -> Vec<u8> {
-    let mut name = Vec::new();
-    statement.put_server_name(&mut name);
-    name
 }

@@ -320,12 +320,12 @@ impl Requests {
         &mut self,
         header: Header,
         before: &[u8],
-        renamed: Option<Vec<u8>>,
+        renamed: Option<&[u8]>,
         at: usize,
         old: usize,
     ) {
         self.insert(before);
-        let size = renamed.map_or(header.size, |name| self.rename(header, at, old, &name));
+        let size = renamed.map_or(header.size, |name| self.rename(header, at, old, name));
         self.pass_on(size);
     }
 

@@ -10,6 +10,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use super::Conversation;
+use super::prepared::Named;
 use super::requests::Requests;
 use crate::server::progress::{Entry, Origin, Request};
 use crate::session::Told;
@@ -92,9 +93,7 @@ impl Requests {
     /// Has the server describe its copy of a statement, which it is given if it has none.
     pub(super) fn ask_shape(&mut self, limit: usize, name: &[u8], talk: &mut Conversation<'_>) {
         let mut bytes = Vec::new();
-        let (Some(statement), Some(renamed)) = talk.resolve(limit, name, &mut bytes) else {
-            return;
-        };
+        let Named::Shared(statement) = talk.resolve(limit, name, &mut bytes) else { return };
         let asked = |entry: &Entry| {
             let about =
                 entry.statement.as_ref().is_some_and(|about| Arc::ptr_eq(about, &statement));
@@ -102,7 +101,7 @@ impl Requests {
         };
         if !bytes.is_empty() || !talk.server.progress.pending().any(asked) {
             talk.requests_began();
-            frontend::put_describe_statement(&mut bytes, &renamed);
+            frontend::put_describe_statement(&mut bytes, statement.server_name());
             bytes.extend_from_slice(&frontend::FLUSH);
             let entry = Entry::new(Request::Describe, Origin::Injected).about(&statement);
             talk.server.progress.sent(entry);

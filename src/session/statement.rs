@@ -12,6 +12,8 @@ use crate::sql::{self, Quoting, Verdict};
 /// One statement, as content. It lives as long as a client or a server refers to it.
 pub struct Statement {
     id: u64,
+    /// Made once: each Bind is sent with it.
+    server_name: Box<[u8]>,
     /// What follows the name in a Parse message, and behind it the scope in which it was parsed.
     key: Box<[u8]>,
     /// Where the scope begins.
@@ -69,10 +71,9 @@ impl Statement {
         self.registry.upgrade().map_or(0, |registry| registry.schema_age())
     }
 
-    /// Appends the name the statement has on servers.
-    pub fn put_server_name(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(SERVER_PREFIX);
-        out.extend_from_slice(self.id.to_string().as_bytes());
+    /// The name the statement has on servers.
+    pub fn server_name(&self) -> &[u8] {
+        &self.server_name
     }
 }
 
@@ -170,8 +171,10 @@ impl Statements {
             self.bytes.fetch_sub(weight(&key), Ordering::Relaxed);
             return Err(OutOfMemory { limit });
         }
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let statement = Arc::new(Statement {
-            id: self.next_id.fetch_add(1, Ordering::Relaxed),
+            id,
+            server_name: [SERVER_PREFIX, id.to_string().as_bytes()].concat().into(),
             key: key.as_ref().into(),
             scope_at: content.len(),
             generation: AtomicU32::new(0),
@@ -216,7 +219,7 @@ impl Statements {
 
 /// A statement's share of the memory limit: its text is kept twice, by the registry and by itself.
 fn weight(key: &[u8]) -> usize {
-    2 * key.len() + 160
+    2 * key.len() + 200
 }
 
 #[cfg(test)]
