@@ -249,10 +249,10 @@ mod tests {
 
     #[test]
     fn the_limit_holds() {
-        let statements = Statements::new(400);
+        let statements = Statements::new(500);
         let kept = statements.intern(b"a", b"").expect("fits");
         let also = statements.intern(b"b", b"").expect("fits");
-        assert_eq!(statements.intern(b"c", b"").err(), Some(OutOfMemory { limit: 400 }));
+        assert_eq!(statements.intern(b"c", b"").err(), Some(OutOfMemory { limit: 500 }));
         drop((kept, also));
         assert!(statements.intern(b"c", b"").is_ok());
     }
