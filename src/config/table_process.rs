@@ -155,7 +155,7 @@ section_table! {
 
 section_table! {
     /// `[http]`.
-    HTTP for Http {
+    HTTP for Http, shown as "http." {
         listen: Socket = "127.0.0.1:9127", RESTART,
             "Address and port of /metrics, /healthz and /readyz.";
         queue_buckets: Buckets = "default", RESTART,
@@ -168,7 +168,3 @@ section_table! {
             "Names under which browsers may ask for the page, one or an array; addresses and localhost always may.";
     }
 }
-
-/// The names of [`HTTP`]'s settings where they have no section to stand in.
-pub(super) const HTTP_SHOWN: [&str; 5] =
-    ["http.listen", "http.queue_buckets", "http.metrics_compat", "http.page", "http.page_hosts"];
