@@ -1,7 +1,7 @@
 //! What must hold within `[otlp]`.
 
 use super::mistake::Report;
-use super::resolved::Otlp;
+use super::resolved_otlp::Otlp;
 use super::tree::Table;
 
 pub(super) fn settings(otlp: &Otlp, table: &Table, report: &mut Report) {

@@ -1,7 +1,7 @@
 //! The settings of `[otlp]`, and the kinds of value that only they have.
 
 use super::kinds::{Count, Kind, Pause, Reading};
-use super::resolved::Otlp;
+use super::resolved_otlp::Otlp;
 use super::setting::{RELOAD, RESTART, section_table};
 use super::tree::{Node, Value};
 use super::words::{OptionalPath, OptionalSecret};

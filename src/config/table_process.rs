@@ -2,8 +2,9 @@
 
 use super::kinds::{Auto, Bytes, Count, Delay, FileMode, Flag, Int, Limit, Limited, Pause};
 use super::lists::{Buckets, ListenAddrs, MetricsNames, Names, Socket};
-use super::resolved::{Compat, Facility, Http, LogFormat, PageMode, Process, SendEngine};
+use super::resolved::{Compat, Facility, LogFormat, Process, SendEngine};
 use super::resolved_auth::AuthType;
+use super::resolved_http::{Http, PageMode};
 use super::setting::{RELOAD, RESTART, section_table};
 use super::words::{LogFilter, OneOf, OptionalName, OptionalPath, OptionalSecret, Text};
 
