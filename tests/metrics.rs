@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pgusher_testkit::{Cluster, Pgusher, RawClient, Signal, wait_for};
+use pgusher_testkit::{Cluster, Pgusher, RawClient, Signal, TRUSTING, wait_for};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -16,10 +16,7 @@ fn start_with(database: &str, settings: &str) -> Pgusher {
     let pooled = Cluster::shared().pooled("app", database, &format!("pool_size = 1\n{settings}"));
     let config = format!(
         r#"
-[pgusher]
-listen_addr = "127.0.0.1"
-listen_port = {{port}}
-auth_type = "trust"
+{TRUSTING}
 admin_users = ["boss"]
 
 [http]
@@ -283,8 +280,7 @@ async fn bytes_are_counted_on_either_side() {
 async fn classes_have_their_waits_and_closed_servers_are_seen_to_go() {
     let pooled = Cluster::shared().pooled("app", "metrics_classes", "pool_size = 1");
     let config = format!(
-        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
-         [http]\nlisten = \"127.0.0.1:{{http_port}}\"\n[peers.7]\nhost = \"127.0.0.1\"\n\
+        "{TRUSTING}[http]\nlisten = \"127.0.0.1:{{http_port}}\"\n[peers.7]\nhost = \"127.0.0.1\"\n\
          [classes.alice]\nusers = [\"alice\"]\n{pooled}"
     );
     let pgusher = Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config);
@@ -478,8 +474,7 @@ fn an_http_port_in_use_is_told_at_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = taken.local_addr().expect("address");
     let config = format!(
-        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
-         [http]\nlisten = \"{address}\"\n[databases.app]\nhost = \"127.0.0.1\"\n"
+        "{TRUSTING}[http]\nlisten = \"{address}\"\n[databases.app]\nhost = \"127.0.0.1\"\n"
     );
     let exited = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config).run_to_exit(LIMIT);
     assert!(!exited.status.success());

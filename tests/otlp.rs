@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, Metric, metric::Data};
 use opentelemetry_proto::tonic::trace::v1::Span;
-use pgusher_testkit::{Cluster, Pgusher, RawClient, wait_for};
+use pgusher_testkit::{Cluster, Pgusher, RawClient, TRUSTING, wait_for};
 use prost::Message;
 use tokio::net::TcpListener;
 
@@ -133,11 +133,7 @@ fn start(database: &str, collector: u16, settings: &str) -> Pgusher {
         Cluster::shared().pooled("app", database, "pool_size = 1\nquery_wait_timeout = \"1s\"");
     let config = format!(
         r#"
-[pgusher]
-listen_addr = "127.0.0.1"
-listen_port = {{port}}
-auth_type = "trust"
-
+{TRUSTING}
 [http]
 listen = "127.0.0.1:{{http_port}}"
 

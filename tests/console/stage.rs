@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgusher_testkit::{Cluster, Pgusher, QueryResult, RawClient};
+use pgusher_testkit::{Cluster, Pgusher, QueryResult, RawClient, TRUSTING};
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
@@ -13,10 +13,7 @@ pub(crate) fn start(database: &str) -> (Pgusher, String) {
     let other = cluster.pooled("\"other-db\"", &format!("{database}_other"), "");
     let config = format!(
         r#"
-[pgusher]
-listen_addr = "127.0.0.1"
-listen_port = {{port}}
-auth_type = "trust"
+{TRUSTING}
 admin_users = ["boss"]
 stats_users = ["watcher"]
 

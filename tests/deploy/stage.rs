@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgusher_testkit::{Cluster, Pair, Pgusher, RawClient, frontend, self_signed};
+use pgusher_testkit::{Cluster, Pair, Pgusher, RawClient, TRUSTING, frontend, self_signed};
 
 /// Longer than anything that works can take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -21,10 +21,7 @@ pub(crate) fn start(database: &str) -> Pgusher {
     let nobody = nobody.unwrap();
     let config = format!(
         r#"
-[pgusher]
-listen_addr = "127.0.0.1"
-listen_port = {{port}}
-auth_type = "trust"
+{TRUSTING}
 admin_users = ["boss"]
 
 [http]

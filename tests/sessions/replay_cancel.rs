@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use pgusher_testkit::{FakeConn, FakeServer, Pgusher, RawClient, frontend, wait_for};
+use pgusher_testkit::{FakeConn, FakeServer, Pgusher, RawClient, TRUSTING, frontend, wait_for};
 use tokio::sync::watch;
 
 const KEY: &[u8] = b"keys";
@@ -79,7 +79,7 @@ impl Stage {
         let played = script.clone();
         let server = FakeServer::start(move |conn| serve(conn, played.clone())).await;
         let config = format!(
-            "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\nadmin_users = [\"admin\"]\n[defaults]\naudit_sample = 0\n\
+            "{TRUSTING}admin_users = [\"admin\"]\n[defaults]\naudit_sample = 0\n\
              [databases.app]\nhost = \"127.0.0.1\"\nport = {}\npool_size = 1\n{settings}\n[users.app]\n",
             server.port()
         );
