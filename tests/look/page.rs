@@ -90,8 +90,9 @@ async fn the_page_says_what_the_console_says() {
     let config = console.query("SHOW CONFIG").await;
     assert_eq!(settings["settings"].as_array().map(Vec::len), Some(config.rows.len()));
     assert_eq!(config.columns, ["key", "value", "default", "changeable"], "as PgBouncer has them");
-    let log = get(&pgusher, "/api/log").json().to_string();
-    assert!(log.contains("pgusher is ready") && !log.contains("-word"), "{log}");
+    let log = || get(&pgusher, "/api/log").json().to_string();
+    assert!(wait_for(LIMIT, || log().contains("pgusher is ready")).await, "{}", log());
+    assert!(!log().contains("-word"), "{}", log());
     jam.solve().await;
 }
 

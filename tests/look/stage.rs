@@ -25,6 +25,8 @@ port = {port}
 dbname = "{database}"
 user = "{user}"
 pool_size = 1
+# A jam lasts for as long as a test looks at it.
+query_wait_timeout = "10m"
 
 {more}
 "#,
@@ -34,12 +36,9 @@ pool_size = 1
     );
     let users = ["boss", "watcher", "alice", "bob"];
     let users = users.map(|name| format!("\"{name}\" \"{name}-word\"\n"));
-    let pgusher = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config)
+    Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config)
         .file("userlist.txt", &users.concat())
-        .start();
-    // The HTTP port opens after the other one.
-    pgusher.wait_log("pgusher is ready", LIMIT);
-    pgusher
+        .start()
 }
 
 /// Somebody idle in a transaction, and somebody who waits for the server meanwhile.
