@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use pgusher_testkit::{Cluster, Pgusher, RawClient, Signal, TRUSTING, wait_for};
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(30);
 
 fn start(database: &str) -> Pgusher {
-    start_with(database, "query_wait_timeout = \"200ms\"")
+    start_with(database, "")
 }
 
 /// `settings` are lines of the database's section.
@@ -51,7 +51,8 @@ fn of_host(name: &str, more: &str) -> String {
 
 #[tokio::test]
 async fn counts_are_exact_and_waits_have_their_outcomes() {
-    let pgusher = start("metrics_counts");
+    // Long enough for the first of them, who waits for the server to be connected.
+    let pgusher = start_with("metrics_counts", "query_wait_timeout = \"2s\"");
     let mut holder = RawClient::login(pgusher.port(), "app", "alice", "").await;
     let mut waiter = RawClient::login(pgusher.port(), "app", "bob", "").await;
     for _ in 0..5 {
@@ -71,9 +72,9 @@ async fn counts_are_exact_and_waits_have_their_outcomes() {
         .map(|queued| all[&of_pool("pgusher_pool_assignments_total", queued)]);
     assert_eq!(assigned.iter().sum::<f64>(), 6.0);
     let timeouts = all[&of_pool("pgusher_pool_wait_seconds_sum", ",outcome=\"timeout\"")];
-    assert!((0.2..5.0).contains(&timeouts), "{timeouts}");
-    assert!(all[&of_pool("pgusher_pool_saturated_seconds_total", "")] >= 0.2);
-    assert!(all[&of_pool("pgusher_pool_queue_seconds_total", "")] >= 0.2);
+    assert!((2.0..20.0).contains(&timeouts), "{timeouts}");
+    assert!(all[&of_pool("pgusher_pool_saturated_seconds_total", "")] >= 2.0);
+    assert!(all[&of_pool("pgusher_pool_queue_seconds_total", "")] >= 2.0);
     assert_eq!(
         all["pgusher_errors_total{database=\"app\",origin=\"pgusher\",sqlstate=\"53300\"}"],
         1.0
