@@ -28,13 +28,27 @@ pub enum Section {
     Database,
     /// `[users.NAME]`.
     User,
-    /// `[peers.ID]`.
-    Peer,
     /// `[classes.NAME]`.
     Class,
+    /// `[peers.ID]`.
+    Peer,
 }
 
 impl Section {
+    /// All sections.
+    pub const ALL: [Section; 10] = [
+        Section::Process,
+        Section::Http,
+        Section::Otlp,
+        Section::TlsClient,
+        Section::TlsServer,
+        Section::Defaults,
+        Section::Database,
+        Section::User,
+        Section::Class,
+        Section::Peer,
+    ];
+
     /// How the section's header is written.
     pub fn header(self) -> &'static str {
         match self {
@@ -46,9 +60,15 @@ impl Section {
             Section::Defaults => "[defaults]",
             Section::Database => "[databases.NAME]",
             Section::User => "[users.NAME]",
-            Section::Peer => "[peers.ID]",
             Section::Class => "[classes.NAME]",
+            Section::Peer => "[peers.ID]",
         }
+    }
+
+    /// The part of the header that is the same for all sections of this kind.
+    pub(super) fn name(self) -> &'static str {
+        let header = self.header().trim_matches(['[', ']']);
+        header.trim_end_matches(".NAME").trim_end_matches(".ID")
     }
 }
 
