@@ -30,7 +30,8 @@ impl Otlp {
         let text = self.headers.as_ref().map_or("", Secret::expose);
         let lines = text.split([',', '\n']).map(str::trim).filter(|line| !line.is_empty());
         lines.map(|line| {
-            let (name, value) = line.split_once('=').unwrap_or((line, ""));
+            // What is no pair has no name, which is a mistake that is reported.
+            let (name, value) = line.split_once('=').unwrap_or(("", line));
             (name.trim(), value.trim())
         })
     }
