@@ -32,7 +32,7 @@ pub use database_facts::{DatabaseFacts, HostFacts, Role, UserFacts};
 pub use departures::{Departure, DepartureCounts};
 pub use errors::{ErrorBook, ErrorCounts};
 pub use exports::{Exports, Signal};
-pub use histogram::{Buckets, Histogram, HistogramTotal};
+pub use histogram::{Buckets, Histogram, HistogramTotal, seconds};
 pub use names::Names;
 pub use note::StatementNote;
 pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};

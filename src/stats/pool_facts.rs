@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{HistogramTotal, ServerRecord, Totals, WaitOutcome};
+use super::{HistogramTotal, ServerRecord, Total, Totals, WaitOutcome};
 use crate::types::{Name, PoolMode};
 
 /// One pool.
@@ -144,6 +144,25 @@ impl ServersByState {
             closing: _,
         } = self;
         idle + used + active + idle_in_transaction + tested + being_canceled + login
+    }
+}
+
+impl PoolFacts {
+    /// Ended waits of one outcome.
+    pub fn waits_of(&self, outcome: WaitOutcome) -> &HistogramTotal {
+        // One for each outcome.
+        &self.waits[outcome as usize]
+    }
+
+    /// Transactions by result.
+    pub fn transactions(&self) -> [(&'static str, u64); 3] {
+        let all = self.totals.get(Total::Transactions);
+        [
+            // The three are not read at one moment.
+            ("commit", all.saturating_sub(self.rolled_back + self.failed)),
+            ("rollback", self.rolled_back),
+            ("error", self.failed),
+        ]
     }
 }
 
