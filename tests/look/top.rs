@@ -150,7 +150,7 @@ async fn many_pools_fit_small_and_large_terminals() {
         let first = text.lines().find(|line| line.contains("a_database") || line.contains("1/1"));
         first.is_some_and(|line| line.contains("app"))
     };
-    view.wait("the pool with a queue before all others, with room for their names", |text| {
+    view.wait("the pool with a queue before all others that there is room for", |text| {
         is_first(text) && text.contains("name_07")
     });
     view.picture("top-80x24");

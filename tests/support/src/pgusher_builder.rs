@@ -46,8 +46,6 @@ pub(crate) struct Site {
     pub(crate) config: PathBuf,
     pub(crate) port: u16,
     pub(crate) http_port: u16,
-    /// The configuration names the HTTP port.
-    has_http: bool,
 }
 
 impl PgusherBuilder {
@@ -99,14 +97,14 @@ impl PgusherBuilder {
         self
     }
 
-    /// How long it may take until its ports accept; 20 s unless told.
+    /// How long it may take until its port accepts; 20 s unless told.
     #[must_use]
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
         self.startup_timeout = timeout;
         self
     }
 
-    /// Starts it and waits until its ports accept; panics with its words when it does not come up.
+    /// Starts it and waits until its port accepts; panics with its words when it does not come up.
     pub fn start(&self) -> Pgusher {
         let mut words = String::new();
         for _ in 0..ATTEMPTS {
@@ -167,7 +165,6 @@ impl PgusherBuilder {
             config,
             port: self.port.unwrap_or_else(free_port),
             http_port: free_port(),
-            has_http: self.config.contains("{http_port}"),
         };
         site.write(&self.config_name, &self.config);
         for (name, text) in &self.files {
@@ -178,12 +175,6 @@ impl PgusherBuilder {
 }
 
 impl Site {
-    /// The ports that shall accept, the first one last.
-    pub(crate) fn listens_on(&self) -> Vec<u16> {
-        let http = self.has_http.then_some(self.http_port);
-        http.into_iter().chain([self.port]).collect()
-    }
-
     /// Writes a file with the placeholders filled in. A rename puts it there whole: a reload never sees half of it.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.folder.path().join(name);

@@ -21,15 +21,9 @@ fn fake_pgusher() {
     let listener = TcpListener::bind(format!("127.0.0.1:{}", words[0])).unwrap();
     let http = TcpListener::bind(format!("127.0.0.1:{}", words[1])).unwrap();
     println!("listening for {}", words[2]);
+    let (mut page, _) = http.accept().unwrap();
     let mut request = [0; 1024];
-    let (mut page, count) = loop {
-        // Whoever only knocks wants to know whether the port is open.
-        let (mut page, _) = http.accept().unwrap();
-        let count = page.read(&mut request).unwrap_or_default();
-        if count > 0 {
-            break (page, count);
-        }
-    };
+    let count = page.read(&mut request).unwrap();
     let first = String::from_utf8_lossy(&request[..count]).lines().next().unwrap().to_owned();
     let again = std::fs::read_to_string(&path).unwrap();
     write!(page, "HTTP/1.1 418 Teapot\r\n\r\n{first}; {again}").unwrap();
