@@ -50,17 +50,9 @@ pub(crate) async fn app_stat(admin: &mut RawClient, column: &str) -> u64 {
 pub(crate) async fn until(
     admin: &mut RawClient,
     sql: &str,
-    mut holds: impl FnMut(&QueryResult) -> bool,
+    holds: impl FnMut(&QueryResult) -> bool,
 ) {
-    let deadline = tokio::time::Instant::now() + LIMIT;
-    loop {
-        let result = admin.query(sql).await;
-        if holds(&result) {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{sql} still says {result:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    admin.query_until(sql, LIMIT, holds).await;
 }
 
 /// The drop-in mode: a `pgbouncer.ini` with a database of its own, called `app`, and more lines for `[pgbouncer]`.

@@ -1,6 +1,6 @@
 //! What there is to see: a pool of one server, somebody who holds it, and somebody who waits.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pgusher_testkit::{Cluster, Pgusher, RawClient};
 
@@ -56,11 +56,7 @@ impl Jam {
         }
         waiter.send(b"Q\0\0\0\x0dselect 1\0").await;
         let mut console = RawClient::login(pgusher.port(), "pgusher", "boss", "boss-word").await;
-        let deadline = Instant::now() + LIMIT;
-        while console.query("SHOW WAITERS").await.rows.is_empty() {
-            assert!(Instant::now() < deadline, "nobody waits");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        console.query_until("SHOW WAITERS", LIMIT, |all| !all.rows.is_empty()).await;
         Jam { holder, waiter }
     }
 

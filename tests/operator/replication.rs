@@ -238,14 +238,5 @@ async fn sees(
     column: &str,
     is_it: impl Fn(&str) -> bool,
 ) {
-    let deadline = tokio::time::Instant::now() + LIMIT;
-    loop {
-        let all = console.query(query).await;
-        let at = all.columns.iter().position(|name| name == column).unwrap();
-        if all.rows.iter().any(|row| row[at].as_deref().is_some_and(&is_it)) {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{all:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    console.query_until(query, LIMIT, |all| all.column(column).into_iter().any(&is_it)).await;
 }
