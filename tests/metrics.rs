@@ -409,10 +409,7 @@ async fn the_console_says_the_same() {
     assert_eq!(holder.query("begin").await.error, None);
     let all = scrape(&pgusher);
     let pools = admin.query("SHOW POOLS").await;
-    let shown = |column: &str| -> f64 {
-        let at = pools.columns.iter().position(|name| name == column).expect("column");
-        pools.rows[0][at].as_deref().expect("not null").parse().expect("a number")
-    };
+    let shown = |column: &str| -> f64 { pools.column(column)[0].parse().expect("a number") };
     let clients =
         |state: &str| all[&of_pool("pgusher_client_connections", &format!(",state=\"{state}\""))];
     let servers =
