@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use pgusher_testkit::{
-    Cluster, FaultProxy, Pgusher, Signal, processes, self_signed, wait_for_blocking,
+    Cluster, FaultProxy, Pgusher, Signal, TRUSTING, processes, self_signed, wait_for_blocking,
 };
 
 /// How often something happens.
@@ -129,8 +129,7 @@ impl<'a> Site<'a> {
 
 fn config(cluster: &Cluster, port: u16, size: u32) -> String {
     format!(
-        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
-         log_connections = false\nlog_disconnections = false\n\
+        "{TRUSTING}log_connections = false\nlog_disconnections = false\n\
          [tls.client]\nsslmode = \"allow\"\ncert_file = \"{{dir}}/tls.crt\"\nkey_file = \"{{dir}}/tls.key\"\n\
          [databases.app]\nhost = \"127.0.0.1\"\nport = {port}\ndbname = \"postgres\"\nuser = \"{}\"\npool_size = {size}\n",
         cluster.superuser(),

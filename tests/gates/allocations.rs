@@ -71,7 +71,8 @@ async fn what_a_transaction_allocates() {
     let port = free_port();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pool.toml");
-    std::fs::write(&path, config(&port.to_string(), server.port(), "plain")).unwrap();
+    let text = config(server.port(), "plain").replace("{port}", &port.to_string());
+    std::fs::write(&path, text).unwrap();
     let loaded = pgusher::config::load(&path).unwrap();
     // It ends with this process.
     std::thread::spawn(move || app::run(&path, loaded, &Launch::default()).unwrap());

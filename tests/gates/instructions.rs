@@ -98,7 +98,7 @@ fn counts(told: &str) -> Vec<u64> {
 async fn what_a_transaction_makes_the_processor_do() {
     let _alone = alone().await;
     let server = server::start().await;
-    let callgrind = Callgrind::start(&config("{port}", server.port(), "plain"));
+    let callgrind = Callgrind::start(&config(server.port(), "plain"));
     for style in Style::ALL {
         let cost = callgrind.cost(style).await;
         hold(&format!("instructions, {style}"), cost);

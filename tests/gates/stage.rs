@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use pgusher_testkit::{RawClient, frontend};
+use pgusher_testkit::{RawClient, TRUSTING, frontend};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Longer than anything takes.
@@ -70,10 +70,9 @@ impl fmt::Display for Style {
 
 /// A configuration with one worker; `port` is the server's. Nothing is recorded and nothing audited, so that all
 /// transactions are alike.
-pub(crate) fn config(listen_port: &str, port: u16, send_engine: &str) -> String {
+pub(crate) fn config(port: u16, send_engine: &str) -> String {
     format!(
-        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {listen_port}\nauth_type = \"trust\"\n\
-         admin_users = [\"boss\"]\nworker_threads = 1\nlog_level = \"error\"\nadvise_windows = 0\nsend_engine = \"{send_engine}\"\n\
+        "{TRUSTING}worker_threads = 1\nlog_level = \"error\"\nadvise_windows = 0\nsend_engine = \"{send_engine}\"\n\
          [databases.app]\nhost = \"127.0.0.1\"\nport = {port}\npool_size = 1\naudit_sample = 0\n"
     )
 }

@@ -87,7 +87,7 @@ async fn what_a_transaction_asks_of_the_kernel() {
     let _alone = alone().await;
     let server = server::start().await;
     for engine in ["plain", "auto"] {
-        let text = config("{port}", server.port(), engine);
+        let text = config(server.port(), engine);
         let pgusher = Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &text);
         for style in Style::ALL {
             let calls = count(&pgusher, style).await;
