@@ -165,7 +165,11 @@ async fn ask(
             let row = client.query_one(double, &[&(request as i64)]).await?;
             assert_eq!(row.get::<_, i64>(0), request as i64 * 2, "another client's statement");
         }
-        7 => expect(client.simple_query("select 1 / 0").await, &SqlState::DIVISION_BY_ZERO)?,
+        7 => {
+            let failed = client.simple_query("select 1 / 0").await;
+            assert!(failed.is_err(), "another client's answer");
+            expect(failed, &SqlState::DIVISION_BY_ZERO)?;
+        }
         _ => drop(client.query("select g from generate_series(1, 100) g", &[]).await?),
     }
     Ok(())

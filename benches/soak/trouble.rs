@@ -32,7 +32,7 @@ pub(crate) struct Site<'a> {
 pub(crate) struct Troubles {
     resizes: usize,
     reloads: usize,
-    /// Servers that an administrator has ended while they had a client.
+    /// Servers that an administrator has ended.
     killed: usize,
     /// Connections to servers that were reset.
     cut: usize,
@@ -117,7 +117,7 @@ impl<'a> Site<'a> {
         assert!(wait_for_blocking(PATIENCE, || count() > before), "no reload says {words:?}");
     }
 
-    /// Ends a server that has a client of the crowd; gives how many.
+    /// Ends a server that has run queries of the crowd; gives how many.
     fn kill(&self) -> usize {
         let killed = self.cluster.psql(
             "select count(*) filter (where pg_terminate_backend(pid)) from (select pid from pg_stat_activity \
