@@ -125,21 +125,22 @@ impl Incoming {
         None
     }
 
-    /// Answers a request for TLS.
+    /// Answers a request for encryption, which there is with an acceptor only.
     async fn answer_request(
         mut self,
         gate: &Gate,
+        request: &'static str,
         acceptor: Option<&Arc<Acceptor>>,
     ) -> Option<Self> {
+        if !self.buffer.is_empty() {
+            tracing::warn!(peer = %self.peer, "received unencrypted data after {request} request");
+            self.refuse(&replies::early_plaintext(request)).await;
+            return None;
+        }
         let Some(acceptor) = acceptor else {
             self.send(b"N").await.ok()?;
             return Some(self);
         };
-        if !self.buffer.is_empty() {
-            tracing::warn!(peer = %self.peer, "received unencrypted data after SSL request");
-            self.refuse(&replies::early_plaintext()).await;
-            return None;
-        }
         self.send(b"S").await.ok()?;
         self.secure(gate, acceptor).await
     }
@@ -250,10 +251,13 @@ pub async fn receive(
                 return None;
             }
             Ok(Some(Packet::SslRequest)) => {
-                let answered = Box::pin(incoming.answer_request(gate, acceptor));
+                let answered = Box::pin(incoming.answer_request(gate, "SSL", acceptor));
                 incoming = in_time(deadline, answered).await??;
             }
-            Ok(Some(Packet::GssEncRequest)) => incoming.send(b"N").await.ok()?,
+            Ok(Some(Packet::GssEncRequest)) => {
+                let answered = Box::pin(incoming.answer_request(gate, "GSSAPI encryption", None));
+                incoming = in_time(deadline, answered).await??;
+            }
             Ok(Some(Packet::Cancel { pid, key })) => {
                 let Incoming { peer, line, .. } = incoming;
                 return Some(Visitor::Cancel(CancelRequest { peer, pid, key, line }));

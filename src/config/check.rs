@@ -146,7 +146,8 @@ fn methods(config: &Config, table: &Table, report: &mut Report) {
         let message = "this pgusher was built without PAM (feature `pam`)";
         report.add(table.place("auth_type"), message, None);
     }
-    if process.auth_type == AuthType::Any
+    // PgBouncer says so to whoever asks for such a database, and serves the others.
+    if (process.auth_type, process.compat) == (AuthType::Any, Compat::Off)
         && let Some(database) = databases.find(|database| database.user.is_none())
     {
         let message = format!(
