@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{Compat, Config, Database};
+use super::resolved::{Compat, Config, Database, Process};
 use super::resolved_auth::AuthType;
 use super::resolved_class::ClassSettings;
 use super::resolved_pool::PoolSettings;
@@ -25,11 +25,14 @@ pub(super) fn process(config: &Config, passwords: bool, table: &Table, report: &
         trust(config, table, report);
     }
     methods(config, table, report);
-    if let Some(path) = &config.process.auth_file
-        && let Err(why) = readable(path)
-    {
-        let message = format!("`auth_file`: cannot read {}: {why}", path.display());
-        report.add(table.place("auth_file"), message, None);
+    let Process { auth_file, resolv_conf, .. } = &config.process;
+    for (key, file) in [("auth_file", auth_file), ("resolv_conf", resolv_conf)] {
+        if let Some(path) = file
+            && let Err(why) = readable(path)
+        {
+            let message = format!("`{key}`: cannot read {}: {why}", path.display());
+            report.add(table.place(key), message, None);
+        }
     }
 }
 

@@ -23,3 +23,4 @@ mod stage;
 mod systemd;
 mod tools;
 mod words;
+mod zones;
