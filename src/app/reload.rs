@@ -43,8 +43,12 @@ impl Process {
 
     fn load_and_apply(&self) -> Result<Vec<String>, Refused> {
         let loaded = config::load(&self.path).map_err(|mistakes| {
-            let is_tls = mistakes.as_slice().iter().all(Mistake::is_about_tls);
-            (if is_tls { Refused::Keys } else { Refused::Settings })(mistakes.to_string())
+            let why = mistakes.to_string();
+            if mistakes.as_slice().iter().all(Mistake::is_about_tls) {
+                Refused::Keys(why)
+            } else {
+                Refused::Settings(why)
+            }
         })?;
         let before = Arc::clone(&self.origin.read());
         let origin = loaded.origin.clone().after(&before).map_err(Refused::Settings)?;

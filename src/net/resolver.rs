@@ -78,11 +78,11 @@ impl Resolver {
         };
         let name = Name::from_utf8(format!("{zone}.")).map_err(|error| error.to_string())?;
         let found = open(file).await?.soa_lookup(name).await.map_err(|error| error.to_string())?;
-        let serials = found.answers().iter().filter_map(|record| match &record.data {
+        let mut serials = found.answers().iter().filter_map(|record| match &record.data {
             RData::SOA(soa) => Some(soa.serial),
             _ => None,
         });
-        serials.last().ok_or_else(|| "it is no zone".to_owned())
+        serials.next().ok_or_else(|| "it is no zone".to_owned())
     }
 }
 

@@ -202,17 +202,29 @@ async fn a_session_that_cannot_be_brought_back_ends() {
     }
 }
 
-/// A peer that says nothing: the request is given up.
+/// A peer that says nothing: the request is given up, whether or not the peer is still one.
 #[tokio::test]
 async fn a_cancel_request_that_gets_nowhere_is_given_up() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
-    let peers =
-        format!("peer_id = 1\ncancel_wait_timeout = 1\n[peers]\n2 = host=127.0.0.1 port={port}\n");
-    let pgusher: Pgusher = builder(&peers, "").start();
-    let mut request = RawClient::connect(pgusher.port()).await;
-    request.set_time_limit(LIMIT);
-    request.send(&frontend::cancel_request(0x0102_0034, &[1, 2, 3, 7])).await;
-    request.expect_closed().await;
+    let peers = format!("[peers]\n2 = host=127.0.0.1 port={port}\n");
+    let parameters = "peer_id = 1\ncancel_wait_timeout = 1\n";
+    let pgusher: Pgusher = builder(&format!("{parameters}{peers}"), "").start();
+    let mut console = login(&pgusher, "pgbouncer", "postgres").await;
+    assert_eq!(console.query("SHOW PEERS").await.rows.len(), 1);
+    let request = async || {
+        let mut request = RawClient::connect(pgusher.port()).await;
+        request.set_time_limit(LIMIT);
+        request.send(&frontend::cancel_request(0x0102_0034, &[1, 2, 3, 7])).await;
+        request
+    };
+    let mut under_way = request().await;
+    tokio::time::timeout(LIMIT, silent.accept()).await.unwrap().unwrap();
+    pgusher.rewrite_config(&text(parameters, ""));
+    assert_eq!(console.query("RELOAD").await.error, None);
+    assert!(console.query("SHOW PEERS").await.rows.is_empty());
+    request().await.expect_closed().await;
+    under_way.expect_closed().await;
     pgusher.wait_log("closing because: cancel_wait_timeout (age=", LIMIT);
+    assert_eq!(console.query("SHOW PEER_POOLS").await.rows.len(), 0);
 }
