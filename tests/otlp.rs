@@ -341,8 +341,11 @@ async fn without_a_collector_everything_goes_on_and_what_is_lost_is_counted() {
     };
     let failed = || value("pgusher_otlp_exports_total{signal=\"metrics\",result=\"failed\"}");
     let dropped = || value("pgusher_otlp_spans_dropped_total");
-    assert!(wait_for(LIMIT, || failed() >= 3.0 && dropped() >= 51.0).await, "{}", dropped());
-    assert_eq!(dropped(), 51.0, "50 transactions and a login");
+    let queued =
+        value("pgusher_pool_assignments_total{database=\"app\",user=\"postgres\",queued=\"true\"}");
+    let spans = 51.0 + queued;
+    assert!(wait_for(LIMIT, || failed() >= 3.0 && dropped() >= spans).await, "{}", dropped());
+    assert_eq!(dropped(), spans, "50 transactions, a login, and {queued} waits for the server");
     let complaints = || pgusher.log().matches("exports fail").count();
     assert!((1..=2).contains(&complaints()), "one for each address: {}", pgusher.log());
     let collector = Collector::default();

@@ -9,7 +9,7 @@ use crate::advise::Adviser;
 use crate::cancel::{CancelKeys, PeerFacts, Peers};
 use crate::client::{Console, ConsoleRights};
 use crate::config::{Compat, Config, MetricsCompat, ShownSetting};
-use crate::http::{self, Made, Pages};
+use crate::http::{self, Http, Made, Pages};
 use crate::metrics;
 use crate::pool::Pools;
 use crate::stats::ReloadFacts;
@@ -171,25 +171,34 @@ async fn serve_console(process: Arc<Process>, console: Console) {
     admin::serve(arrival, Arc::new(Hosted(process))).await;
 }
 
-/// Starts what others look through: the sampler of SHOW STATS, and the exporter and the HTTP port if there are such.
-pub(super) async fn start(process: &Arc<Process>) -> Result<(), String> {
+/// Takes the HTTP port if there is to be one. Who asks there is answered once it is [shown](show).
+pub(super) async fn open(process: &Arc<Process>) -> Result<Option<Http>, String> {
+    let config = process.gate.config();
+    let Some(settings) = &config.http else { return Ok(None) };
+    let hosted = Hosted(Arc::clone(process));
+    let http = http::bind(settings.listen, Arc::new(hosted.clone())).await?;
+    let page = web::page(Arc::new(hosted), settings, process.backstage.handle().clone());
+    let Some((page, keeper)) = page else { return Ok(Some(http)) };
+    tokio::spawn(keeper);
+    Ok(Some(http.with(page)))
+}
+
+/// Starts what others look through: the sampler of SHOW STATS, and the exporter if there is one.
+pub(super) fn start(process: &Arc<Process>) -> Result<(), String> {
     let hosted = Hosted(Arc::clone(process));
     tokio::spawn(admin::sample(Arc::new(hosted.clone())));
     #[cfg(feature = "otlp")]
     super::exporter::start(process)?;
-    tokio::spawn(admin::record(Arc::new(hosted.clone())));
-    let Some(listen) = process.gate.config().http.as_ref().map(|http| http.listen) else {
-        return Ok(());
-    };
-    let mut http = http::bind(listen, Arc::new(hosted.clone())).await?;
-    if let Some(settings) = &process.gate.config().http
-        && let Some((page, keeper)) =
-            web::page(Arc::new(hosted), settings, process.backstage.handle().clone())
-    {
-        tokio::spawn(keeper);
-        http = http.with(page);
+    tokio::spawn(admin::record(Arc::new(hosted)));
+    Ok(())
+}
+
+/// Answers at the HTTP port until the process ends.
+pub(super) fn show(process: &Arc<Process>, http: Http) {
+    match http.local_addr() {
+        Ok(address) => tracing::info!(%address, "http listening"),
+        Err(error) => tracing::error!(%error, "http port lost"),
     }
-    tracing::info!(address = %listen, "http listening");
     let (process, present) = (Arc::clone(process), process.presence());
     tokio::spawn(async move {
         let _present = present;
@@ -197,5 +206,4 @@ pub(super) async fn start(process: &Arc<Process>) -> Result<(), String> {
             tracing::error!(%error, "http port lost");
         }
     });
-    Ok(())
 }

@@ -86,7 +86,7 @@ fn ring(process: &Arc<Process>, from: SocketAddr) -> std::io::Result<UnixStream>
     ours.set_nonblocking(true)?;
     theirs.set_nonblocking(true)?;
     let arrival = Arrival { socket: Socket::from(theirs), peer: Peer::Tcp(from), local: None };
-    serve::receive_one(Arc::clone(process), arrival);
+    serve::receive_one(process, arrival);
     UnixStream::from_std(ours)
 }
 

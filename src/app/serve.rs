@@ -13,7 +13,7 @@ use super::signals::Signals;
 use super::{certificates, drain, host, memory, reload, systemd};
 use crate::authority;
 use crate::cancel::{Outcome, Peers};
-use crate::client::{CancelRequest, Entry, Incoming, Seat, Visitor, log_in, receive};
+use crate::client::{CancelRequest, Entry, Incoming, Resident, Visitor, log_in, receive};
 use crate::config::Compat;
 use crate::net::{Arrival, Doors, Line, Listener};
 use crate::pool;
@@ -31,8 +31,9 @@ pub(super) async fn serve(process: Arc<Process>, claim: Claim) -> Result<(), Str
     let config = process.gate.config();
     let group = config.process.unix_socket_group.as_deref().map(authority::group_id).transpose();
     let group = group.map_err(|error| format!("unix_socket_group: {error}"))?;
-    // Whoever finds the doors open may send signals and change files: both count from before that.
+    // Whoever finds the doors open may send signals, change files and ask for pages.
     let signals = Signals::catch()?;
+    let http = host::open(&process).await?;
     let watching = reload::watch_files(Arc::clone(&process));
     let tuning = Arc::clone(&process.gate.pools.context.dialler.tuning);
     let (settings, inherited) = (Arc::clone(&config), systemd::sockets()?);
@@ -52,7 +53,10 @@ pub(super) async fn serve(process: Arc<Process>, claim: Claim) -> Result<(), Str
     tokio::spawn(watching);
     tokio::spawn(certificates::keep(Arc::clone(&process)));
     tokio::spawn(memory::keep());
-    host::start(&process).await?;
+    host::start(&process)?;
+    if let Some(http) = http {
+        host::show(&process, http);
+    }
     let unheard = Arc::new(AtomicUsize::new(0));
     let (inside, mut nobody_inside) = mpsc::channel(1);
     let mut doors = JoinSet::new();
@@ -137,11 +141,8 @@ impl Door {
         if self.unheard.load(Ordering::Relaxed) >= MAX_UNHEARD {
             return;
         }
-        let Some(seat) = process.gate.crew.seat() else { return };
-        let (unheard, inside) = (Unheard::count(&self.unheard), self.inside.clone());
-        let runtime = seat.worker.runtime().clone();
-        // Boxed: it is large, and would be moved about.
-        runtime.spawn(Box::pin(visit(Arc::clone(process), arrival, (unheard, inside), seat)));
+        let unheard = Unheard::count(&self.unheard);
+        seat(process, arrival, (unheard, self.inside.clone()));
     }
 }
 
@@ -161,47 +162,40 @@ impl Drop for Unheard {
     }
 }
 
-/// Serves a single visitor.
-pub(super) async fn serve_one(process: Arc<Process>, arrival: Arrival) {
-    if let Some(seat) = process.gate.crew.seat() {
-        visit(process, arrival, (Unheard::count(&Arc::default()), None), seat).await;
-    }
-}
-
 /// Serves a visitor that did not come in by a door, where clients are served.
-pub(super) fn receive_one(process: Arc<Process>, arrival: Arrival) {
+pub(super) fn receive_one(process: &Arc<Process>, arrival: Arrival) {
+    seat(process, arrival, (Unheard::count(&Arc::default()), None));
+}
+
+fn seat(process: &Arc<Process>, arrival: Arrival, counted: (Unheard, Option<Inside>)) {
     if let Some(seat) = process.gate.crew.seat() {
-        let runtime = seat.worker.runtime().clone();
-        let unheard = Unheard::count(&Arc::default());
-        runtime.spawn(Box::pin(visit(process, arrival, (unheard, None), seat)));
+        seat.receive(Box::pin(visit(Arc::clone(process), arrival, counted)));
     }
 }
 
+/// Hears a visitor out. Gives the client that stays where it was heard.
 async fn visit(
     process: Arc<Process>,
     arrival: Arrival,
     (unheard, _inside): (Unheard, Option<Inside>),
-    seat: Seat,
-) {
+) -> Option<Resident> {
     let since = Instant::now();
     let heard = receive(&process.gate, Incoming::new(arrival), &process.keyring, since).await;
     drop(unheard);
-    match heard {
-        Some(Visitor::Client(incoming, startup)) => {
-            match log_in(&process.gate, incoming, startup, since).await {
-                Some(Entry::Client(client)) => seat.take(client),
-                Some(Entry::Replica(client)) => seat.take_replica(client),
-                Some(Entry::Console(console)) => host::receive_console(process, console),
-                None => {}
+    // `None`: gone, sent away, or silent for too long.
+    match heard? {
+        Visitor::Client(incoming, startup) => {
+            match log_in(&process.gate, incoming, startup, since).await? {
+                Entry::Resident(client) => return Some(client),
+                Entry::Console(console) => host::receive_console(process, console),
             }
         }
-        Some(Visitor::Cancel(request)) => {
+        Visitor::Cancel(request) => {
             let control = process.gate.pools.context.control.clone();
             control.spawn(cancel(process, request));
         }
-        // Gone, sent away, or silent for too long.
-        None => {}
     }
+    None
 }
 
 /// Puts a request on record if it is about a client that is: it stands among the clients of the same database and user.

@@ -185,7 +185,7 @@ async fn admit_one(process: Arc<Process>) -> std::io::Result<u16> {
     tokio::spawn(async move {
         let (stream, address) = listener.accept().await?;
         let (socket, local) = (Socket::from(stream.into_std()?), None);
-        serve::serve_one(process, Arrival { socket, peer: Peer::Tcp(address), local }).await;
+        serve::receive_one(&process, Arrival { socket, peer: Peer::Tcp(address), local });
         std::io::Result::Ok(())
     });
     Ok(port)

@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
 
 use super::peers::{TTL, mark};
+use super::reserve::Reserve;
 use crate::control::Dequeue;
 use crate::server::{Backend, CancelGuard, strike};
 
@@ -161,6 +162,7 @@ pub struct CancelKeys {
     targets: DashMap<u32, Arc<Target>, ahash::RandomState>,
     guesses: Mutex<AHashMap<IpAddr, (Instant, u32)>>,
     outcomes: [AtomicU64; Outcome::ALL.len()],
+    random: Reserve,
 }
 
 impl CancelKeys {
@@ -175,11 +177,11 @@ impl CancelKeys {
         peer_id: u16,
         client: u64,
     ) -> Result<Issued, getrandom::Error> {
-        // Both at once: each time is a system call.
-        let mut key = vec![0; length + size_of::<u32>()];
-        getrandom::fill(&mut key)?;
-        let mut number =
-            key.split_off(length).into_iter().fold(0, |all, byte| all << 8 | u32::from(byte));
+        let mut key = vec![0; length];
+        self.random.fill(&mut key)?;
+        let mut number = [0; size_of::<u32>()];
+        self.random.fill(&mut number)?;
+        let mut number = u32::from_ne_bytes(number);
         if let Some(last) = key.last_mut().filter(|_| peer_id != 0) {
             *last |= TTL;
         }

@@ -3,6 +3,7 @@
 
 mod keys;
 mod peers;
+mod reserve;
 
 pub use keys::{CancelKeys, Issued, LONG_KEY, Outcome, SHORT_KEY, Target};
 pub use peers::{PeerFacts, Peers};

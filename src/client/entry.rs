@@ -1,5 +1,6 @@
 //! Those who came in, on their way to whoever serves them.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use super::handshake::Incoming;
@@ -15,15 +16,25 @@ use crate::types::Name;
 /// Who came in.
 #[derive(Debug)]
 pub enum Entry {
-    /// A client for a worker.
-    Client(Box<Admitted>),
-    /// A replication client, likewise.
-    Replica(Box<Replica>),
+    /// Somebody for a worker.
+    Resident(Resident),
     /// Somebody for the console.
     Console(Console),
 }
 
-/// An admitted client on its way to a worker.
+/// Who stays with a worker.
+#[derive(Debug)]
+pub enum Resident {
+    /// A client of a pool.
+    Client(Box<Admitted>),
+    /// A replication client, with a server of its own.
+    Replica(Box<Replica>),
+}
+
+/// Hears a visitor out, on the runtime of its worker. Gives the client that has logged in and stays there.
+pub type Visit = Pin<Box<dyn Future<Output = Option<Resident>> + Send>>;
+
+/// A client that has logged in.
 #[derive(Debug)]
 pub struct Admitted {
     pub(super) line: Line,
@@ -93,26 +104,13 @@ impl Pass {
         let Incoming { line, buffer, peer, .. } = incoming;
         Some(match self {
             Pass::Client { session, pool, record, key, counted } => {
-                Entry::Client(Box::new(Admitted {
-                    line,
-                    buffer,
-                    session,
-                    pool,
-                    record,
-                    key,
-                    counted,
-                }))
+                let client = Admitted { line, buffer, session, pool, record, key, counted };
+                Entry::Resident(Resident::Client(Box::new(client)))
             }
             Pass::Replica(OwnServer { pool, record, key, lease, counted }) => {
-                Entry::Replica(Box::new(Replica {
-                    socket: line.suspend().ok()?,
-                    buffer,
-                    pool,
-                    record,
-                    key,
-                    lease,
-                    counted,
-                }))
+                let socket = line.suspend().ok()?;
+                let client = Replica { socket, buffer, pool, record, key, lease, counted };
+                Entry::Resident(Resident::Replica(Box::new(client)))
             }
             Pass::Console { user, application_name, rights } => {
                 let (socket, peer) = (line.suspend().ok()?, peer.to_string());

@@ -39,7 +39,7 @@ mod worker;
 pub use crew::Crew;
 pub use desks::Desks;
 pub use disconnect::Goodbye;
-pub use entry::{Admitted, Console, ConsoleRights, Entry};
+pub use entry::{Admitted, Console, ConsoleRights, Entry, Resident, Visit};
 pub use gate::{Gate, GateParts};
 pub use handshake::{CancelRequest, Incoming, Visitor, receive};
 pub use identity::{Identities, Kept};

@@ -9,12 +9,11 @@ use nix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Handle, LocalOptions};
 use tokio::sync::{Notify, mpsc};
 
-use super::entry::Admitted;
+use super::entry::Visit;
 use super::limits::Present;
 use super::manners::Manners;
 use super::newcomers::Newcomers;
 use super::parking::{self, Lot};
-use super::replica::{self, Replica};
 use super::roster::Load;
 use super::tasks;
 use super::transfer::{Departures, Mover, Transfer};
@@ -97,22 +96,12 @@ pub struct LogClients {
     pub errors: Arc<std::sync::atomic::AtomicBool>,
 }
 
-/// Somebody on the way to a worker.
-#[derive(Debug)]
-pub(super) enum Arrival {
-    /// A client of a pool.
-    Client(Box<Admitted>),
-    /// A client with a server of its own.
-    Replica(Box<Replica>),
-    /// A client of another worker.
-    Mover(Box<Mover>),
-}
-
 /// A letter to a worker.
-#[derive(Debug)]
 enum Letter {
     /// Somebody comes.
-    Arrival(Arrival, Present),
+    Visit(Visit, Present),
+    /// A client of another worker comes.
+    Mover(Box<Mover>, Present),
     /// Some are to go, or nobody any more.
     Transfer(Option<Transfer>),
 }
@@ -157,30 +146,20 @@ impl WorkerHandle {
 /// A client's place with a worker, from its arrival on. Dropping it gives the place back.
 #[derive(Debug)]
 pub struct Seat {
-    /// Whose.
-    pub worker: WorkerHandle,
+    worker: WorkerHandle,
     present: Present,
 }
 
 impl Seat {
-    /// The client is admitted, and is the worker's from now on.
-    pub fn take(self, client: Box<Admitted>) {
-        self.send(Arrival::Client(client));
-    }
-
-    /// The same with a replication client.
-    pub fn take_replica(self, client: Box<Replica>) {
-        self.send(Arrival::Replica(client));
+    /// Somebody comes. Who stays is the worker's from now on.
+    pub fn receive(self, visit: Visit) {
+        // A thread that has ended leaves the client unserved: so is the process about to.
+        let _ = self.worker.sender.send(Letter::Visit(visit, self.present));
     }
 
     /// The same with a client of another worker.
     pub(super) fn take_mover(self, client: Mover) {
-        self.send(Arrival::Mover(Box::new(client)));
-    }
-
-    fn send(self, client: Arrival) {
-        // A thread that has ended leaves the client unserved: so is the process about to.
-        let _ = self.worker.sender.send(Letter::Arrival(client, self.present));
+        let _ = self.worker.sender.send(Letter::Mover(Box::new(client), self.present));
     }
 }
 
@@ -253,7 +232,14 @@ async fn work(worker: Rc<Worker>, mut letters: mpsc::UnboundedReceiver<Letter>) 
     let sending = tokio::task::spawn_local(async move { sends.run().await });
     while let Some(letter) = letters.recv().await {
         match letter {
-            Letter::Arrival(arrival, present) => receive(&worker, arrival, present),
+            Letter::Visit(visit, present) => {
+                worker.wake();
+                tokio::task::spawn_local(tasks::come_in(Rc::clone(&worker), visit, present));
+            }
+            Letter::Mover(client, present) => {
+                worker.wake();
+                tasks::move_in(&worker, *client, present);
+            }
             Letter::Transfer(transfer) => worker.departures.call(transfer),
         }
     }
@@ -265,23 +251,6 @@ async fn work(worker: Rc<Worker>, mut letters: mpsc::UnboundedReceiver<Letter>) 
     attending.abort();
     nudging.abort();
     sending.abort();
-}
-
-fn receive(worker: &Rc<Worker>, arrival: Arrival, present: Present) {
-    worker.wake();
-    match arrival {
-        Arrival::Client(client) => tasks::arrive(worker, *client, present),
-        Arrival::Replica(client) => {
-            let worker = Rc::clone(worker);
-            tokio::task::spawn_local(replica::serve(worker, *client, present));
-        }
-        Arrival::Mover(client) => {
-            let mut client = client.arrive(worker.deadlines.elapsed());
-            client.who.present = present;
-            tracing::debug!(client = client.who.record.client.id, to = worker.id.0, "client moved");
-            tasks::serve(worker, client);
-        }
-    }
 }
 
 /// Looks at all timeouts at every tick, and gives spare memory back every now and then. Stands still while nobody is

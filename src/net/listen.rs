@@ -269,18 +269,21 @@ impl Doors<'_> {
         if !inherited.is_empty() {
             return inherited.into_iter().map(|door| self.take_over(door)).collect();
         }
-        let mut listeners = Vec::new();
+        let at = |address| move |error: io::Error| format!("cannot listen on {address}: {error}");
+        let mut bound = Vec::new();
         for name in &self.process.listen_addr {
             for address in resolve(name, self.process.listen_port).await? {
-                let listener = self.bind_tcp(address);
-                listeners.push(
-                    listener.map_err(|error| format!("cannot listen on {address}: {error}"))?,
-                );
+                bound.push((address, self.bind_tcp(address).map_err(at(address))?));
             }
         }
-        if let Some(folder) = &self.process.unix_socket_dir {
-            listeners.push(self.bind_unix(folder)?);
+        let folder = self.process.unix_socket_dir.as_deref();
+        let mut listeners =
+            Vec::from_iter(folder.map(|folder| self.bind_unix(folder)).transpose()?);
+        // The first one last: whoever comes in by it may count on the others.
+        for (address, socket) in bound.into_iter().rev() {
+            listeners.push(self.listen_tcp(socket, address).map_err(at(address))?);
         }
+        listeners.reverse();
         Ok(listeners)
     }
 
@@ -299,7 +302,7 @@ impl Doors<'_> {
             .map_err(|error: io::Error| format!("cannot listen on a socket of systemd: {error}"))
     }
 
-    fn bind_tcp(&self, address: SocketAddr) -> io::Result<Listener> {
+    fn bind_tcp(&self, address: SocketAddr) -> io::Result<Socket> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
             // So that `::` and `0.0.0.0` can be listened on side by side.
@@ -317,6 +320,10 @@ impl Doors<'_> {
             set_option(&socket, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, seconds)?;
         }
         socket.bind(&address.into())?;
+        Ok(socket)
+    }
+
+    fn listen_tcp(&self, socket: Socket, address: SocketAddr) -> io::Result<Listener> {
         let backlog = i32::try_from(self.process.listen_backlog).unwrap_or(i32::MAX);
         socket.listen(backlog)?;
         let bound = socket.local_addr()?.as_socket().unwrap_or(address);
