@@ -219,7 +219,7 @@ async fn a_cancel_request_that_gets_nowhere_is_given_up() {
         request
     };
     let mut under_way = request().await;
-    tokio::time::timeout(LIMIT, silent.accept()).await.unwrap().unwrap();
+    let _unanswered = tokio::time::timeout(LIMIT, silent.accept()).await.unwrap().unwrap();
     pgusher.rewrite_config(&text(parameters, ""));
     assert_eq!(console.query("RELOAD").await.error, None);
     assert!(console.query("SHOW PEERS").await.rows.is_empty());
