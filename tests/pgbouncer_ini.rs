@@ -135,6 +135,7 @@ async fn a_reload_is_all_or_nothing() {
     let error = refused.error.as_ref().unwrap();
     assert_eq!(error.code(), "F0000");
     assert!(format!("{error:?}").contains("unknown parameter: no_such_key"), "{error:?}");
+    pgusher.wait_log("unknown parameter: no_such_key", LIMIT);
     assert_eq!(setting(&mut console, "query_wait_timeout").await, "7");
     login(&pgusher, "app", "app").await.query("select 1").await.value();
     let new = ini("", &format!("{}\n{}", database("app"), database("second")));

@@ -86,7 +86,9 @@ async fn databases_ask_in_their_own_ways() {
         + &guarded_line("asks", &format!("user=pooled auth_user=lookup {known}"))
         + &guarded_line("elsewhere", "user=pooled auth_dbname=asks");
     let users = "\"lookup\" \"asking\"\n\"pooled\" \"pool secret\"\n";
-    let pgusher = start("auth_type = md5\nauth_user = lookup", &databases, users);
+    // A user with settings of its own is none that a file knows the password of.
+    let parameters = "auth_type = md5\nauth_user = lookup\n[users]\nplain = max_user_connections=9";
+    let pgusher = start(parameters, &databases, users);
     for database in ["general", "asks", "elsewhere"] {
         let entered = enter(&pgusher, database, "plain").await;
         assert_eq!(entered.as_deref(), Ok("pooled"), "{database}: {}", pgusher.log());
