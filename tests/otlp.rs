@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, Metric, metric::Data};
 use opentelemetry_proto::tonic::trace::v1::Span;
-use pgusher_testkit::{Cluster, Pgusher, RawClient, wait_for};
+use pgusher_testkit::{Cluster, Pgusher, RawClient, TRUSTING, free_port, wait_for};
 use prost::Message;
 use tokio::net::TcpListener;
 
@@ -130,14 +130,10 @@ fn hex(bytes: &[u8]) -> String {
 
 fn start(database: &str, collector: u16, settings: &str) -> Pgusher {
     let pooled =
-        Cluster::shared().pooled("app", database, "pool_size = 1\nquery_wait_timeout = \"1s\"");
+        Cluster::shared().pooled("app", database, "pool_size = 1\nquery_wait_timeout = \"3s\"");
     let config = format!(
         r#"
-[pgusher]
-listen_addr = "127.0.0.1"
-listen_port = {{port}}
-auth_type = "trust"
-
+{TRUSTING}
 [http]
 listen = "127.0.0.1:{{http_port}}"
 
@@ -325,11 +321,8 @@ async fn a_share_of_logins_and_transactions_without_a_parent_is_sampled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_collector_everything_goes_on_and_what_is_lost_is_counted() {
-    let taken = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-    let address = taken.local_addr().expect("address");
-    drop(taken);
-    let settings = "sample_ratio = 1\nspan_queue = 4";
-    let pgusher = start("otlp_gone", address.port(), settings);
+    let port = free_port();
+    let pgusher = start("otlp_gone", port, "sample_ratio = 1\nspan_queue = 4");
     let mut client = login(&pgusher, "web").await;
     for _ in 0..50 {
         assert_eq!(client.query("select 1").await.error, None);
@@ -346,10 +339,11 @@ async fn without_a_collector_everything_goes_on_and_what_is_lost_is_counted() {
     let spans = 51.0 + queued;
     assert!(wait_for(LIMIT, || failed() >= 3.0 && dropped() >= spans).await, "{}", dropped());
     assert_eq!(dropped(), spans, "50 transactions, a login, and {queued} waits for the server");
+    pgusher.wait_log("exports fail", LIMIT);
     let complaints = || pgusher.log().matches("exports fail").count();
     assert!((1..=2).contains(&complaints()), "one for each address: {}", pgusher.log());
     let collector = Collector::default();
-    let listener = TcpListener::bind(address).await.expect("the same port");
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the same port");
     let serving = collector.clone();
     tokio::spawn(async move { serving.serve(listener).await });
     assert!(wait_for(LIMIT, || collector.metric("pgusher.queries").is_some()).await);

@@ -3,6 +3,8 @@
 //! `make bench BENCH=advise`, or `cargo bench --bench advise -- --help`. Every size is measured with the same clients, that
 //! think for some milliseconds between two transactions, right behind the run that the forecast is made from.
 
+#[path = "../shared/gate.rs"]
+mod gate;
 mod run;
 
 use std::process::ExitCode;
@@ -10,6 +12,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use gate::Gate;
 use run::{Found, Script, Site};
 
 /// The size at which forecasts are made.
@@ -28,13 +31,8 @@ struct Options {
     #[arg(long, default_value_t = 35, value_name = "N", value_parser = clap::value_parser!(u64).range(15..=3600))]
     seconds: u64,
 
-    /// Exit with 1 when a bar is missed
-    #[arg(long)]
-    gate: bool,
-
-    /// What `cargo bench` gives to every bench
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    gate: Gate,
 }
 
 fn main() -> ExitCode {
@@ -62,7 +60,7 @@ fn main() -> ExitCode {
     println!(
         "{missed} missed: the p99 of waits is to be within {BAR} times where {SHORT} s or more were measured"
     );
-    if options.gate && missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    options.gate.exit(missed)
 }
 
 /// Prints a line; false when the forecast was off.

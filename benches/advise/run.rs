@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use pgusher_testkit::{Cluster, Pgusher};
+use pgusher_testkit::{Cluster, Pgusher, TRUSTING};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// Clients of pgbench.
@@ -142,7 +142,7 @@ struct Row {
 
 fn config(cluster: &Cluster, size: usize) -> String {
     format!(
-        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\nworker_threads = 1\n\
+        "{TRUSTING}worker_threads = 1\n\
          admin_users = [\"boss\"]\nadvise_period = \"1s\"\nadvise_windows = 3\n\
          [databases.app]\nhost = \"127.0.0.1\"\nport = {}\ndbname = \"postgres\"\nuser = \"{}\"\npool_size = {size}\n",
         cluster.port(),

@@ -8,6 +8,8 @@
 //! - `pulse`: memory, descriptors and the latency of one calm client, second by second.
 
 mod crowd;
+#[path = "../shared/gate.rs"]
+mod gate;
 mod pulse;
 mod trouble;
 
@@ -19,6 +21,7 @@ use clap::Parser;
 use pgusher_testkit::Cluster;
 use tokio::task::JoinSet;
 
+use gate::Gate;
 use pulse::Beat;
 
 /// Clients that do something all the time.
@@ -31,13 +34,8 @@ struct Options {
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1440))]
     minutes: u64,
 
-    /// Exit with 1 when a bar is missed
-    #[arg(long)]
-    gate: bool,
-
-    /// What `cargo bench` gives to every bench
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    gate: Gate,
 }
 
 fn main() -> ExitCode {
@@ -49,7 +47,7 @@ fn main() -> ExitCode {
     let time = Duration::from_secs(60 * options.minutes);
     let (beats, tally) = runtime.block_on(soak(&cluster, time));
     let missed = report(&beats, &tally);
-    if options.gate && missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    options.gate.exit(missed)
 }
 
 /// What became of requests, by SQLSTATE; `ok` of those that were answered.

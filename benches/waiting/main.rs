@@ -8,6 +8,8 @@
 //! - `overload`, `flood`, `scrape`: what is measured, each with its table and its bars.
 
 mod flood;
+#[path = "../shared/gate.rs"]
+mod gate;
 mod load;
 mod overload;
 mod scrape;
@@ -18,6 +20,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use gate::Gate;
+
 /// Measures queues under overload and under a flood from one class.
 #[derive(Debug, Clone, Parser)]
 struct Options {
@@ -25,13 +29,8 @@ struct Options {
     #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u64).range(5..=3600))]
     seconds: u64,
 
-    /// Exit with 1 when a bar is missed
-    #[arg(long)]
-    gate: bool,
-
-    /// What `cargo bench` gives to every bench
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    gate: Gate,
 }
 
 fn main() -> ExitCode {
@@ -52,8 +51,7 @@ fn main() -> ExitCode {
     println!("## Bars\n\n```");
     bars.iter().for_each(|bar| println!("{bar}"));
     println!("```");
-    let missed = bars.iter().any(|bar| !bar.is_met());
-    if options.gate && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    options.gate.exit(bars.iter().filter(|bar| !bar.is_met()).count())
 }
 
 /// A ratio, and what it is held against.

@@ -1,6 +1,6 @@
 //! A private PostgreSQL, and a pgusher with ten servers in front of it.
 
-use pgusher_testkit::{Cluster, Pgusher};
+use pgusher_testkit::{Cluster, Pgusher, TRUSTING};
 use tokio_postgres::{Client, NoTls};
 
 /// Servers of the pool.
@@ -14,7 +14,7 @@ pub(crate) fn cluster() -> Cluster {
 /// A pgusher with lines of the database's section and further sections.
 pub(crate) fn pgusher(cluster: &Cluster, settings: &str, sections: &str) -> Pgusher {
     let config = format!(
-        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\nworker_threads = 1\n\
+        "{TRUSTING}worker_threads = 1\n\
          log_pooler_errors = false\n\
          [databases.app]\nhost = \"127.0.0.1\"\nport = {}\ndbname = \"postgres\"\nuser = \"{}\"\npool_size = {SERVERS}\n\
          query_wait_notify = \"off\"\nquery_wait_timeout = \"60s\"\nlog_queue_wait = \"off\"\n{settings}\n{sections}",

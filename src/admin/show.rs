@@ -15,7 +15,6 @@ use super::table::Sheet;
 
 /// A table of SHOW.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the words of the command")]
 pub(super) enum Show {
     ActiveSockets,
     Advice,

@@ -1,5 +1,6 @@
 //! The running process: what was built at the start, and what holds it together.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -205,8 +206,7 @@ impl Process {
 
 /// Starts the workers.
 fn muster(config: &Config, control: &Handle, log: &LogClients) -> Result<Arc<Crew>, String> {
-    let worker = |number| {
-        let sends = sends(config.process.send_engine)?;
+    let worker = |(number, sends)| {
         let parts = WorkerParts {
             id: WorkerId(number),
             control: control.clone(),
@@ -217,19 +217,23 @@ fn muster(config: &Config, control: &Handle, log: &LogClients) -> Result<Arc<Cre
         spawn_worker(parts).map_err(|error| format!("cannot start worker threads: {error}"))
     };
     let count = config.process.worker_threads;
-    let workers = (0..count.unwrap_or_else(most_workers)).map(worker).collect::<Result<_, _>>()?;
+    let sends = sends(config.process.send_engine, count.unwrap_or_else(most_workers))?;
+    let workers = (0..).zip(sends).map(worker).collect::<Result<_, _>>()?;
     Ok(match count {
         Some(_) => Crew::fixed(workers),
         None => Crew::by_need(workers, f64::from(config.process.worker_full) / 100.0, control),
     })
 }
 
-fn sends(asked: SendEngine) -> Result<Sends, String> {
-    let sends = Sends::new(asked).map_err(|error| {
+/// What each of the workers sends with.
+fn sends(asked: SendEngine, workers: u16) -> Result<Vec<Sends>, String> {
+    let sends = (0..workers).map(|_| Sends::new(asked)).collect::<io::Result<Vec<_>>>();
+    let sends = sends.map_err(|error| {
         format!("send_engine = \"io_uring\": the kernel refuses it: {error}; \"auto\" does without")
     })?;
-    if asked != sends.kind() {
-        tracing::info!(engine = ?sends.kind(), "send engine");
+    if asked == SendEngine::Auto {
+        let with_io_uring = sends.iter().filter(|one| one.kind() == SendEngine::IoUring).count();
+        tracing::info!(workers, with_io_uring, "send engine");
     }
     Ok(sends)
 }

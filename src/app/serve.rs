@@ -13,7 +13,7 @@ use super::signals::Signals;
 use super::{certificates, drain, host, memory, reload, systemd};
 use crate::authority;
 use crate::cancel::{Outcome, Peers};
-use crate::client::{CancelRequest, Entry, Incoming, Resident, Visitor, log_in, receive};
+use crate::client::{Entry, Incoming, Resident, Wish, log_in, receive};
 use crate::config::Compat;
 use crate::net::{Arrival, Doors, Line, Listener};
 use crate::pool;
@@ -180,19 +180,20 @@ async fn visit(
     (unheard, _inside): (Unheard, Option<Inside>),
 ) -> Option<Resident> {
     let since = Instant::now();
-    let heard = receive(&process.gate, Incoming::new(arrival), &process.keyring, since).await;
+    let mut incoming = Incoming::new(arrival);
+    let wish = receive(&process.gate, &mut incoming, &process.keyring, since).await;
     drop(unheard);
     // `None`: gone, sent away, or silent for too long.
-    match heard? {
-        Visitor::Client(incoming, startup) => {
-            match log_in(&process.gate, incoming, startup, since).await? {
+    match wish? {
+        Wish::Session(startup) => {
+            match log_in(&process.gate, &mut incoming, startup, since).await? {
                 Entry::Resident(client) => return Some(client),
                 Entry::Console(console) => host::receive_console(process, console),
             }
         }
-        Visitor::Cancel(request) => {
+        Wish::Cancel { pid, key } => {
             let control = process.gate.pools.context.control.clone();
-            control.spawn(cancel(process, request));
+            control.spawn(cancel(process, incoming, pid, key));
         }
     }
     None
@@ -216,8 +217,9 @@ fn enter_cancel(process: &Process, pid: u32, key: &[u8], line: &Line) -> Option<
 }
 
 /// Has a query cancelled, here or by the peer whose client's it is; it may take a connection to its server, with TLS.
-async fn cancel(process: Arc<Process>, request: CancelRequest) {
-    let CancelRequest { peer, pid, key, line } = request;
+/// The connection that asked for it stays open until that is over, as PostgreSQL's does.
+async fn cancel(process: Arc<Process>, incoming: Incoming, pid: u32, key: Vec<u8>) {
+    let Incoming { peer, line, .. } = incoming;
     let gate = &process.gate;
     let (config, context) = (gate.config(), &gate.pools.context);
     let (begun, limit) = (Instant::now(), context.cancel_wait());

@@ -99,9 +99,9 @@ pub(super) struct OwnServer {
 }
 
 impl Pass {
-    /// Puts the socket to it; `None` when that is closed.
-    pub(super) fn admit(self, incoming: Incoming) -> Option<Entry> {
-        let Incoming { line, buffer, peer, .. } = incoming;
+    /// Puts the connection to it; `None` when that is closed.
+    pub(super) fn admit(self, incoming: &mut Incoming) -> Option<Entry> {
+        let (line, buffer) = (incoming.line.take(), std::mem::take(&mut incoming.buffer));
         Some(match self {
             Pass::Client { session, pool, record, key, counted } => {
                 let client = Admitted { line, buffer, session, pool, record, key, counted };
@@ -113,7 +113,7 @@ impl Pass {
                 Entry::Resident(Resident::Replica(Box::new(client)))
             }
             Pass::Console { user, application_name, rights } => {
-                let (socket, peer) = (line.suspend().ok()?, peer.to_string());
+                let (socket, peer) = (line.suspend().ok()?, incoming.peer.to_string());
                 Entry::Console(Console { socket, buffer, user, application_name, rights, peer })
             }
         })

@@ -32,24 +32,16 @@ pub struct Incoming {
 
 /// What a visitor wants.
 #[derive(Debug)]
-pub enum Visitor {
+pub enum Wish {
     /// A session.
-    Client(Incoming, Startup),
+    Session(Startup),
     /// Somebody's query cancelled. No answer is due.
-    Cancel(CancelRequest),
-}
-
-/// A request to cancel a query.
-#[derive(Debug)]
-pub struct CancelRequest {
-    /// Where it comes from.
-    pub peer: Peer,
-    /// Process id as told to the client.
-    pub pid: u32,
-    /// Secret key as told to the client.
-    pub key: Vec<u8>,
-    /// Kept open until the request is over, as PostgreSQL does.
-    pub line: Line,
+    Cancel {
+        /// Process id as told to the client.
+        pid: u32,
+        /// Secret key as told to the client.
+        key: Vec<u8>,
+    },
 }
 
 /// Encryption requests one connection may make: TLS, then GSSAPI, each refused once.
@@ -93,18 +85,19 @@ impl Incoming {
     }
 
     /// Puts TLS over the connection; what has arrived belongs to it. The handshake is made at a desk.
-    async fn secure(self, gate: &Gate, acceptor: &Arc<Acceptor>) -> Option<Self> {
-        let Incoming { line, peer, local, buffer, .. } = self;
+    async fn secure(&mut self, gate: &Gate, acceptor: &Arc<Acceptor>) -> Option<()> {
+        let (line, buffer) = (self.line.take(), std::mem::take(&mut self.buffer));
         let handshake = shake_hands(line, buffer, Arc::clone(acceptor), gate.turns.line_up());
         let made = gate.desks.run(handshake).await;
         let made = made.unwrap_or_else(|| Err("the process is ending".to_owned()));
         match made.and_then(|socket| socket.resume_quiet(None).map_err(|error| error.to_string())) {
             Ok(stream) => {
-                let tls = stream.tls().map(|ssl| Arc::new(acceptor.facts(ssl)));
-                Some(Incoming { line: stream.into(), peer, local, buffer: Buffer::new(), tls })
+                self.tls = stream.tls().map(|ssl| Arc::new(acceptor.facts(ssl)));
+                self.line = stream.into();
+                Some(())
             }
             Err(error) => {
-                tracing::info!(%peer, %error, "TLS handshake failed");
+                tracing::info!(peer = %self.peer, %error, "TLS handshake failed");
                 None
             }
         }
@@ -112,35 +105,36 @@ impl Incoming {
 
     /// TLS without asking first, as since PostgreSQL 17. ALPN is required: it keeps what was meant for another
     /// protocol from being taken for PostgreSQL's.
-    async fn secure_directly(self, gate: &Gate, acceptor: Option<&Arc<Acceptor>>) -> Option<Self> {
+    async fn secure_directly(
+        &mut self,
+        gate: &Gate,
+        acceptor: Option<&Arc<Acceptor>>,
+    ) -> Option<()> {
         let Some(acceptor) = acceptor else {
             tracing::info!(peer = %self.peer, "direct TLS, but there is no TLS here");
             return None;
         };
-        let secured = self.secure(gate, acceptor).await?;
-        if secured.line.tls().is_some_and(speaks_postgresql) {
-            return Some(secured);
+        self.secure(gate, acceptor).await?;
+        if self.line.tls().is_some_and(speaks_postgresql) {
+            return Some(());
         }
-        tracing::info!(peer = %secured.peer, "direct TLS without ALPN");
+        tracing::info!(peer = %self.peer, "direct TLS without ALPN");
         None
     }
 
     /// Answers a request for encryption, which there is with an acceptor only.
     async fn answer_request(
-        mut self,
+        &mut self,
         gate: &Gate,
         request: &'static str,
         acceptor: Option<&Arc<Acceptor>>,
-    ) -> Option<Self> {
+    ) -> Option<()> {
         if !self.buffer.is_empty() {
             tracing::warn!(peer = %self.peer, "received unencrypted data after {request} request");
             self.refuse(&replies::early_plaintext(request)).await;
             return None;
         }
-        let Some(acceptor) = acceptor else {
-            self.send(b"N").await.ok()?;
-            return Some(self);
-        };
+        let Some(acceptor) = acceptor else { return self.send(b"N").await.ok() };
         self.send(b"S").await.ok()?;
         self.secure(gate, acceptor).await
     }
@@ -158,17 +152,17 @@ impl Incoming {
         self.line.send_all(bytes).await
     }
 
-    /// Says why the visitor cannot stay.
-    pub async fn refuse(self, reason: &ErrorFields) {
+    /// Says why the visitor cannot stay, and closes the connection.
+    pub async fn refuse(&mut self, reason: &ErrorFields) {
         let mut bytes = Vec::new();
         reason.put_error(&mut bytes);
         // Boxed, so that those who may stay do not carry the room for it.
         Box::pin(self.leave_with(bytes)).await;
     }
 
-    async fn leave_with(mut self, bytes: Vec<u8>) {
+    async fn leave_with(&mut self, bytes: Vec<u8>) {
         if self.line.send_all(&bytes).await.is_ok()
-            && let Ok(stream) = self.line.into_stream(None)
+            && let Ok(stream) = self.line.take().into_stream(None)
         {
             super::disconnect::linger(stream).await;
         }
@@ -204,29 +198,28 @@ async fn in_time<T>(deadline: Option<Instant>, what: impl Future<Output = T>) ->
 }
 
 /// A visitor has said nothing for too long. PostgreSQL closes such a connection without a word.
-async fn dismiss(gate: &Gate, incoming: Incoming) -> Option<Visitor> {
+async fn dismiss(gate: &Gate, incoming: &mut Incoming) {
     if Manners::new(&gate.config().process).like_pgbouncer {
         turn_away(gate, incoming, replies::login_timeout(false)).await;
     }
-    None
 }
 
 /// Says why a visitor of whom nothing is known cannot stay.
-async fn turn_away(gate: &Gate, incoming: Incoming, fields: ErrorFields) {
+async fn turn_away(gate: &Gate, incoming: &mut Incoming, fields: ErrorFields) {
     let config = gate.config();
     let manners = Manners::new(&config.process);
     let facts = Facts::new(gate.pools.context.records.ids.next(), manners);
-    facts.log_refusal(&incoming, &fields, &config);
+    facts.log_refusal(incoming, &fields, &config);
     incoming.refuse(&manners.told(fields)).await;
 }
 
 /// Listens to a visitor until it says what it wants. `None`: it went away, or was sent away.
 pub async fn receive(
     gate: &Gate,
-    mut incoming: Incoming,
+    incoming: &mut Incoming,
     keyring: &Keyring,
     since: Instant,
-) -> Option<Visitor> {
+) -> Option<Wish> {
     let deadline = gate.config().process.client_login_timeout.map(|limit| since + limit);
     let acceptor = match incoming.peer {
         Peer::Tcp(_) => keyring.acceptor(),
@@ -235,14 +228,17 @@ pub async fn receive(
     };
     let acceptor = acceptor.as_ref();
     let Some(first) = in_time(deadline, incoming.first_byte()).await else {
-        return dismiss(gate, incoming).await;
+        Box::pin(dismiss(gate, incoming)).await;
+        return None;
     };
+    // What is seldom is boxed, so that the others do not carry the room for it.
     if first? == TLS_HANDSHAKE {
-        incoming = in_time(deadline, Box::pin(incoming.secure_directly(gate, acceptor))).await??;
+        in_time(deadline, Box::pin(incoming.secure_directly(gate, acceptor))).await??;
     }
     for _ in 0..MAX_REQUESTS {
         let Some(packet) = in_time(deadline, incoming.packet()).await else {
-            return dismiss(gate, incoming).await;
+            Box::pin(dismiss(gate, incoming)).await;
+            return None;
         };
         match packet {
             Ok(Some(Packet::SslRequest | Packet::GssEncRequest)) if incoming.tls.is_some() => {
@@ -252,21 +248,18 @@ pub async fn receive(
             }
             Ok(Some(Packet::SslRequest)) => {
                 let answered = Box::pin(incoming.answer_request(gate, "SSL", acceptor));
-                incoming = in_time(deadline, answered).await??;
+                in_time(deadline, answered).await??;
             }
             Ok(Some(Packet::GssEncRequest)) => {
                 let answered = Box::pin(incoming.answer_request(gate, "GSSAPI encryption", None));
-                incoming = in_time(deadline, answered).await??;
+                in_time(deadline, answered).await??;
             }
-            Ok(Some(Packet::Cancel { pid, key })) => {
-                let Incoming { peer, line, .. } = incoming;
-                return Some(Visitor::Cancel(CancelRequest { peer, pid, key, line }));
-            }
-            Ok(Some(Packet::Startup(startup))) => return Some(Visitor::Client(incoming, startup)),
+            Ok(Some(Packet::Cancel { pid, key })) => return Some(Wish::Cancel { pid, key }),
+            Ok(Some(Packet::Startup(startup))) => return Some(Wish::Session(startup)),
             Ok(None) => return None,
             Err(error) => {
                 let fields = replies::bad_startup(&error, incoming.buffer.filled());
-                turn_away(gate, incoming, fields).await;
+                Box::pin(turn_away(gate, incoming, fields)).await;
                 return None;
             }
         }

@@ -38,7 +38,7 @@ const OPERATORS: [&str; 2] = CONSOLE;
 /// Takes a visitor from its start-up packet to its first ReadyForQuery. `None`: it was refused, and told why.
 pub async fn log_in(
     gate: &Arc<Gate>,
-    mut incoming: Incoming,
+    incoming: &mut Incoming,
     startup: Startup,
     since: Instant,
 ) -> Option<Entry> {
@@ -52,7 +52,7 @@ pub async fn log_in(
         identities: &identities,
         turn: gate.turns.line_up(),
         facts: &mut facts,
-        incoming: &mut incoming,
+        incoming,
     };
     // Boxed: it is large, and most of its states are short.
     let attempt = Box::pin(login.run(startup));
@@ -81,7 +81,7 @@ pub async fn log_in(
                 since.elapsed(),
             );
             if config.process.log_connections {
-                facts.log_arrival(&incoming, &pass);
+                facts.log_arrival(incoming, &pass);
             }
             pass.admit(incoming)
         }
@@ -89,7 +89,7 @@ pub async fn log_in(
             let database = facts.counted_as(&config);
             gate.pools.context.errors.of(&database).from_pgusher(&fields.code);
             gate.logins.count(result, facts.method, database, since.elapsed());
-            facts.log_refusal(&incoming, &fields, &config);
+            facts.log_refusal(incoming, &fields, &config);
             if let (LoginResult::AuthFailed, Some(address)) = (result, incoming.peer.ip()) {
                 let rule = throttle::Rule::of(&config.process);
                 rule.inspect(|rule| gate.throttle.failed(address, rule, Instant::now()));

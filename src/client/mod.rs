@@ -41,7 +41,7 @@ pub use desks::Desks;
 pub use disconnect::Goodbye;
 pub use entry::{Admitted, Console, ConsoleRights, Entry, Resident, Visit};
 pub use gate::{Gate, GateParts};
-pub use handshake::{CancelRequest, Incoming, Visitor, receive};
+pub use handshake::{Incoming, Wish, receive};
 pub use identity::{Identities, Kept};
 pub use limits::ClientCounts;
 pub use login::log_in;

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{Compat, Config, Database, Process};
+use super::resolved::{Compat, Config, Process};
 use super::resolved_auth::AuthType;
 use super::resolved_class::ClassSettings;
+use super::resolved_names::Database;
 use super::resolved_pool::PoolSettings;
 use super::resolved_tls::ClientSslMode;
 use super::table_names::DatabaseKeys;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::resolved::{Config, Database, User};
+use super::resolved::Config;
+use super::resolved_names::{Database, User};
 use super::show::{self, ShownSetting};
 use crate::types::Name;
 

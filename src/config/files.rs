@@ -308,21 +308,9 @@ impl Gatherer<'_> {
     }
 
     fn unknown(&mut self, key: &str, entry: &Entry) {
-        let sections = [
-            "pgusher",
-            "http",
-            "otlp",
-            "tls.client",
-            "tls.server",
-            "defaults",
-            "databases",
-            "users",
-            "peers",
-            "classes",
-        ];
         let (message, help) = match &entry.node.value {
             Value::Table(_) | Value::List(_) => {
-                let close = closest(key, sections.into_iter());
+                let close = closest(key, Section::ALL.into_iter().map(Section::name));
                 (
                     format!("unknown section [{key}]"),
                     close.map(|name| format!("did you mean [{name}]?")),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::kinds::{Int, Kind, Reading};
 use super::mistake::Place;
-use super::resolved::MetricsCompat;
+use super::resolved_http::MetricsCompat;
 use super::tree::{Node, Value};
 use super::units;
 use crate::types::Name;

@@ -20,7 +20,7 @@ use super::settings::canonical;
 use super::show::{self, ShownSetting};
 use super::table_pool::DEFAULTS;
 use super::table_process::PROCESS;
-use super::table_tls::{TLS_CLIENT, TLS_CLIENT_SHOWN, TLS_SERVER, TLS_SERVER_SHOWN};
+use super::table_tls::{TLS_CLIENT, TLS_SERVER};
 use super::tree::{Node, Table, Value};
 use super::whence::{self, Whence, Written};
 use super::{check, check_tls, ini, read};
@@ -220,16 +220,14 @@ fn home(key: &str) -> Option<(Section, &'static str)> {
         section: Section,
         key: &str,
     ) -> Option<(Section, &'static str)> {
-        let is_it = |it: &&Setting<T>| it.key == key || it.alias == Some(key);
+        let is_it = |it: &&Setting<T>| it.shown == key || it.alias == Some(key);
         let found = table.iter().filter(is_it).find(|setting| setting.reloadable);
         found.map(|setting| (section, setting.key))
     }
-    let client = TLS_CLIENT.iter().zip(TLS_CLIENT_SHOWN).find(|(_, shown)| *shown == key);
-    let server = TLS_SERVER.iter().zip(TLS_SERVER_SHOWN).find(|(_, shown)| *shown == key);
     find(PROCESS, Section::Process, key)
         .or_else(|| find(DEFAULTS, Section::Defaults, key))
-        .or(client.map(|(setting, _)| (Section::TlsClient, setting.key)))
-        .or(server.map(|(setting, _)| (Section::TlsServer, setting.key)))
+        .or_else(|| find(TLS_CLIENT, Section::TlsClient, key))
+        .or_else(|| find(TLS_SERVER, Section::TlsServer, key))
 }
 
 /// Reads a value into its setting; a mistake goes into the report.

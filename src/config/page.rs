@@ -12,24 +12,11 @@ Every setting of a `pool.toml`, and what it is called in a `pgbouncer.ini`. Dura
 everything of `[defaults]`; users win over databases. This page is made of the tables that the program reads its \
 files by: `pgusher parameters`.\n";
 
-const SECTIONS: [Section; 10] = [
-    Section::Process,
-    Section::Http,
-    Section::Otlp,
-    Section::TlsClient,
-    Section::TlsServer,
-    Section::Defaults,
-    Section::Database,
-    Section::User,
-    Section::Class,
-    Section::Peer,
-];
-
 /// Every parameter with its default, unit, reloadability and meaning, as Markdown.
 pub fn parameters_page() -> String {
     let mut page = HEAD.to_owned();
     let all = settings();
-    for section in SECTIONS {
+    for section in Section::ALL {
         // Writing to a text cannot fail.
         let _ = write!(
             page,

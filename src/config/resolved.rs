@@ -1,17 +1,19 @@
 //! The configuration as the rest of the program sees it: every value parsed, checked and inherited.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::resolved_auth::{AuthLookup, AuthType};
 use super::resolved_class::Class;
-use super::resolved_pool::{PoolOverrides, PoolSettings};
+use super::resolved_http::Http;
+use super::resolved_names::{Database, Peer, User};
+use super::resolved_otlp::Otlp;
+use super::resolved_pool::PoolSettings;
 use super::resolved_tls::{ClientTlsSettings, ServerTlsSettings};
 use crate::secret::Secret;
-use crate::types::{LoadBalance, Name, ServerAddress, Timeout};
+use crate::types::{Name, Timeout};
 
 /// A whole configuration. Immutable: a reload builds a new one and compares.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -189,15 +191,6 @@ pub struct Process {
     pub pool_idle_timeout: Timeout,
 }
 
-/// Another process that shares this one's ports; cancel requests for its clients go there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Where it listens alone.
-    pub address: ServerAddress,
-    /// Cancel requests on their way to it at the same time; `None`: `default_pool_size`.
-    pub pool_size: Option<usize>,
-}
-
 /// How the small sends of a thread reach the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendEngine {
@@ -245,118 +238,6 @@ pub enum Compat {
     Off,
     /// PgBouncer's: `trust` from everywhere, sizes that make no sense together, and nobody who can log in.
     PgBouncer,
-}
-
-/// `[http]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Http {
-    /// Address of `/metrics`, `/healthz` and `/readyz`.
-    pub listen: SocketAddr,
-    /// Upper bounds of the queue-time histogram, ascending.
-    pub queue_buckets: Vec<Duration>,
-    /// Whose metrics are served beside our own.
-    pub metrics_compat: Vec<MetricsCompat>,
-    /// What the page for browsers may be used for.
-    pub page: PageMode,
-    /// Names under which it may be asked for.
-    pub page_hosts: Vec<Name>,
-}
-
-/// What the page for browsers may be used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PageMode {
-    /// There is none.
-    Off,
-    /// Looking.
-    Read,
-    /// Users of the console may sign in, see more, and give orders if they are administrators.
-    Admin,
-}
-
-/// `[otlp]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Otlp {
-    /// The collector's address.
-    pub endpoint: String,
-    /// Headers of every export: name=value, separated by commas or by ends of lines.
-    pub headers: Option<Secret>,
-    /// Where they stand, if in a file.
-    pub headers_file: Option<PathBuf>,
-    /// How often metrics are exported.
-    pub interval: Duration,
-    /// Longest time for one export.
-    pub timeout: Duration,
-    /// Part of what has no traceparent that becomes spans.
-    pub sample_ratio: f64,
-    /// Spans that may wait to be exported.
-    pub span_queue: usize,
-}
-
-impl Otlp {
-    /// The headers, by name.
-    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let text = self.headers.as_ref().map_or("", Secret::expose);
-        let lines = text.split([',', '\n']).map(str::trim).filter(|line| !line.is_empty());
-        lines.map(|line| {
-            let (name, value) = line.split_once('=').unwrap_or((line, ""));
-            (name.trim(), value.trim())
-        })
-    }
-}
-
-/// Whose names of metrics dashboards expect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricsCompat {
-    /// Those of the Prometheus community's exporter for PgBouncer.
-    PgbouncerExporter,
-}
-
-/// One `[databases.NAME]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Database {
-    /// The name clients ask for; `*` for the fallback.
-    pub name: Name,
-    /// Where the servers are; tried in order until one accepts.
-    pub addresses: Vec<ServerAddress>,
-    /// The database's name on the server; `None`: as the client calls it.
-    pub dbname: Option<Name>,
-    /// Another name, for clients that want a server of their own out of the same pool.
-    pub session_alias: Option<Name>,
-    /// Server user for all clients (one shared pool); `None`: each client's own.
-    pub user: Option<Name>,
-    /// Password of the server user.
-    pub password: Option<Secret>,
-    /// How its users are looked up that no file knows; what is missing is inherited.
-    pub auth_lookup: AuthLookup,
-    /// Which of several addresses comes first.
-    pub load_balance: LoadBalance,
-    /// Sent to every new server of the database; empty: nothing.
-    pub connect_query: String,
-    /// How its servers are reached by TLS; `[tls.server]` unless the database has settings of its own.
-    pub tls: Arc<ServerTlsSettings>,
-    /// Parameters for the server connection's start-up packet.
-    pub startup_parameters: BTreeMap<String, String>,
-    /// Servers of this database over all users; `None`: no limit.
-    pub max_db_connections: Option<usize>,
-    /// Clients of this database; `None`: no limit.
-    pub max_db_client_connections: Option<usize>,
-    /// What this database sets for its pools.
-    pub overrides: PoolOverrides,
-}
-
-/// One `[users.NAME]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct User {
-    /// The name clients log in with.
-    pub name: Name,
-    /// Password (or verifier) of the client, in userlist notation; wins over `auth_file`.
-    pub password: Option<Secret>,
-    /// Servers of this user over all databases; `None`: no limit.
-    pub max_user_connections: Option<usize>,
-    /// Clients of this user; `None`: no limit.
-    pub max_user_client_connections: Option<usize>,
-    /// What this user sets for its pools.
-    pub overrides: PoolOverrides,
 }
 
 impl Config {

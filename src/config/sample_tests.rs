@@ -56,20 +56,11 @@ fn lines() -> Vec<Line<'static>> {
 }
 
 fn section_of(header: &str) -> Section {
-    let known = [
-        ("pgusher]", Section::Process),
-        ("http]", Section::Http),
-        ("otlp]", Section::Otlp),
-        ("tls.client]", Section::TlsClient),
-        ("tls.server]", Section::TlsServer),
-        ("defaults]", Section::Defaults),
-        ("databases.", Section::Database),
-        ("users.", Section::User),
-        ("peers.", Section::Peer),
-        ("classes.", Section::Class),
-    ];
-    let found = known.iter().find(|(start, _)| header.starts_with(start));
-    found.unwrap_or_else(|| panic!("[{header}")).1
+    let is_it = |section: &Section| {
+        header.strip_prefix(section.name()).is_some_and(|rest| rest.starts_with([']', '.']))
+    };
+    let found = Section::ALL.into_iter().find(is_it);
+    found.unwrap_or_else(|| panic!("[{header}"))
 }
 
 #[test]

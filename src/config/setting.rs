@@ -28,13 +28,27 @@ pub enum Section {
     Database,
     /// `[users.NAME]`.
     User,
-    /// `[peers.ID]`.
-    Peer,
     /// `[classes.NAME]`.
     Class,
+    /// `[peers.ID]`.
+    Peer,
 }
 
 impl Section {
+    /// All sections.
+    pub const ALL: [Section; 10] = [
+        Section::Process,
+        Section::Http,
+        Section::Otlp,
+        Section::TlsClient,
+        Section::TlsServer,
+        Section::Defaults,
+        Section::Database,
+        Section::User,
+        Section::Class,
+        Section::Peer,
+    ];
+
     /// How the section's header is written.
     pub fn header(self) -> &'static str {
         match self {
@@ -46,9 +60,15 @@ impl Section {
             Section::Defaults => "[defaults]",
             Section::Database => "[databases.NAME]",
             Section::User => "[users.NAME]",
-            Section::Peer => "[peers.ID]",
             Section::Class => "[classes.NAME]",
+            Section::Peer => "[peers.ID]",
         }
+    }
+
+    /// The part of the header that is the same for all sections of this kind.
+    pub(super) fn name(self) -> &'static str {
+        let header = self.header().trim_matches(['[', ']']);
+        header.trim_end_matches(".NAME").trim_end_matches(".ID")
     }
 }
 
@@ -75,6 +95,8 @@ pub struct SettingInfo {
 pub(super) struct Setting<T> {
     pub(super) key: &'static str,
     pub(super) alias: Option<&'static str>,
+    /// Its name in SHOW CONFIG, where it has no section to stand in.
+    pub(super) shown: &'static str,
     pub(super) default: &'static str,
     pub(super) doc: &'static str,
     pub(super) reloadable: bool,
@@ -93,16 +115,25 @@ impl<T> Setting<T> {
     }
 }
 
-/// Writes a table for a struct, and the struct's `Default`: the defaults of the table.
+/// Writes a table for a struct, and the struct's `Default`: the defaults of the table. SHOW CONFIG puts the prefix
+/// before the name, unless the setting has another one there, in brackets.
 macro_rules! section_table {
-    ($(#[$meta:meta])* $name:ident for $target:ty {
-        $($field:ident: $kind:ty = $default:literal, $reload:ident, $doc:literal;)*
+    ($(#[$meta:meta])* $name:ident for $target:ty { $($settings:tt)* }) => {
+        $crate::config::setting::section_table! {
+            $(#[$meta])* $name for $target, shown as "" { $($settings)* }
+        }
+    };
+    ($(#[$meta:meta])* $name:ident for $target:ty, shown as $prefix:literal {
+        $($field:ident $(($shown:literal))?: $kind:ty = $default:literal, $reload:ident, $doc:literal;)*
     }) => {
         $(#[$meta])*
         pub(super) const $name: &[$crate::config::setting::Setting<$target>] = &[$(
             $crate::config::setting::Setting {
                 key: stringify!($field),
                 alias: None,
+                shown: $crate::config::setting::first(
+                    &[$($shown,)? concat!($prefix, stringify!($field))],
+                ),
                 default: $default,
                 doc: $doc,
                 reloadable: $reload,
@@ -125,6 +156,14 @@ macro_rules! section_table {
     };
 }
 pub(super) use section_table;
+
+/// The first of some names, of which there is at least one.
+pub(super) const fn first(names: &[&'static str]) -> &'static str {
+    match names {
+        [first, ..] => first,
+        [] => "",
+    }
+}
 
 /// The value of a default in the table. The table is fixed, and a test reads all of it.
 pub(super) fn built_in<K: Kind>(default: &str) -> K::Value {

@@ -2,10 +2,10 @@
 
 use super::resolved::Config;
 use super::setting::Setting;
-use super::table_otlp::{OTLP, OTLP_SHOWN};
+use super::table_otlp::OTLP;
 use super::table_pool::DEFAULTS;
-use super::table_process::{HTTP, HTTP_SHOWN, PROCESS};
-use super::table_tls::{TLS_CLIENT, TLS_CLIENT_SHOWN, TLS_SERVER, TLS_SERVER_SHOWN};
+use super::table_process::{HTTP, PROCESS};
+use super::table_tls::{TLS_CLIENT, TLS_SERVER};
 use super::whence::Whence;
 
 /// A row of SHOW CONFIG.
@@ -30,53 +30,46 @@ pub fn show(config: &Config) -> Vec<ShownSetting> {
     rows.extend(http(config));
     rows.extend(otlp(config));
     rows.extend(tls(config));
-    rows.extend(DEFAULTS.iter().map(|setting| row(setting, setting.key, Some(&*config.defaults))));
+    rows.extend(section(DEFAULTS, Some(&*config.defaults)));
     rows
 }
 
 /// Rows of `[pgusher]`.
 pub(super) fn process(config: &Config) -> Vec<ShownSetting> {
-    PROCESS.iter().map(|setting| row(setting, setting.key, Some(&config.process))).collect()
+    section(PROCESS, Some(&config.process))
 }
 
 /// Rows of `[http]`; their values are empty when it is not configured.
 pub(super) fn http(config: &Config) -> Vec<ShownSetting> {
-    let rows = HTTP.iter().zip(HTTP_SHOWN);
-    rows.map(|(setting, key)| row(setting, key, config.http.as_ref())).collect()
+    section(HTTP, config.http.as_ref())
 }
 
 /// Rows of `[otlp]`, likewise.
 pub(super) fn otlp(config: &Config) -> Vec<ShownSetting> {
-    let rows = OTLP.iter().zip(OTLP_SHOWN);
-    rows.map(|(setting, key)| row(setting, key, config.otlp.as_ref())).collect()
+    section(OTLP, config.otlp.as_ref())
 }
 
 /// Rows of `[tls.client]` and `[tls.server]`.
 pub(super) fn tls(config: &Config) -> Vec<ShownSetting> {
-    let client = TLS_CLIENT
-        .iter()
-        .zip(TLS_CLIENT_SHOWN)
-        .map(|(setting, key)| row(setting, key, Some(&config.tls_client)));
-    let server = TLS_SERVER
-        .iter()
-        .zip(TLS_SERVER_SHOWN)
-        .map(|(setting, key)| row(setting, key, Some(&*config.tls_server)));
-    client.chain(server).collect()
+    let client = section(TLS_CLIENT, Some(&config.tls_client));
+    [client, section(TLS_SERVER, Some(&config.tls_server))].concat()
 }
 
-fn row<T>(setting: &Setting<T>, key: &'static str, from: Option<&T>) -> ShownSetting {
-    ShownSetting {
-        key,
-        value: Some(from.and_then(setting.show).unwrap_or_default()),
+fn section<T>(table: &[Setting<T>], values: Option<&T>) -> Vec<ShownSetting> {
+    let row = |setting: &Setting<T>| ShownSetting {
+        key: setting.shown,
+        value: Some(values.and_then(setting.show).unwrap_or_default()),
         default: Some(setting.default),
         changeable: setting.reloadable,
         whence: Whence::Default,
-    }
+    };
+    table.iter().map(row).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::table_process::HTTP;
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::config::{Http, Otlp, PoolSettings, Process};
 
@@ -106,39 +99,31 @@ mod tests {
     }
 
     #[test]
-    fn tls_has_pgbouncers_names() {
-        for (setting, shown) in TLS_CLIENT.iter().zip(TLS_CLIENT_SHOWN) {
-            assert!(
-                shown.starts_with("client_tls") && shown.ends_with(tail(setting.key)),
-                "{shown}"
-            );
+    fn names_are_pgbouncers_or_tell_the_section() {
+        let rows = show(&config(None, None));
+        for name in [
+            "listen_port",
+            "http.queue_buckets",
+            "otlp.span_queue",
+            "client_tls_sslmode",
+            "client_tls13_ciphers",
+            "server_tls_ca_file",
+            "server_tls13_ciphers",
+            "default_pool_size",
+        ] {
+            assert_eq!(rows.iter().filter(|row| row.key == name).count(), 1, "{name}");
         }
-        for (setting, shown) in TLS_SERVER.iter().zip(TLS_SERVER_SHOWN) {
-            assert!(
-                shown.starts_with("server_tls") && shown.ends_with(tail(setting.key)),
-                "{shown}"
-            );
-        }
-        assert_eq!(
-            (TLS_CLIENT.len(), TLS_SERVER.len()),
-            (TLS_CLIENT_SHOWN.len(), TLS_SERVER_SHOWN.len())
-        );
-    }
-
-    fn tail(key: &str) -> &str {
-        key.trim_start_matches("tls13")
+        let names: BTreeSet<_> = rows.iter().map(|row| row.key).collect();
+        assert_eq!(names.len(), rows.len(), "a name stands for two settings");
     }
 
     #[test]
-    fn http_has_names_of_its_own() {
+    fn what_is_not_configured_is_empty() {
         let rows = show(&config(None, None));
-        let shown: Vec<_> = rows.iter().filter_map(|row| row.key.strip_prefix("http.")).collect();
-        let keys: Vec<_> = HTTP.iter().map(|setting| setting.key).collect();
-        assert_eq!(shown, keys);
-        assert!(
-            rows.iter()
-                .filter(|row| row.key.starts_with("http."))
-                .all(|row| row.value.as_deref() == Some(""))
-        );
+        let is_away =
+            |row: &&ShownSetting| ["http.", "otlp."].iter().any(|at| row.key.starts_with(at));
+        let away: Vec<_> = rows.iter().filter(is_away).collect();
+        assert_eq!(away.len(), HTTP.len() + OTLP.len());
+        assert!(away.iter().all(|row| row.value.as_deref() == Some("")), "{away:?}");
     }
 }

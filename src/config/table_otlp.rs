@@ -1,14 +1,14 @@
 //! The settings of `[otlp]`, and the kinds of value that only they have.
 
 use super::kinds::{Count, Kind, Pause, Reading};
-use super::resolved::Otlp;
+use super::resolved_otlp::Otlp;
 use super::setting::{RELOAD, RESTART, section_table};
 use super::tree::{Node, Value};
 use super::words::{OptionalPath, OptionalSecret};
 
 section_table! {
     /// `[otlp]`.
-    OTLP for Otlp {
+    OTLP for Otlp, shown as "otlp." {
         endpoint: Endpoint = "http://127.0.0.1:4318", RESTART,
             "The collector's address for OTLP over HTTP, http:// or https://; /v1/metrics and /v1/traces are put behind it.";
         headers: OptionalSecret = "", RESTART,
@@ -25,17 +25,6 @@ section_table! {
             "Spans that may wait to be exported; more are dropped, and counted.";
     }
 }
-
-/// The names of [`OTLP`]'s settings where they have no section to stand in.
-pub(super) const OTLP_SHOWN: [&str; 7] = [
-    "otlp.endpoint",
-    "otlp.headers",
-    "otlp.headers_file",
-    "otlp.interval",
-    "otlp.timeout",
-    "otlp.sample_ratio",
-    "otlp.span_queue",
-];
 
 /// The beginning of an address on the web.
 pub(super) struct Endpoint;

@@ -21,6 +21,7 @@ macro_rules! pool_settings {
             Setting {
                 key: names(&[$($long)?], stringify!($field)).0,
                 alias: names(&[$($long)?], stringify!($field)).1,
+                shown: names(&[$($long)?], stringify!($field)).0,
                 default: $default,
                 doc: $doc,
                 reloadable: RELOAD,
@@ -37,6 +38,7 @@ macro_rules! pool_settings {
             Setting {
                 key: stringify!($field),
                 alias: None,
+                shown: stringify!($field),
                 default: $default,
                 doc: $doc,
                 reloadable: RELOAD,

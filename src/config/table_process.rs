@@ -2,8 +2,9 @@
 
 use super::kinds::{Auto, Bytes, Count, Delay, FileMode, Flag, Int, Limit, Limited, Pause};
 use super::lists::{Buckets, ListenAddrs, MetricsNames, Names, Socket};
-use super::resolved::{Compat, Facility, Http, LogFormat, PageMode, Process, SendEngine};
+use super::resolved::{Compat, Facility, LogFormat, Process, SendEngine};
 use super::resolved_auth::AuthType;
+use super::resolved_http::{Http, PageMode};
 use super::setting::{RELOAD, RESTART, section_table};
 use super::words::{LogFilter, OneOf, OptionalName, OptionalPath, OptionalSecret, Text};
 
@@ -159,7 +160,7 @@ section_table! {
 
 section_table! {
     /// `[http]`.
-    HTTP for Http {
+    HTTP for Http, shown as "http." {
         listen: Socket = "127.0.0.1:9127", RESTART,
             "Address and port of /metrics, /healthz and /readyz.";
         queue_buckets: Buckets = "default", RESTART,
@@ -172,7 +173,3 @@ section_table! {
             "Names under which browsers may ask for the page, one or an array; addresses and localhost always may.";
     }
 }
-
-/// The names of [`HTTP`]'s settings where they have no section to stand in.
-pub(super) const HTTP_SHOWN: [&str; 5] =
-    ["http.listen", "http.queue_buckets", "http.metrics_compat", "http.page", "http.page_hosts"];

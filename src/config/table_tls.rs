@@ -12,8 +12,8 @@ use super::tree::Node;
 use super::words::{Choice, OneOf, OptionalPath, Text};
 
 section_table! {
-    /// `[tls.client]`.
-    TLS_CLIENT for ClientTlsSettings {
+    /// `[tls.client]`; SHOW CONFIG has PgBouncer's names, as far as it has them.
+    TLS_CLIENT for ClientTlsSettings, shown as "client_tls_" {
         sslmode: OneOf<ClientSslMode> = "disable", RELOAD,
             "TLS with clients: disable, allow, prefer, require, verify-ca or verify-full; verify-* ask for a certificate.";
         cert_file: OptionalPath = "", RELOAD,
@@ -26,7 +26,7 @@ section_table! {
             "Versions of TLS: secure (1.2 and 1.3), tlsv1.2 or tlsv1.3.";
         ciphers: Text = "default", RELOAD,
             "Cipher suites of TLS 1.2, as OpenSSL writes them; \"default\" is the library's choice.";
-        tls13_ciphers: Text = "default", RELOAD,
+        tls13_ciphers ("client_tls13_ciphers"): Text = "default", RELOAD,
             "Cipher suites of TLS 1.3, with colons between them; \"default\" is the library's choice.";
         ecdhcurve: Text = "auto", RELOAD,
             "Groups for the key exchange, with colons between them, best first; \"auto\" is the library's choice.";
@@ -34,8 +34,8 @@ section_table! {
 }
 
 section_table! {
-    /// `[tls.server]`.
-    TLS_SERVER for ServerTlsSettings {
+    /// `[tls.server]`, likewise.
+    TLS_SERVER for ServerTlsSettings, shown as "server_tls_" {
         sslmode: OneOf<SslMode> = "prefer", RELOAD,
             "TLS with servers: disable, allow, prefer, require, verify-ca or verify-full, as in libpq.";
         ca_file: RootsFile = "", RELOAD,
@@ -48,7 +48,7 @@ section_table! {
             "Versions of TLS: secure (1.2 and 1.3), tlsv1.2 or tlsv1.3.";
         ciphers: Text = "default", RELOAD,
             "Cipher suites of TLS 1.2, as OpenSSL writes them; \"default\" is the library's choice.";
-        tls13_ciphers: Text = "default", RELOAD,
+        tls13_ciphers ("server_tls13_ciphers"): Text = "default", RELOAD,
             "Cipher suites of TLS 1.3, with colons between them; \"default\" is the library's choice.";
         sslnegotiation: OneOf<SslNegotiation> = "postgres", RELOAD,
             "How TLS begins: postgres asks first, direct begins at once, which takes PostgreSQL 17.";
@@ -58,32 +58,6 @@ section_table! {
             "Send passwords in clear to servers that ask for it, over TCP without TLS.";
     }
 }
-
-/// Their names in SHOW CONFIG, which are PgBouncer's where it has them.
-pub(super) const TLS_CLIENT_SHOWN: [&str; 8] = [
-    "client_tls_sslmode",
-    "client_tls_cert_file",
-    "client_tls_key_file",
-    "client_tls_ca_file",
-    "client_tls_protocols",
-    "client_tls_ciphers",
-    "client_tls13_ciphers",
-    "client_tls_ecdhcurve",
-];
-
-/// The same for servers.
-pub(super) const TLS_SERVER_SHOWN: [&str; 10] = [
-    "server_tls_sslmode",
-    "server_tls_ca_file",
-    "server_tls_cert_file",
-    "server_tls_key_file",
-    "server_tls_protocols",
-    "server_tls_ciphers",
-    "server_tls13_ciphers",
-    "server_tls_sslnegotiation",
-    "server_tls_channel_binding",
-    "server_tls_allow_cleartext_password",
-];
 
 impl Choice for ClientSslMode {
     const WORDS: &'static [(&'static str, Self)] = &[

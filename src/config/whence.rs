@@ -8,10 +8,10 @@ use super::files::Raw;
 use super::mistake::{Place, Report};
 use super::setting::{Section, Setting};
 use super::show::ShownSetting;
-use super::table_otlp::{OTLP, OTLP_SHOWN};
+use super::table_otlp::OTLP;
 use super::table_pool::DEFAULTS;
-use super::table_process::{HTTP, HTTP_SHOWN, PROCESS};
-use super::table_tls::{TLS_CLIENT, TLS_CLIENT_SHOWN, TLS_SERVER, TLS_SERVER_SHOWN};
+use super::table_process::{HTTP, PROCESS};
+use super::table_tls::{TLS_CLIENT, TLS_SERVER};
 use super::tree::Table;
 
 /// Where a value comes from.
@@ -50,12 +50,12 @@ pub(super) type Written = BTreeMap<&'static str, Whence>;
 /// What is written in the sections that SHOW CONFIG lists.
 pub(super) fn written(raw: &Raw, report: &Report) -> Written {
     let mut finder = Finder { raw, report, found: Written::new() };
-    finder.own_names(Section::Process, PROCESS);
-    finder.names(Section::Http, HTTP, &HTTP_SHOWN);
-    finder.names(Section::Otlp, OTLP, &OTLP_SHOWN);
-    finder.names(Section::TlsClient, TLS_CLIENT, &TLS_CLIENT_SHOWN);
-    finder.names(Section::TlsServer, TLS_SERVER, &TLS_SERVER_SHOWN);
-    finder.own_names(Section::Defaults, DEFAULTS);
+    finder.section(Section::Process, PROCESS);
+    finder.section(Section::Http, HTTP);
+    finder.section(Section::Otlp, OTLP);
+    finder.section(Section::TlsClient, TLS_CLIENT);
+    finder.section(Section::TlsServer, TLS_SERVER);
+    finder.section(Section::Defaults, DEFAULTS);
     finder.found
 }
 
@@ -66,16 +66,12 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
-    fn own_names<T>(&mut self, section: Section, known: &[Setting<T>]) {
-        let names: Vec<_> = known.iter().map(|setting| setting.key).collect();
-        self.names(section, known, &names);
-    }
-
-    fn names<T>(&mut self, section: Section, known: &[Setting<T>], shown: &[&'static str]) {
+    fn section<T>(&mut self, section: Section, known: &[Setting<T>]) {
         let Some(table) = self.raw.sections.get(&section) else { return };
-        for (setting, shown) in known.iter().zip(shown) {
-            let Some(at) = place(table, setting) else { continue };
-            self.found.insert(shown, self.report.whence(at));
+        for setting in known {
+            if let Some(at) = place(table, setting) {
+                self.found.insert(setting.shown, self.report.whence(at));
+            }
         }
     }
 }

@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use super::kinds::{Kind, Reading};
-use super::resolved::{Compat, Facility, LogFormat, PageMode, SendEngine};
+use super::resolved::{Compat, Facility, LogFormat, SendEngine};
 use super::resolved_auth::AuthType;
+use super::resolved_http::PageMode;
 use super::suggest::closest;
 use super::tree::{Node, Value};
 use crate::secret::Secret;

@@ -47,7 +47,6 @@ fn facts() -> Option<Facts> {
 }
 
 /// Reads /proc/self/stat (proc(5)). The second field is a name that may hold anything, so counting starts behind it.
-#[allow(clippy::cast_precision_loss, reason = "a fraction of a second is not worth more")]
 fn read_stat(stat: &str, boot: Option<u64>, ticks: u64, page_size: u64) -> Option<Facts> {
     let (_, rest) = stat.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split_whitespace().collect();

@@ -16,7 +16,7 @@ pub(super) fn put(page: &mut Page, view: &View<'_>) {
     );
     for (pool, known) in view.pools() {
         for pins in &pool.pins {
-            time.value_of(known, &[("cause", pins.cause)], pins.micros as f64 / 1e6);
+            time.micros_of(known, &[("cause", pins.cause)], pins.micros);
         }
     }
     let mut warned = page.counter(

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use metrics_exporter_prometheus::formatting::{write_help_line, write_type_line};
 
-use crate::stats::HistogramTotal;
+use crate::stats::{HistogramTotal, seconds};
 
 /// A label and its value.
 pub(super) type Label<'a> = (&'static str, &'a str);
@@ -203,11 +203,6 @@ fn push_escaped(out: &mut String, value: &str) {
             other => out.push(other),
         }
     }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "exact up to 2^53 microseconds, which are 285 years")]
-fn seconds(micros: u64) -> f64 {
-    micros as f64 / 1e6
 }
 
 #[cfg(test)]

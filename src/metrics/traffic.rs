@@ -50,14 +50,7 @@ fn transactions(page: &mut Page, view: &View<'_>) {
         "Transactions: rollback is a block that was undone, error a single statement that failed.",
     );
     for (pool, known) in view.pools() {
-        let all = pool.totals.get(Total::Transactions);
-        let results = [
-            // The three are not read at one moment.
-            ("commit", all.saturating_sub(pool.rolled_back + pool.failed)),
-            ("rollback", pool.rolled_back),
-            ("error", pool.failed),
-        ];
-        for (result, count) in results {
+        for (result, count) in pool.transactions() {
             transactions.value_of(known, &[("result", result)], count);
         }
     }

@@ -24,7 +24,7 @@ enum State {
     /// What was there has been read; what comes next has to be waited for.
     Heard(Suspended),
     Watched(Stream),
-    /// The runtime would not have it.
+    /// It is somebody else's, or the runtime would not have it.
     Lost,
 }
 
@@ -138,6 +138,12 @@ impl Line {
             State::Watched(stream) => Ok(stream.suspend()),
             State::Lost => Err(closed()),
         }
+    }
+
+    /// The connection; what is left behind is closed.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        Line { state: std::mem::replace(&mut self.state, State::Lost) }
     }
 
     /// Has the runtime watch the socket from now on.

@@ -12,7 +12,9 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::{attributes, nanos, scope, text};
-use crate::stats::{DatabaseFacts, HistogramTotal, PoolFacts, Snapshot, Total, WaitOutcome};
+use crate::stats::{
+    DatabaseFacts, HistogramTotal, PoolFacts, Snapshot, Total, WaitOutcome, seconds,
+};
 
 const POOL: &str = "db.client.connection.pool.name";
 
@@ -149,7 +151,7 @@ fn connections(view: &View<'_>) -> Vec<Metric> {
         counter(
             ("db.client.connection.timeouts", "{timeout}"),
             "Waits for a server that were given up.",
-            view.of_pools(|pool| whole(wait(pool, WaitOutcome::Timeout).count())),
+            view.of_pools(|pool| whole(pool.waits_of(WaitOutcome::Timeout).count())),
         ),
         histogram(
             ("db.client.connection.create_time", "s"),
@@ -159,7 +161,7 @@ fn connections(view: &View<'_>) -> Vec<Metric> {
         view.histogram(
             ("db.client.connection.wait_time", "s"),
             "How long clients waited for the server they got.",
-            |pool| wait(pool, WaitOutcome::Assigned),
+            |pool| pool.waits_of(WaitOutcome::Assigned),
         ),
         view.histogram(
             ("db.client.connection.use_time", "s"),
@@ -176,7 +178,7 @@ fn waits(view: &View<'_>) -> Vec<Metric> {
         counter((name, "s"), about, points)
     };
     let ended = |pool: &PoolFacts| {
-        WaitOutcome::ALL.map(|outcome| (outcome.as_str(), whole(wait(pool, outcome).count())))
+        WaitOutcome::ALL.map(|outcome| (outcome.as_str(), whole(pool.waits_of(outcome).count())))
     };
     vec![
         gauge(
@@ -206,14 +208,8 @@ fn waits(view: &View<'_>) -> Vec<Metric> {
 
 /// What goes through.
 fn traffic(view: &View<'_>) -> Vec<Metric> {
-    let transactions = |pool: &PoolFacts| {
-        let all = pool.totals.get(Total::Transactions);
-        [
-            ("commit", whole(all.saturating_sub(pool.rolled_back + pool.failed))),
-            ("rollback", whole(pool.rolled_back)),
-            ("error", whole(pool.failed)),
-        ]
-    };
+    let transactions =
+        |pool: &PoolFacts| pool.transactions().map(|(result, count)| (result, whole(count)));
     let clients = |pool: &PoolFacts| {
         [
             ("idle", count(pool.clients.idle)),
@@ -248,11 +244,6 @@ fn traffic(view: &View<'_>) -> Vec<Metric> {
 fn labels(pool: &PoolFacts) -> Vec<KeyValue> {
     let name = format!("{}/{}", pool.database, pool.user);
     attributes([(POOL, text(&name)), ("db.namespace", text(&pool.database))])
-}
-
-fn wait(pool: &PoolFacts, outcome: WaitOutcome) -> &HistogramTotal {
-    // One for each outcome.
-    &pool.waits[outcome as usize]
 }
 
 fn counter((name, unit): (&str, &str), about: &str, points: Vec<NumberDataPoint>) -> Metric {
@@ -304,9 +295,4 @@ fn count(number: usize) -> Number {
 
 fn whole(number: u64) -> Number {
     Number::AsInt(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-#[allow(clippy::cast_precision_loss, reason = "exact up to 2^53 microseconds, which are 285 years")]
-fn seconds(micros: u64) -> f64 {
-    micros as f64 / 1e6
 }

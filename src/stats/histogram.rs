@@ -79,6 +79,11 @@ impl HistogramTotal {
     }
 }
 
+/// Microseconds as seconds.
+pub fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -7,6 +7,7 @@ mod applications;
 mod audit;
 mod cells;
 mod counter;
+mod database_facts;
 mod departures;
 mod errors;
 mod exports;
@@ -14,6 +15,7 @@ mod histogram;
 mod names;
 mod note;
 mod pins;
+mod pool_facts;
 mod records;
 mod registry;
 mod snapshot;
@@ -26,19 +28,20 @@ pub use applications::{ApplicationCells, ApplicationHolds, Applications};
 pub use audit::{AuditTable, LeakCounts, Offence};
 pub use cells::{PoolCells, PoolStats, WaitOutcome};
 pub use counter::Counter;
+pub use database_facts::{DatabaseFacts, HostFacts, Role, UserFacts};
 pub use departures::{Departure, DepartureCounts};
 pub use errors::{ErrorBook, ErrorCounts};
 pub use exports::{Exports, Signal};
-pub use histogram::{Buckets, Histogram, HistogramTotal};
+pub use histogram::{Buckets, Histogram, HistogramTotal, seconds};
 pub use names::Names;
 pub use note::StatementNote;
 pub use pins::{Cause, Causes, PinBook, PinFacts, PinGuard, PoolPins};
+pub use pool_facts::{ClassFacts, ClientsByState, PinsByCause, PoolFacts, ServersByState};
 pub use records::{ClientRecord, ClientState, Ends, Replicates, ServerRecord, ServerState};
 pub use registry::{Entered, EnteredCancel, IdSource, Records};
 pub use snapshot::{
-    AuthServerFacts, ClassFacts, ClientsByState, DatabaseFacts, ErrorFacts, ExchangeFacts,
-    ExportFacts, HostFacts, LoginCount, PeersByState, PinsByCause, PoolFacts, ProcessFacts,
-    ReloadFacts, Role, ServersByState, Snapshot, UserFacts,
+    AuthServerFacts, ErrorFacts, ExchangeFacts, ExportFacts, LoginCount, PeersByState,
+    ProcessFacts, ReloadFacts, Snapshot,
 };
 pub use spans::{Fact, Identity, Span, Traced, Tracer};
 pub use tape::{Recording, Request, Tape};

@@ -111,11 +111,6 @@ impl Tracer {
     /// Changes the part of those without a parent that is sampled.
     pub fn set_ratio(&self, ratio: f64) {
         const WHOLE: f64 = 4_294_967_296.0;
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "from 0 to 2^32"
-        )]
         self.share.store((ratio.clamp(0.0, 1.0) * WHOLE) as u64, Ordering::Relaxed);
     }
 

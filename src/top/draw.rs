@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line as Text, Span};
 use ratatui::widgets::{Cell, Clear, Paragraph, Row, Table, TableState};
 
-use super::grid::{self, Column, Tab, Tone};
+use super::grid::{self, Column, Kind, Tab, Tone};
 use super::room::{cut, room};
 use super::state::{Link, State};
 use super::words::{count, duration};
@@ -160,8 +160,8 @@ fn draw_table(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
         })
     });
     let body = rows.iter().map(|row| {
-        Row::new(room.iter().map(|(at, width)| match (&row.bar, columns[*at].title) {
-            (Some(bar), "SERVERS") => Cell::from(bar_line(*bar, *width, theme)),
+        Row::new(room.iter().map(|(at, width)| match (&row.bar, columns[*at].kind) {
+            (Some(bar), Kind::Bar) => Cell::from(bar_line(*bar, *width, theme)),
             _ => {
                 let (column, cell) = (&columns[*at], &row.cells[*at]);
                 Cell::from(aligned(column, cell.text.clone(), *width)).style(theme.tone(cell.tone))
@@ -187,7 +187,7 @@ fn draw_table(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
 }
 
 fn aligned<'a>(column: &Column, text: String, width: u16) -> Text<'a> {
-    let alignment = if column.is_number { Alignment::Right } else { Alignment::Left };
+    let alignment = if column.kind == Kind::Number { Alignment::Right } else { Alignment::Left };
     Text::from(cut(column, text, width)).alignment(alignment)
 }
 

@@ -78,21 +78,42 @@ pub(super) struct Column {
     key: &'static str,
     pub(super) width: u16,
     pub(super) rank: u8,
-    pub(super) is_number: bool,
+    pub(super) kind: Kind,
+}
+
+/// What the cells of a column are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Names and other words.
+    Text,
+    /// Statements, which say most at their beginnings.
+    Statement,
+    /// Numbers, to the right and sorted by weight.
+    Number,
+    /// The [`Bar`] of the row.
+    Bar,
 }
 
 const fn text(title: &'static str, key: &'static str, width: u16, rank: u8) -> Column {
-    Column { title, key, width, rank, is_number: false }
+    Column { title, key, width, rank, kind: Kind::Text }
 }
 
 const fn number(title: &'static str, key: &'static str, width: u16, rank: u8) -> Column {
-    Column { title, key, width, rank, is_number: true }
+    Column { title, key, width, rank, kind: Kind::Number }
+}
+
+const fn statement(title: &'static str) -> Column {
+    Column { title, key: "statement", width: 24, rank: 0, kind: Kind::Statement }
+}
+
+const fn bar(title: &'static str, width: u16, rank: u8) -> Column {
+    Column { title, key: "", width, rank, kind: Kind::Bar }
 }
 
 const POOLS: &[Column] = &[
     text("DATABASE", "", 14, 0),
     text("USER", "", 10, 3),
-    text("SERVERS", "", 12, 1),
+    bar("SERVERS", 12, 1),
     number("USED", "", 7, 0),
     number("QUEUE", "", 5, 0),
     number("OLDEST", "", 6, 0),
@@ -102,7 +123,7 @@ const POOLS: &[Column] = &[
     number("SAT", "", 4, 2),
     number("CLIENTS", "", 7, 4),
     number("Q/S", "", 5, 5),
-    number("MODE", "", 11, 6),
+    text("MODE", "", 11, 6),
 ];
 
 const QUEUE: &[Column] = &[
@@ -126,7 +147,7 @@ const BLOCKERS: &[Column] = &[
     number("PID", "remote_pid", 7, 4),
     number("CLIENT", "client", 7, 3),
     number("QUEUE", "waiting", 5, 2),
-    text("LAST STATEMENT", "statement", 24, 0),
+    statement("LAST STATEMENT"),
 ];
 
 const PINS: &[Column] = &[
@@ -136,7 +157,7 @@ const PINS: &[Column] = &[
     text("CAUSE", "cause", 14, 0),
     number("SINCE", "seconds", 6, 0),
     number("CLIENT", "client", 7, 3),
-    text("STATEMENT", "statement", 24, 0),
+    statement("STATEMENT"),
 ];
 
 const AUDIT: &[Column] = &[
@@ -144,7 +165,7 @@ const AUDIT: &[Column] = &[
     text("APPLICATION", "application_name", 16, 0),
     text("CAUSE", "cause", 14, 0),
     number("COUNT", "count", 8, 0),
-    text("STATEMENT", "statement", 24, 0),
+    statement("STATEMENT"),
 ];
 
 /// One cell.

@@ -1,6 +1,6 @@
 //! One look, for scripts and for paper.
 
-use super::grid::{Bar, Tab};
+use super::grid::{Bar, Cell, Column, Kind, Tab};
 use super::words::duration;
 use crate::glance::Glance;
 
@@ -24,19 +24,23 @@ fn tab(tab: Tab, now: &Glance, before: &Glance) -> String {
     let titles = tab.columns().iter().map(|column| column.title.to_owned()).collect();
     let mut rows: Vec<Vec<String>> = vec![titles];
     rows.extend(tab.rows(now, Some(before)).into_iter().map(|line| {
-        let cell = |cell: super::grid::Cell| match (cell.text.is_empty(), &line.bar) {
-            (true, Some(bar)) => states(bar),
+        let cell = |(cell, column): (Cell, &Column)| match (column.kind, &line.bar) {
+            (Kind::Bar, Some(bar)) => states(bar),
             _ => cell.text,
         };
-        line.cells.into_iter().map(cell).collect()
+        line.cells.into_iter().zip(tab.columns()).map(cell).collect()
     }));
     let width = |at: usize| rows.iter().map(|row: &Vec<String>| row[at].chars().count()).max();
     let widths: Vec<_> = (0..tab.columns().len()).map(|at| width(at).unwrap_or_default()).collect();
     let mut text = String::new();
     for row in &rows {
-        let cells = row.iter().zip(&widths).zip(tab.columns()).map(|((cell, width), column)| {
-            if column.is_number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-        });
+        let cells =
+            row.iter().zip(&widths).zip(tab.columns()).map(|((cell, width), column)| match column
+                .kind
+            {
+                Kind::Number => format!("{cell:>width$}"),
+                _ => format!("{cell:<width$}"),
+            });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }

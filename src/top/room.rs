@@ -1,13 +1,13 @@
 //! How much room each column of a table gets, and what is shown of a text that has too little. Pure.
 
-use super::grid::{Column, Line};
+use super::grid::{Column, Kind, Line};
 
 /// The columns that fit, by their numbers, and how wide each is. Texts that need more than the usual take what is left
 /// over, the first ones first; the rest goes to the last text.
 pub(super) fn room(columns: &[Column], rows: &[Line], width: u16) -> Vec<(usize, u16)> {
     let shown = fitting(columns, width);
     let mut spare = width.saturating_sub(taken(columns, &shown));
-    let is_text = |at: usize| !columns[at].is_number && columns[at].title != "SERVERS";
+    let is_text = |at: usize| matches!(columns[at].kind, Kind::Text | Kind::Statement);
     let mut room: Vec<_> = shown.iter().map(|at| (*at, least(&columns[*at]))).collect();
     for (at, room) in room.iter_mut().filter(|(at, _)| is_text(*at)) {
         let cells = rows.iter().filter_map(|row| row.cells.get(*at));
@@ -50,10 +50,11 @@ pub(super) fn cut(column: &Column, text: String, width: u16) -> String {
     if length <= width {
         return text;
     }
-    if column.is_number {
-        return "#".repeat(width);
-    }
-    let end = if column.title.ends_with("STATEMENT") { 0 } else { width / 2 };
+    let end = match column.kind {
+        Kind::Number => return "#".repeat(width),
+        Kind::Statement => 0,
+        Kind::Text | Kind::Bar => width / 2,
+    };
     let begin = text.chars().take(width.saturating_sub(end + 1));
     begin.chain(['…']).chain(text.chars().skip(length - end)).collect()
 }

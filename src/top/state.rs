@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::grid::{Line, Tab};
+use super::grid::{Kind, Line, Tab};
 use crate::glance::Glance;
 
 /// What the sampler has to say.
@@ -121,15 +121,17 @@ impl State {
         let mut rows = self.tab.rows(now, self.before.as_ref());
         rows.retain(|row| row.holds(&self.filter));
         let Order { column, ascending } = self.order();
-        let is_number = self.tab.columns().get(column).is_some_and(|column| column.is_number);
+        let kind = self.tab.columns().get(column).map(|column| column.kind);
         rows.sort_by(|a, b| {
             let (Some(one), Some(other)) = (a.cells.get(column), b.cells.get(column)) else {
                 return std::cmp::Ordering::Equal;
             };
-            let by_column = match is_number {
-                true => one.weight.total_cmp(&other.weight).then(one.text.cmp(&other.text)),
+            let by_column = match kind {
+                Some(Kind::Number) => {
+                    one.weight.total_cmp(&other.weight).then(one.text.cmp(&other.text))
+                }
                 // Descending is for numbers: the largest first. Of texts the first comes first.
-                false => other.text.cmp(&one.text),
+                _ => other.text.cmp(&one.text),
             };
             if ascending { by_column } else { by_column.reverse() }
         });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgusher_testkit::{FakeServer, Pgusher, RawClient};
+use pgusher_testkit::{FakeServer, Pgusher, RawClient, TRUSTING};
 
 /// How long advice may take: a recording lasts 10 s, and more than one may be needed.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -11,10 +11,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 pub(crate) fn config(server: &FakeServer, size: usize) -> String {
     format!(
         r#"
-[pgusher]
-listen_addr = "127.0.0.1"
-listen_port = {{port}}
-auth_type = "trust"
+{TRUSTING}
 admin_users = ["boss"]
 advise_period = "1s"
 advise_windows = 4

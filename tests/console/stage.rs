@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgusher_testkit::{Cluster, Pgusher, QueryResult, RawClient};
+use pgusher_testkit::{Cluster, Pgusher, QueryResult, RawClient, TRUSTING};
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
@@ -13,10 +13,7 @@ pub(crate) fn start(database: &str) -> (Pgusher, String) {
     let other = cluster.pooled("\"other-db\"", &format!("{database}_other"), "");
     let config = format!(
         r#"
-[pgusher]
-listen_addr = "127.0.0.1"
-listen_port = {{port}}
-auth_type = "trust"
+{TRUSTING}
 admin_users = ["boss"]
 stats_users = ["watcher"]
 
@@ -53,17 +50,9 @@ pub(crate) async fn app_stat(admin: &mut RawClient, column: &str) -> u64 {
 pub(crate) async fn until(
     admin: &mut RawClient,
     sql: &str,
-    mut holds: impl FnMut(&QueryResult) -> bool,
+    holds: impl FnMut(&QueryResult) -> bool,
 ) {
-    let deadline = tokio::time::Instant::now() + LIMIT;
-    loop {
-        let result = admin.query(sql).await;
-        if holds(&result) {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{sql} still says {result:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    admin.query_until(sql, LIMIT, holds).await;
 }
 
 /// The drop-in mode: a `pgbouncer.ini` with a database of its own, called `app`, and more lines for `[pgbouncer]`.

@@ -7,8 +7,7 @@ use pgusher_testkit::{Pgusher, QueryResult, RawClient};
 use crate::stage::{admin, cell, client, drop_in, start, until};
 
 fn column(result: &QueryResult, name: &str) -> Vec<String> {
-    let at = result.columns.iter().position(|known| known == name).expect("a column");
-    result.rows.iter().map(|row| row[at].clone().unwrap_or_default()).collect()
+    result.column(name).into_iter().map(str::to_owned).collect()
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use pgusher_testkit::{Cluster, Pair, Pgusher, RawClient, frontend, self_signed};
+use pgusher_testkit::{
+    Cluster, Pair, Pgusher, RawClient, TRUSTING, free_port, frontend, self_signed,
+};
 
 /// Longer than anything that works can take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -16,15 +18,10 @@ pub(crate) fn start(database: &str) -> Pgusher {
         "pool_size = 2\nquery_wait_timeout = \"{PATIENCE}\"\nmax_db_connections = 10\nmax_db_client_connections = 50"
     );
     let pooled = Cluster::shared().pooled("app", database, &settings);
-    // Nobody listens there any more.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr());
-    let nobody = nobody.unwrap();
+    let nobody = free_port();
     let config = format!(
         r#"
-[pgusher]
-listen_addr = "127.0.0.1"
-listen_port = {{port}}
-auth_type = "trust"
+{TRUSTING}
 admin_users = ["boss"]
 
 [http]
@@ -37,7 +34,7 @@ cert_file = "{{dir}}/tls.crt"
 key_file = "{{dir}}/tls.key"
 
 [otlp]
-endpoint = "http://{nobody}"
+endpoint = "http://127.0.0.1:{nobody}"
 interval = "1s"
 
 [classes.batch]

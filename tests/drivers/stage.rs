@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use pgusher_testkit::{Cluster, Pgusher, wait_for_blocking};
+use pgusher_testkit::{Cluster, Pgusher, TRUSTING, wait_for_blocking};
 
 use crate::registry::{Runtime, scripts};
 
@@ -24,8 +24,7 @@ impl Stage {
         let cluster = Cluster::builder().max_connections(60).build();
         cluster.psql("create role app login; create database app owner app; create role alice; grant alice to app");
         let text = format!(
-            "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
-             [http]\nlisten = \"127.0.0.1:{{http_port}}\"\n\
+            "{TRUSTING}[http]\nlisten = \"127.0.0.1:{{http_port}}\"\n\
              [databases.app]\nhost = \"127.0.0.1\"\nport = {}\n\
              pool_size = 2\nquery_wait_timeout = \"2m\"\nquery_wait_notify = \"off\"\naudit_sample = 1\n",
             cluster.port()

@@ -84,17 +84,26 @@ async fn it_takes_as_long() {
     )
     .file("users", &list)
     .start();
-    let mut shortest = [Duration::MAX; 2];
-    for _ in 0..15 {
-        for (user, shortest) in ["known", "stranger"].iter().zip(&mut shortest) {
+    // Thousands of hashes make up nearly all of it: without them it would be a fraction.
+    take_as_long(&pgusher, [("app", "known"), ("app", "stranger")]).await;
+}
+
+/// Fails when refusing some of these takes another time than refusing the first. What a busy machine adds is taken away:
+/// the shortest time of each counts, and more of them are taken until they are near each other.
+async fn take_as_long<const N: usize>(pgusher: &Pgusher, cases: [(&str, &str); N]) {
+    let mut shortest = [Duration::MAX; N];
+    for round in 1..=200 {
+        for ((database, user), shortest) in cases.iter().zip(&mut shortest) {
             let begun = Instant::now();
-            assert_eq!(refused(&pgusher, "app", user, "wrong").await.0, "28P01");
+            assert_eq!(refused(pgusher, database, user, "wrong").await, wrong_password(user));
             *shortest = (*shortest).min(begun.elapsed());
         }
+        let ratio = |time: &Duration| time.as_secs_f64() / shortest[0].as_secs_f64();
+        if round >= 15 && shortest.iter().all(|time| (0.5..2.0).contains(&ratio(time))) {
+            return;
+        }
     }
-    // Thousands of hashes make up nearly all of it: without them it would be a fraction.
-    let [known, unknown] = shortest.map(|time| time.as_secs_f64());
-    assert!((0.5..2.0).contains(&(known / unknown)), "{shortest:?}");
+    panic!("{cases:?} take {shortest:?}");
 }
 
 #[tokio::test]
@@ -109,20 +118,8 @@ async fn being_looked_up_takes_as_long() {
         ("nowhere", "z_known"),
         ("nowhere", "z_stranger"),
     ];
-    let mut shortest = [Duration::MAX; 4];
-    for _ in 0..15 {
-        for ((database, user), shortest) in cases.iter().zip(&mut shortest) {
-            let begun = Instant::now();
-            assert_eq!(refused(&pgusher, database, user, "wrong").await, wrong_password(user));
-            *shortest = (*shortest).min(begun.elapsed());
-        }
-    }
     // The question to the server and thousands of hashes: whoever is spared either of them is out by more.
-    let [known, ..] = shortest;
-    for (case, time) in cases.iter().zip(shortest) {
-        let ratio = time.as_secs_f64() / known.as_secs_f64();
-        assert!((0.5..2.0).contains(&ratio), "{case:?}: {shortest:?}");
-    }
+    take_as_long(&pgusher, cases).await;
 }
 
 #[tokio::test]

@@ -77,10 +77,7 @@ async fn the_page_says_what_the_console_says() {
         assert_eq!(look["pools"][0][column], number.unwrap_or(cell), "{column}");
     }
     let blockers = console.query("SHOW BLOCKERS").await;
-    let of = |column: &str| {
-        let at = blockers.columns.iter().position(|known| known == column).expect(column);
-        blockers.rows[0][at].clone().expect(column)
-    };
+    let of = |column: &str| blockers.column(column)[0].to_owned();
     let blocker = &look["blockers"][0];
     for column in ["database", "user", "application_name", "state", "statement", "addr"] {
         assert_eq!(blocker[column], of(column), "{column}");
@@ -90,8 +87,9 @@ async fn the_page_says_what_the_console_says() {
     let config = console.query("SHOW CONFIG").await;
     assert_eq!(settings["settings"].as_array().map(Vec::len), Some(config.rows.len()));
     assert_eq!(config.columns, ["key", "value", "default", "changeable"], "as PgBouncer has them");
-    let log = get(&pgusher, "/api/log").json().to_string();
-    assert!(log.contains("pgusher is ready") && !log.contains("-word"), "{log}");
+    let log = || get(&pgusher, "/api/log").json().to_string();
+    assert!(wait_for(LIMIT, || log().contains("pgusher is ready")).await, "{}", log());
+    assert!(!log().contains("-word"), "{}", log());
     jam.solve().await;
 }
 
@@ -216,8 +214,7 @@ async fn administrators_give_orders_and_nobody_else_does() {
     let mut console = RawClient::login(pgusher.port(), "pgusher", "watcher", "watcher-word").await;
     let mut is_paused = async || {
         let databases = console.query("SHOW DATABASES").await;
-        let at = databases.columns.iter().position(|name| name == "paused").expect("paused");
-        databases.rows[0][at].as_deref() == Some("1")
+        databases.column("paused")[0] == "1"
     };
     assert_eq!(boss.tell("/api/order", &pause).send().status, 200);
     assert!(is_paused().await);

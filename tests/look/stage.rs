@@ -1,6 +1,6 @@
 //! What there is to see: a pool of one server, somebody who holds it, and somebody who waits.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pgusher_testkit::{Cluster, Pgusher, RawClient};
 
@@ -25,6 +25,8 @@ port = {port}
 dbname = "{database}"
 user = "{user}"
 pool_size = 1
+# A jam lasts for as long as a test looks at it.
+query_wait_timeout = "10m"
 
 {more}
 "#,
@@ -34,12 +36,9 @@ pool_size = 1
     );
     let users = ["boss", "watcher", "alice", "bob"];
     let users = users.map(|name| format!("\"{name}\" \"{name}-word\"\n"));
-    let pgusher = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config)
+    Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config)
         .file("userlist.txt", &users.concat())
-        .start();
-    // The HTTP port opens after the other one.
-    pgusher.wait_log("pgusher is ready", LIMIT);
-    pgusher
+        .start()
 }
 
 /// Somebody idle in a transaction, and somebody who waits for the server meanwhile.
@@ -57,11 +56,7 @@ impl Jam {
         }
         waiter.send(b"Q\0\0\0\x0dselect 1\0").await;
         let mut console = RawClient::login(pgusher.port(), "pgusher", "boss", "boss-word").await;
-        let deadline = Instant::now() + LIMIT;
-        while console.query("SHOW WAITERS").await.rows.is_empty() {
-            assert!(Instant::now() < deadline, "nobody waits");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        console.query_until("SHOW WAITERS", LIMIT, |all| !all.rows.is_empty()).await;
         Jam { holder, waiter }
     }
 

@@ -17,16 +17,9 @@ async fn row(
     (column, value): (&str, &str),
     columns: &[&str],
 ) -> Vec<String> {
-    let deadline = tokio::time::Instant::now() + LIMIT;
-    loop {
-        let all = console.query(query).await;
-        let found = all.rows.iter().find(|row| cell(&all, row, column) == value);
-        if let Some(found) = found {
-            return columns.iter().map(|column| cell(&all, found, column).to_owned()).collect();
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{query}: no {column} {value}: {all:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    let all = console.query_until(query, LIMIT, |all| all.column(column).contains(&value)).await;
+    let found = all.rows.iter().find(|row| cell(&all, row, column) == value).unwrap();
+    columns.iter().map(|column| cell(&all, found, column).to_owned()).collect()
 }
 
 /// A server whose cancel requests stay open until the test lets them go.
@@ -89,11 +82,11 @@ async fn requests_for_a_peer_are_counted() {
         row(console, "SHOW PEER_POOLS", ("peer_id", "2"), &columns).await
     };
     let becomes = async |console: &mut RawClient, expected: [&str; 4]| {
-        let deadline = tokio::time::Instant::now() + LIMIT;
-        while counted(console).await != expected {
-            assert!(tokio::time::Instant::now() < deadline, "{:?}", counted(console).await);
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        let is_so = |all: &QueryResult| {
+            let mut peers = all.rows.iter().filter(|row| cell(all, row, "peer_id") == "2");
+            peers.any(|row| columns.map(|column| cell(all, row, column)) == expected)
+        };
+        console.query_until("SHOW PEER_POOLS", LIMIT, is_so).await;
     };
     assert_eq!(counted(&mut console).await, ["0", "0", "0", "0"]);
     let pid = 0x0102_0034;

@@ -37,7 +37,7 @@ async fn wrong_passwords_are_refused_in_the_methods_words() {
             }
             login_with_password(&pgusher, "postgres", "right").await;
             if mode == Mode::DropIn {
-                pgusher.wait_log(&format!("closing because: {brief} (age=0s)"), LIMIT);
+                pgusher.wait_log(&format!("closing because: {brief} (age="), LIMIT);
             }
         }
     }
@@ -181,7 +181,7 @@ async fn what_is_no_startup_packet_is_refused() {
         let layout = "invalid startup packet layout: expected terminator as last byte";
         mode.expect(&told(&pgusher, &unended).await, "08P01", layout, layout);
         if mode == Mode::DropIn {
-            pgusher.wait_log(&format!("closing because: {layout} (age=0s)"), LIMIT);
+            pgusher.wait_log(&format!("closing because: {layout} (age="), LIMIT);
         }
         let error = told(&pgusher, b"\x00\x01\x86\xa0\x00\x03\x00\x00user").await;
         let header = "bad packet header: '000186a000030000'";

@@ -176,12 +176,8 @@ async fn a_walsender_waits_for_its_turn() {
     sees(&mut console, "SHOW POOLS", "maxwait_us", |wait| wait != "0").await;
     sees(&mut console, "SHOW POOLS", "cl_waiting", |count| count == "1").await;
     let clients = console.query("SHOW CLIENTS").await;
-    let cell = |row: &[Option<String>], name| {
-        let at = clients.columns.iter().position(|column| column == name).unwrap();
-        row[at].clone().unwrap()
-    };
-    let waits = clients.rows.iter().find(|row| cell(row, "state") == "waiting").unwrap();
-    assert_eq!(cell(waits, "replication"), "logical");
+    let waits = clients.column("state").iter().position(|state| *state == "waiting").unwrap();
+    assert_eq!(clients.column("replication")[waits], "logical");
     later.send(&pgusher_testkit::frontend::query("select 1")).await;
     sees(&mut console, "SHOW POOLS", "cl_waiting", |count| count == "2").await;
     holder.query("commit").await;
@@ -191,8 +187,7 @@ async fn a_walsender_waits_for_its_turn() {
     let clients = console.query("SHOW CLIENTS").await;
     let servers = console.query("SHOW SERVERS").await;
     for all in [&clients, &servers] {
-        let at = all.columns.iter().position(|name| name == "replication").unwrap();
-        let kinds: Vec<_> = all.rows.iter().map(|row| row[at].as_deref().unwrap()).collect();
+        let kinds = all.column("replication");
         assert_eq!(kinds.iter().filter(|kind| **kind == "logical").count(), 1, "{kinds:?}");
     }
     assert_eq!(servers.rows.len(), 1, "never more than the pool may have: {servers:?}");
@@ -223,9 +218,8 @@ async fn a_walsender_that_waits_hears_orders() {
     assert_eq!(console.query("SUSPEND").await.error, None, "both stand still");
     assert_eq!(console.query("RESUME").await.error, None);
     let clients = console.query("SHOW CLIENTS").await;
-    let at = |name| clients.columns.iter().position(|column| column == name).unwrap();
-    let waits = clients.rows.iter().find(|row| row[at("state")].as_deref() == Some("waiting"));
-    let id = waits.unwrap()[at("id")].clone().unwrap();
+    let waits = clients.column("state").iter().position(|state| *state == "waiting").unwrap();
+    let id = clients.column("id")[waits];
     assert_eq!(console.query(&format!("KILL_CLIENT {id}")).await.error, None);
     assert_eq!(second.expect_fatal().await.message(), "admin forced disconnect");
     assert_eq!(client.query("IDENTIFY_SYSTEM").await.rows.len(), 1, "it is still there");
@@ -238,14 +232,5 @@ async fn sees(
     column: &str,
     is_it: impl Fn(&str) -> bool,
 ) {
-    let deadline = tokio::time::Instant::now() + LIMIT;
-    loop {
-        let all = console.query(query).await;
-        let at = all.columns.iter().position(|name| name == column).unwrap();
-        if all.rows.iter().any(|row| row[at].as_deref().is_some_and(&is_it)) {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{all:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    console.query_until(query, LIMIT, |all| all.column(column).into_iter().any(&is_it)).await;
 }

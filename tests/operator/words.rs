@@ -41,13 +41,13 @@ async fn refused_logins_read_as_before() {
     );
     let log = || std::fs::read_to_string(pgusher.dir().join("a.log")).unwrap();
     for reason in [
-        "closing because: no such database: none (age=0s)",
-        "closing because: \"trust\" authentication failed (age=0s)",
-        "closing because: not allowed (age=0s)",
+        "closing because: no such database: none (age=",
+        "closing because: \"trust\" authentication failed (age=",
+        "closing because: not allowed (age=",
         "pooler error: no such database: none",
         "server login failed: FATAL database \"nowhere\" does not exist",
-        "closing because: login failed (age=0s)",
-        "closing because: client connections exceeded (max_db_client_connections) (age=0s)",
+        "closing because: login failed (age=",
+        "closing because: client connections exceeded (max_db_client_connections) (age=",
         "login attempt: db=none user=postgres tls=no replication=no",
     ] {
         // Written before the client could read its error.
@@ -55,7 +55,9 @@ async fn refused_logins_read_as_before() {
     }
     let log = log();
     let failed = log.lines().find(|line| line.contains("closing because: no such database"));
-    let socket = failed.unwrap().split(" LOG ").nth(1).unwrap().to_owned();
+    let socket = failed.unwrap().split(" LOG ").nth(1).unwrap();
+    let age = socket.split("(age=").nth(1).and_then(|age| age.strip_suffix("s)"));
+    assert!(age.unwrap().parse::<u32>().is_ok(), "{socket}");
     assert!(socket.starts_with("C-") && !socket.starts_with("C-0:"), "{socket}");
     assert!(socket.contains(": none/postgres@127.0.0.1:"), "{socket}");
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use pgusher_testkit::{Cluster, Pgusher, Signal};
+use pgusher_testkit::{Cluster, Pgusher, Signal, TRUSTING};
 
 use crate::proxy::{Proxy, Weather};
 
@@ -26,8 +26,7 @@ pub(crate) struct Stage {
 pub(crate) fn config(server_port: u16, settings: &str) -> String {
     // Clients change their workers, too: what counts as full is reached by everybody's machine.
     format!(
-        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
-         max_client_conn = 6000\nadmin_users = [\"admin\"]\nlog_connections = false\nlog_disconnections = false\n\
+        "{TRUSTING}max_client_conn = 6000\nadmin_users = [\"admin\"]\nlog_connections = false\nlog_disconnections = false\n\
          log_level = \"debug\"\nworker_full = 5\n\
          [databases.app]\nhost = \"127.0.0.1\"\nport = {server_port}\ndbname = \"app\"\nuser = \"app\"\n{settings}\n"
     )

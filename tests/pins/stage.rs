@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgusher_testkit::{Cluster, NoMessage, Pgusher, RawClient};
+use pgusher_testkit::{Cluster, NoMessage, Pgusher, RawClient, TRUSTING};
 
 /// Longer than anything that works can take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -20,8 +20,7 @@ impl Stage {
         let cluster = Cluster::shared();
         cluster.create_database(database);
         let text = format!(
-            "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
-             admin_users = [\"admin\"]\nlog_level = \"debug\"\n\
+            "{TRUSTING}admin_users = [\"admin\"]\nlog_level = \"debug\"\n\
              [http]\nlisten = \"127.0.0.1:{{http_port}}\"\n\
              [databases.{database}]\nhost = \"127.0.0.1\"\nport = {}\n{settings}\n",
             cluster.port()

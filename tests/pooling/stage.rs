@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pgusher_testkit::{
-    Cluster, FakeConn, FakeServer, Pgusher, PgusherBuilder, RawClient, wait_for,
+    Cluster, FakeConn, FakeServer, Pgusher, PgusherBuilder, RawClient, TRUSTING, wait_for,
 };
 
 /// Longer than anything that works can take.
@@ -19,10 +19,7 @@ pub(crate) fn trusting(process: &str, sections: &str) -> PgusherBuilder {
 
 /// The configuration of [`trusting`].
 pub(crate) fn trusting_config(process: &str, sections: &str) -> String {
-    format!(
-        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
-         log_level = \"debug\"\n{process}\n{sections}\n"
-    )
+    format!("{TRUSTING}log_level = \"debug\"\n{process}\n{sections}\n")
 }
 
 /// The section of a database on the given port of 127.0.0.1.

@@ -112,8 +112,7 @@ async fn a_late_request_never_strikes_the_next_user() {
 /// The states of SHOW BLOCKERS.
 async fn states_of_holders(console: &mut RawClient) -> Vec<String> {
     let table = console.query("show blockers").await;
-    let at = table.columns.iter().position(|name| name == "state").expect("a column");
-    table.rows.iter().map(|row| row[at].clone().expect("a state")).collect()
+    table.column("state").into_iter().map(str::to_owned).collect()
 }
 
 /// A server that keeps cancel connections open until told, and says what it was asked.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pgusher_testkit::{Cluster, Message, Pgusher, RawClient, frontend};
+use pgusher_testkit::{Cluster, Message, Pgusher, RawClient, TRUSTING, frontend};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -33,8 +33,7 @@ pub(crate) fn site(servers: usize) -> Site {
 /// A configuration for one database behind `port`.
 pub(crate) fn config(database: &str, port: u16, servers: usize, more: &str) -> String {
     format!(
-        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
-         worker_threads = 2\n\
+        "{TRUSTING}worker_threads = 2\n\
          [databases.{database}]\nhost = \"127.0.0.1\"\nport = {port}\npool_size = {servers}\n{more}\n"
     )
 }

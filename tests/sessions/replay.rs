@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use pgusher_testkit::{FakeConn, FakeServer, Pgusher, RawClient, frontend};
+use pgusher_testkit::{FakeConn, FakeServer, Pgusher, RawClient, TRUSTING, frontend};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -35,7 +35,7 @@ async fn serve(mut conn: FakeConn, seen: Seen) {
 /// A pgusher with one server, at a port, to which it sends nothing of its own.
 fn before(server: u16) -> Pgusher {
     let config = format!(
-        "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n[defaults]\naudit_sample = 0\n\
+        "{TRUSTING}[defaults]\naudit_sample = 0\n\
          [databases.app]\nhost = \"127.0.0.1\"\nport = {server}\npool_size = 1\n[users.app]\n"
     );
     Pgusher::start(Path::new(env!("CARGO_BIN_EXE_pgusher")), &config)

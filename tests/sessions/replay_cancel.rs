@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use pgusher_testkit::{FakeConn, FakeServer, Pgusher, RawClient, frontend, wait_for};
+use pgusher_testkit::{
+    FakeConn, FakeServer, Pgusher, QueryResult, RawClient, TRUSTING, frontend, wait_for,
+};
 use tokio::sync::watch;
 
 const KEY: &[u8] = b"keys";
@@ -79,7 +81,7 @@ impl Stage {
         let played = script.clone();
         let server = FakeServer::start(move |conn| serve(conn, played.clone())).await;
         let config = format!(
-            "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\nadmin_users = [\"admin\"]\n[defaults]\naudit_sample = 0\n\
+            "{TRUSTING}admin_users = [\"admin\"]\n[defaults]\naudit_sample = 0\n\
              [databases.app]\nhost = \"127.0.0.1\"\nport = {}\npool_size = 1\n{settings}\n[users.app]\n",
             server.port()
         );
@@ -94,20 +96,6 @@ impl Stage {
         let mut other = RawClient::login(self.pgusher.port(), "app", "app", "").await;
         assert_eq!(other.query("select 1").await.error, None);
         client
-    }
-
-    /// Waits until a client has a server.
-    async fn until_served(&self, console: &mut RawClient) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            assert!(Instant::now() < deadline, "no client is served");
-            let clients = console.query("show clients").await;
-            let is_active = |row: &Vec<Option<String>>| row.contains(&Some("active".to_owned()));
-            let app = |row: &&Vec<Option<String>>| row.contains(&Some("app".to_owned()));
-            if clients.rows.iter().filter(app).any(is_active) {
-                return;
-            }
-        }
     }
 
     /// Has the client ask for something, and waits until its session is being restored for that.
@@ -139,16 +127,8 @@ async fn a_request_is_kept_for_the_clients_own_statement() {
     let (port, pid, key) = (stage.pgusher.port(), client.pid(), client.key().to_vec());
     let cancel = tokio::spawn(async move { RawClient::cancel(port, pid, &key).await });
     let mut console = RawClient::login(port, "pgusher", "admin", "").await;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        assert!(Instant::now() < deadline, "the request is not with the pooler");
-        let pools = console.query("show pools").await;
-        let at = pools.columns.iter().position(|name| name == "cl_active_cancel_req");
-        let kept = |row: &Vec<Option<String>>| row[at.expect("a column")].as_deref() == Some("1");
-        if pools.rows.iter().any(kept) {
-            break;
-        }
-    }
+    let is_kept = |all: &QueryResult| all.column("cl_active_cancel_req").contains(&"1");
+    console.query_until("show pools", PATIENCE, is_kept).await;
     assert_eq!(stage.server.cancels(), []);
     assert!(!cancel.is_finished());
     stage.answers.send_replace(true);
@@ -233,7 +213,11 @@ async fn a_request_that_comes_before_the_server_has_begun_is_repeated() {
     let mut client = RawClient::login(stage.pgusher.port(), "app", "app", "").await;
     client.send(&frontend::query("select late sleep()")).await;
     let mut console = RawClient::login(stage.pgusher.port(), "pgusher", "admin", "").await;
-    stage.until_served(&mut console).await;
+    let is_served = |all: &QueryResult| {
+        let mut clients = all.column("database").into_iter().zip(all.column("state"));
+        clients.any(|client| client == ("app", "active"))
+    };
+    console.query_until("show clients", PATIENCE, is_served).await;
     RawClient::cancel(stage.pgusher.port(), client.pid(), client.key()).await;
     assert_eq!(client.read_result().await.unwrap_error().code(), "57014");
     assert!(stage.server.cancels().len() > 1);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pgusher_testkit::{Cluster, Pgusher, RawClient};
+use pgusher_testkit::{Cluster, Pgusher, RawClient, TRUSTING};
 
 /// Roles that the clients' user may take.
 pub(crate) const ROLES: [&str; 2] = ["alice", "bob"];
@@ -28,8 +28,7 @@ impl Stage {
         }
         let settings = settings.replace("{server}", &cluster.port().to_string());
         let text = format!(
-            "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {{port}}\nauth_type = \"trust\"\n\
-             admin_users = [\"admin\"]\nlog_level = \"debug\"\n[databases.app]\nhost = \"127.0.0.1\"\n\
+            "{TRUSTING}admin_users = [\"admin\"]\nlog_level = \"debug\"\n[databases.app]\nhost = \"127.0.0.1\"\n\
              port = {}\n{settings}\n[databases.postgres]\nhost = \"127.0.0.1\"\nport = {0}\n",
             cluster.port()
         );

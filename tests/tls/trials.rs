@@ -1,6 +1,6 @@
 //! `pgusher check` with `--connect` and `--login`.
 
-use pgusher_testkit::{Exited, PgusherBuilder};
+use pgusher_testkit::{Exited, PgusherBuilder, free_port};
 
 use crate::stage::{LIMIT, cluster, config, configured};
 
@@ -11,7 +11,7 @@ fn check(builder: PgusherBuilder, arguments: &[&str]) -> Exited {
 
 /// Databases beside the usual one, each with another way to fail.
 fn with_more_databases() -> PgusherBuilder {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = free_port();
     let port = cluster().port();
     let text = config(port, "", "sslmode = \"verify-full\"\nca_file = \"root.crt\"");
     configured(&format!(

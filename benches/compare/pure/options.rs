@@ -1,5 +1,6 @@
 //! What the command line asks for.
 
+use crate::gate::Gate;
 use clap::{Parser, ValueEnum};
 use std::fmt;
 
@@ -39,13 +40,8 @@ pub(crate) struct Options {
     #[arg(long)]
     quick: bool,
 
-    /// Exit with 1 when a bar is missed
-    #[arg(long)]
-    pub(crate) gate: bool,
-
-    /// What `cargo bench` gives to every bench
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    pub(crate) gate: Gate,
 }
 
 /// A part of the comparison.

@@ -65,8 +65,7 @@ def _deploy(stage, name, how):
         done = load.running()
         told = load.end()
         service.settle()
-        told["transfers"] = money.check(stage.postgres, [load.journal])
-        told["money"] = "conserved"
+        told |= money.conserved(stage.postgres, [load.journal])
         told |= {"how": how.__doc__, "under_load": done}
     say(f"{name}: {told['all']['ok']} answers, {told['all']['errors']} errors, money conserved")
     return told

@@ -54,8 +54,7 @@ def suffer(stage, names=tuple(FAULTS)):
             FAULTS[name](stage, service)
         told = load.end()
         service.settle()
-        told["transfers"] = money.check(stage.postgres, [load.journal])
-        told["money"] = "conserved"
+        told |= money.conserved(stage.postgres, [load.journal])
         told["faults"] = {name: FAULTS[name].__doc__ for name in names}
     say(f"faults: {told['all']['ok']} answers, {told['all']['errors']} errors, money conserved")
     return told

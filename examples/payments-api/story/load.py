@@ -56,12 +56,10 @@ class Load:
         self.out = place.state / f"{name}.json"
         self.before, self.began = pooler.queue(), time.time()
         self.samples = Samples(postgres)
-        command = [LOAD, *words, "--people", place.state / "people", "--journal", self.journal, "--out", self.out]
+        command = [LOAD, "--people", place.state / "people", "--journal", self.journal, "--out", self.out]
         for option in ("users", "seconds", "think", "ramp"):
             command += [f"--{option}", getattr(options, option)]
-        # Options of the crowd stand before the kind of load.
-        command = [command[0], *command[1 + len(words):], *words]
-        self.process = subprocess.Popen([str(word) for word in command])
+        self.process = subprocess.Popen([str(word) for word in [*command, *words]])
         self.patience = options.seconds + LAST_ANSWERS
 
     def running(self):

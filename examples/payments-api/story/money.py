@@ -91,6 +91,19 @@ def check(postgres, journals=()):
     return made
 
 
+def conserved(postgres, journals):
+    """What a report says of money that is where it has to be; raises Broken."""
+    return {"transfers": check(postgres, journals), "money": "conserved"}
+
+
+def verdict(postgres, journals):
+    """What a report says of the money; where it was lost, that is told, not hidden."""
+    try:
+        return conserved(postgres, journals)
+    except Broken as wrong:
+        return {"money": str(wrong)}
+
+
 def prove(postgres):
     """Breaks every rule, one after the other, in transactions that are taken back: each must be noticed."""
     for rule in RULES:

@@ -35,17 +35,8 @@ def _play(stage, name, make, script, crowd):
             # PgBouncer 1.18 does not know prepared statements.
             words.append("--unprepared")
         with Load(stage.place, lambda: stage.postgres, pooler, f"replay-{name}", words, crowd) as load:
-            told = load.end()
-            told |= verdict(stage, load)
+            told = load.end() | money.verdict(stage.postgres, [load.journal])
     finally:
         pooler.stop()
     say(f"replay, {name}: {told['all']['ok']} requests, {told['all']['errors']} errors; {told['money']}")
     return told
-
-
-def verdict(stage, load):
-    """What became of the money; a way that loses it is told, not hidden."""
-    try:
-        return {"transfers": money.check(stage.postgres, [load.journal]), "money": "conserved"}
-    except money.Broken as wrong:
-        return {"money": str(wrong)}

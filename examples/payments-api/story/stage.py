@@ -39,7 +39,7 @@ class Stage(contextlib.ExitStack):
         self.postgres.fresh()
         with contextlib.ExitStack() as stack:
             pooler = make_pooler(self.place)
-            stack.callback(lambda: pooler.stop())
+            stack.callback(pooler.stop)
             service = Service(self.place, pooler, self.redis)
             # Another one may have taken its place; it must not stay behind at the same port.
             stack.callback(lambda: service.pooler.stop())

@@ -58,7 +58,7 @@ pub use fault_proxy::FaultProxy;
 pub use message::Message;
 pub use name_server::NameServer;
 pub use pgusher::Pgusher;
-pub use pgusher_builder::{Exited, PgusherBuilder};
+pub use pgusher_builder::{Exited, PgusherBuilder, TRUSTING};
 pub use ports::free_port;
 pub use query_result::QueryResult;
 pub use raw_client::{Negotiated, RawClient};

@@ -10,6 +10,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// The head of most configurations: the port of the kit, on which everybody is let in. More of `[pgusher]` may follow.
+pub const TRUSTING: &str =
+    "[pgusher]\nlisten_addr = \"127.0.0.1\"\nlisten_port = {port}\nauth_type = \"trust\"\n";
+
 /// The binary under test, its configuration and its files.
 ///
 /// In the configuration and in every file, `{port}`, `{http_port}` and `{dir}` stand for the ports the kit picked and

@@ -1,7 +1,9 @@
 //! Free TCP ports.
 
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
+
+use socket2::{Domain, Socket, Type};
 
 /// Below the range from which kernels take ports for outgoing connections, so no client of another test can sit on one.
 const FIRST: u16 = 16_000;
@@ -46,8 +48,19 @@ fn u32_to_u16(number: u32) -> u16 {
 }
 
 fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
-        && (!has_ipv6() || TcpListener::bind((Ipv6Addr::LOCALHOST, port)).is_ok())
+    can_bind((Ipv4Addr::LOCALHOST, port).into())
+        && (!has_ipv6() || can_bind((Ipv6Addr::LOCALHOST, port).into()))
+}
+
+/// Never listens: the test that waits for a server of its own at this port would take us for it.
+fn can_bind(address: SocketAddr) -> bool {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
+    let bound = socket.and_then(|socket| {
+        // As servers do; fails where somebody listens all the same.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())
+    });
+    bound.is_ok()
 }
 
 #[cfg(test)]

@@ -42,6 +42,13 @@ impl QueryResult {
         }
     }
 
+    /// The values of a column, with an empty text for NULL; panics when there is none of that name.
+    pub fn column(&self, name: &str) -> Vec<&str> {
+        let at = self.columns.iter().position(|known| known == name);
+        let at = at.unwrap_or_else(|| panic!("no column {name} in {:?}", self.columns));
+        self.rows.iter().map(|row| row[at].as_deref().unwrap_or_default()).collect()
+    }
+
     /// The error; panics when there was none.
     pub fn unwrap_error(&self) -> &ErrorFields {
         self.error.as_ref().unwrap_or_else(|| panic!("no error: {self:?}"))

@@ -5,12 +5,13 @@ use crate::frontend;
 use crate::login::authenticate;
 use crate::message::{Message, Reader};
 use crate::query_result::QueryResult;
+use crate::wait::STEP;
 use crate::wire::{NoMessage, Socket, Wire};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A NegotiateProtocolVersion that came.
@@ -167,6 +168,25 @@ impl RawClient {
     pub async fn query(&mut self, sql: &str) -> QueryResult {
         self.send(&frontend::query(sql)).await;
         self.read_result().await
+    }
+
+    /// Runs a simple query again and again until its result is as wanted, which it gives; panics with the last one when
+    /// `timeout` passed first.
+    pub async fn query_until(
+        &mut self,
+        sql: &str,
+        timeout: Duration,
+        mut holds: impl FnMut(&QueryResult) -> bool,
+    ) -> QueryResult {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let result = self.query(sql).await;
+            if holds(&result) {
+                return result;
+            }
+            assert!(Instant::now() < deadline, "{sql} still says {result:?}");
+            tokio::time::sleep(STEP).await;
+        }
     }
 
     /// Runs a query by the extended protocol, through the unnamed statement and portal.

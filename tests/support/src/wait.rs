@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How often a condition is looked at.
-const STEP: Duration = Duration::from_millis(5);
+pub(crate) const STEP: Duration = Duration::from_millis(5);
 
 /// Polls `condition` until it holds; false when `timeout` passed first.
 ///

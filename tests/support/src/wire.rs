@@ -39,7 +39,7 @@ impl Wire {
             // Each send of a script shall leave as it is, not wait for the next one.
             let _ = stream.set_nodelay(true);
         }
-        Wire { socket, buffer: BytesMut::new(), time_limit: Duration::from_secs(10) }
+        Wire { socket, buffer: BytesMut::new(), time_limit: Duration::from_secs(30) }
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
