@@ -61,7 +61,6 @@ enum End {
 
 impl Client {
     /// Relays until the server is not needed any more.
-    #[allow(clippy::manual_async_fn, reason = "an async fn would have room for the lease twice")]
     pub(super) fn hold(&mut self, lease: Lease) -> impl Future<Output = Result<(), Goodbye>> {
         let since = lease.since();
         let restores = !Arc::ptr_eq(&self.session.params, &lease.applied);
