@@ -56,6 +56,7 @@ pub fn look(host: &dyn Host) -> Snapshot {
         peers: host.peers().by_state(&config),
         names_asked: pools.context.dialler.names.asked(),
         names: pools.context.dialler.names.all().len(),
+        zones: pools.context.dialler.names.zones().len(),
         pools: facts.collect(),
         databases: databases(host, &config, &all),
         users: users(host, &config, &all),

@@ -4,7 +4,7 @@ use super::look::View;
 use super::table::{Cell, Field, Row};
 use crate::cancel::PeerFacts;
 use crate::config::Peer;
-use crate::net::KnownName;
+use crate::net::{KnownName, KnownZone};
 
 /// A row of SHOW PEERS.
 pub(super) struct PeerRow {
@@ -71,17 +71,17 @@ impl Row for DnsHostRow {
     }
 }
 
-/// SHOW DNS_ZONES has no rows: zones are not asked for.
-pub(super) enum DnsZoneRow {}
+/// A row of SHOW DNS_ZONES.
+pub(super) struct DnsZoneRow(KnownZone);
 
 impl Row for DnsZoneRow {
     const FIELDS: &'static [Field<Self>] = &[
-        Field::text("zonename", |row| match *row {}),
-        Field::long("serial", |row| match *row {}),
-        Field::int("count", |row| match *row {}),
+        Field::text("zonename", |row| row.0.name.as_str().into()),
+        Field::long("serial", |row| u64::from(row.0.serial).into()),
+        Field::int("count", |row| row.0.names.into()),
     ];
 
-    fn all(_: View<'_>) -> Vec<Self> {
-        Vec::new()
+    fn all(view: View<'_>) -> Vec<Self> {
+        view.host.pools().context.dialler.names.zones().into_iter().map(DnsZoneRow).collect()
     }
 }

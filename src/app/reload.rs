@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::process::Process;
+use super::set::Refused;
 use super::systemd;
 use crate::client::Identities;
-use crate::config::{self, Changes, Config};
+use crate::config::{self, Changes, Config, Mistake};
 use crate::control::Order;
 use crate::pool::PoolError;
 use crate::tls::Keys;
@@ -32,16 +33,30 @@ impl Process {
         if result.is_ok() {
             last.succeeded_at = Some(SystemTime::now());
         }
-        result
+        result.map_err(|refused| {
+            refused.tell();
+            tracing::error!("reload failed: the configuration in force stays");
+            let (Refused::Settings(why) | Refused::Keys(why)) = refused;
+            why
+        })
     }
 
-    fn load_and_apply(&self) -> Result<Vec<String>, String> {
-        let loaded = config::load(&self.path).map_err(|mistakes| mistakes.to_string())?;
+    fn load_and_apply(&self) -> Result<Vec<String>, Refused> {
+        let loaded = config::load(&self.path).map_err(|mistakes| {
+            let why = mistakes.to_string();
+            if mistakes.as_slice().iter().all(Mistake::is_about_tls) {
+                Refused::Keys(why)
+            } else {
+                Refused::Settings(why)
+            }
+        })?;
         let before = Arc::clone(&self.origin.read());
-        let origin = loaded.origin.clone().after(&before)?;
-        let config = if origin == loaded.origin { loaded.config } else { origin.resolve()? };
-        let identities = Identities::load(&config, &self.gate.identities().kept)?;
-        let keys = Keys::load(&config).map_err(|error| error.to_string())?;
+        let origin = loaded.origin.clone().after(&before).map_err(Refused::Settings)?;
+        let config = if origin == loaded.origin { Ok(loaded.config) } else { origin.resolve() };
+        let config = config.map_err(Refused::Settings)?;
+        let kept = &self.gate.identities().kept;
+        let identities = Identities::load(&config, kept).map_err(Refused::Settings)?;
+        let keys = Keys::load(&config).map_err(|error| Refused::Keys(error.to_string()))?;
         *self.files.write() = loaded.files;
         *self.origin.write() = Arc::new(origin);
         self.keyring.replace(keys);
@@ -113,17 +128,10 @@ impl Process {
     }
 }
 
-/// Reloads, and says in the log how it went.
+/// Reloads, and says in the log what needs more than that.
 pub(super) async fn reload_and_log(process: &Process) {
-    match process.reload().await {
-        Ok(warnings) => warnings.iter().for_each(|warning| tracing::warn!("{warning}")),
-        Err(mistakes) => {
-            for line in mistakes.lines() {
-                tracing::error!("{line}");
-            }
-            tracing::error!("reload failed: the configuration in force stays");
-        }
-    }
+    let warnings = process.reload().await.unwrap_or_default();
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
 }
 
 /// Reloads when a file of the configuration changes and `reload_on_change` is set. What counts as a change begins with

@@ -222,16 +222,23 @@ async fn cancel(process: Arc<Process>, incoming: Incoming, pid: u32, key: Vec<u8
     let Incoming { peer, line, .. } = incoming;
     let gate = &process.gate;
     let (config, context) = (gate.config(), &gate.pools.context);
-    let limit = context.cancel_wait();
-    if Peers::is_foreign(&config, pid) {
+    let (begun, limit) = (Instant::now(), context.cancel_wait());
+    let outcome = if Peers::is_foreign(&config, pid) {
         let forwarded = gate.peers.forward(&config, &context.dialler, (pid, key), limit).await;
-        gate.cancel_keys.note(if forwarded.is_ok() { Outcome::Peer } else { Outcome::Failed });
+        let outcome = if forwarded.is_ok() { Outcome::Peer } else { Outcome::Failed };
+        gate.cancel_keys.note(outcome);
         let error = forwarded.err();
         tracing::debug!(%peer, pid, error, "cancel request of a peer's client");
+        outcome
     } else {
         let _entry = enter_cancel(&process, pid, &key, &line);
         let outcome = gate.cancel_keys.cancel(pid, &key, peer.ip(), limit).await;
         tracing::debug!(%peer, pid, outcome = outcome.as_str(), "cancel request");
+        outcome
+    };
+    if outcome == Outcome::Failed && begun.elapsed() >= limit {
+        let (client, age_seconds) = (context.records.ids.next(), limit.as_secs());
+        tracing::info!(client, %peer, age_seconds, "cancel request given up");
     }
     line.close();
 }

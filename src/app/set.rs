@@ -11,11 +11,23 @@ use crate::tls::Keys;
 const KEPT: &str = "TLS settings could not be applied, still using old configuration";
 
 /// Why nothing has changed.
-enum Refused {
-    /// The value does not fit the others.
+pub(super) enum Refused {
+    /// The values do not fit each other.
     Settings(String),
     /// No TLS can be made of them. It may be of the next SET: a key and its certificate change one by one.
     Keys(String),
+}
+
+impl Refused {
+    /// Says so in the log.
+    pub(super) fn tell(&self) {
+        match self {
+            Refused::Settings(why) => why.lines().for_each(|line| tracing::error!("{line}")),
+            Refused::Keys(why) => {
+                why.lines().for_each(|why| tracing::error!(%why, "TLS setup failed"));
+            }
+        }
+    }
 }
 
 impl Process {
@@ -30,12 +42,12 @@ impl Process {
         let notes = match self.change_to(&origin, is_tls) {
             Ok(notes) => notes,
             Err(Refused::Settings(why)) if is_tls => {
-                tracing::error!(%why, "TLS setup failed");
+                Refused::Keys(why).tell();
                 return Ok(vec![KEPT.to_owned()]);
             }
             Err(Refused::Settings(why)) => return Err(why),
-            Err(Refused::Keys(why)) => {
-                tracing::error!(%why, "TLS setup failed");
+            Err(refused @ Refused::Keys(_)) => {
+                refused.tell();
                 vec![KEPT.to_owned()]
             }
         };

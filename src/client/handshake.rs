@@ -122,18 +122,19 @@ impl Incoming {
         None
     }
 
-    /// Answers a request for TLS.
+    /// Answers a request for encryption, which there is with an acceptor only.
     async fn answer_request(
         &mut self,
         gate: &Gate,
+        request: &'static str,
         acceptor: Option<&Arc<Acceptor>>,
     ) -> Option<()> {
-        let Some(acceptor) = acceptor else { return self.send(b"N").await.ok() };
         if !self.buffer.is_empty() {
-            tracing::warn!(peer = %self.peer, "received unencrypted data after SSL request");
-            self.refuse(&replies::early_plaintext()).await;
+            tracing::warn!(peer = %self.peer, "received unencrypted data after {request} request");
+            self.refuse(&replies::early_plaintext(request)).await;
             return None;
         }
+        let Some(acceptor) = acceptor else { return self.send(b"N").await.ok() };
         self.send(b"S").await.ok()?;
         self.secure(gate, acceptor).await
     }
@@ -246,10 +247,13 @@ pub async fn receive(
                 return None;
             }
             Ok(Some(Packet::SslRequest)) => {
-                let answered = Box::pin(incoming.answer_request(gate, acceptor));
+                let answered = Box::pin(incoming.answer_request(gate, "SSL", acceptor));
                 in_time(deadline, answered).await??;
             }
-            Ok(Some(Packet::GssEncRequest)) => incoming.send(b"N").await.ok()?,
+            Ok(Some(Packet::GssEncRequest)) => {
+                let answered = Box::pin(incoming.answer_request(gate, "GSSAPI encryption", None));
+                in_time(deadline, answered).await??;
+            }
             Ok(Some(Packet::Cancel { pid, key })) => return Some(Wish::Cancel { pid, key }),
             Ok(Some(Packet::Startup(startup))) => return Some(Wish::Session(startup)),
             Ok(None) => return None,

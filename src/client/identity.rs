@@ -8,7 +8,7 @@ use crate::auth::{
     AuthError, SecretKind, ServerCredential, Shown, StoredSecret, Userlist, VerifierCache,
 };
 use crate::config::{AuthType, Compat, Config, Database, Mistake};
-use crate::hba::{self, Demand, IdentMaps, LdapOptions, Method, Rules, Visit};
+use crate::hba::{self, CertName, Demand, IdentMaps, LdapOptions, Method, Rules, Visit};
 use crate::types::Name;
 
 /// What is kept over reloads.
@@ -92,6 +92,15 @@ impl Identities {
 
     /// What a visitor has to show; `None` when no line of `auth_hba_file` is for it.
     pub(super) fn demand(&self, config: &Config, visit: &Visit<'_>) -> Option<Demand> {
+        let mut demand = self.demand_of(config, visit)?;
+        let is_drop_in = config.process.compat == Compat::PgBouncer;
+        if is_drop_in && demand.method == Method::Cert && demand.map.is_none() {
+            demand.cert_name = CertName::CommonOrDns;
+        }
+        Some(demand)
+    }
+
+    fn demand_of(&self, config: &Config, visit: &Visit<'_>) -> Option<Demand> {
         let method = match config.process.auth_type {
             AuthType::Hba => return self.rules.decide(visit).cloned(),
             AuthType::Any | AuthType::Trust => Method::Trust,
@@ -146,7 +155,7 @@ impl Identities {
         user: &Name,
     ) -> ServerCredential {
         if let (Some(_), Some(password)) = (&database.user, &database.password) {
-            return ServerCredential::Stored(StoredSecret::Plain(password.clone()));
+            return ServerCredential::Stored(StoredSecret::parse(password.expose()));
         }
         let user = database.user.as_ref().unwrap_or(user);
         let known = self.secret(config, user);

@@ -244,6 +244,9 @@ impl Login<'_> {
         if self.gate.is_disabled(&request.database) {
             return Err(no_database(replies::disabled(&request.database)));
         }
+        if self.config.process.auth_type == AuthType::Any && database.user.is_none() {
+            return Err(no_database(replies::nobody_to_be(&request.database)));
+        }
         let counted = self.count(&request, database, counted)?;
         let Request { database: name, user, .. } = &request;
         let credential = || self.identities.credential(self.config, database, name, user);

@@ -4,7 +4,7 @@ use super::authenticate::{Proof, Rejected};
 use super::handshake::Incoming;
 use crate::authority;
 use crate::hba::{CertName, ClientCert, Demand, IdentMaps};
-use crate::net::{Peer, TlsFacts};
+use crate::net::{ClientCertificate, Peer, TlsFacts};
 
 /// The client certificate that the demand asks for beside its method.
 pub(super) fn has_certificate(demand: &Demand, tls: Option<&TlsFacts>) -> Result<(), Rejected> {
@@ -25,19 +25,28 @@ pub(super) fn certificate_names_user(
 ) -> Result<(), Rejected> {
     let certificate = tls.and_then(|tls| tls.client.as_ref());
     let certificate = certificate.ok_or(Rejected::CertificateMissing)?;
-    let name = match demand.cert_name {
-        CertName::Common => certificate.common_name.as_deref(),
-        CertName::Distinguished => Some(certificate.distinguished_name.as_str()),
-    };
-    // A NUL would end the name for whoever compares it as C does.
-    let name = name.filter(|name| !name.is_empty() && !name.contains('\0'));
-    let name = name.ok_or(Rejected::Because("the certificate has no such name"))?;
-    if maps.allows(demand.map.as_deref(), name, user) {
+    let names = names(certificate, demand.cert_name);
+    let name = names.first().ok_or(Rejected::Because("the certificate has no such name"))?;
+    if names.iter().any(|name| maps.allows(demand.map.as_deref(), name, user)) {
         Ok(())
     } else {
         tracing::info!(?user, certificate = ?name, "the certificate is somebody else's");
         Err(Rejected::Because("the certificate does not name the user"))
     }
+}
+
+/// The names that count.
+fn names(certificate: &ClientCertificate, which: CertName) -> Vec<&str> {
+    let common = certificate.common_name.as_deref();
+    let dns = certificate.dns_names.iter().map(String::as_str);
+    let mut names: Vec<&str> = match which {
+        CertName::Common => common.into_iter().collect(),
+        CertName::CommonOrDns => common.into_iter().chain(dns).collect(),
+        CertName::Distinguished => vec![&certificate.distinguished_name],
+    };
+    // A NUL would end the name for whoever compares it as C does.
+    names.retain(|name| !name.is_empty() && !name.contains('\0'));
+    names
 }
 
 impl Proof<'_> {
@@ -78,12 +87,12 @@ pub(super) fn is_our_own(incoming: &Incoming) -> bool {
 mod tests {
     use super::*;
     use crate::hba::Method;
-    use crate::net::ClientCertificate;
 
     fn tls(common_name: Option<&str>) -> TlsFacts {
         let client = ClientCertificate {
             common_name: common_name.map(str::to_owned),
             distinguished_name: "CN=ann,O=example".to_owned(),
+            dns_names: ["svc", "", "evil\0.svc"].map(str::to_owned).into(),
         };
         TlsFacts {
             version: "TLSv1.3".to_owned(),
@@ -119,6 +128,11 @@ mod tests {
         };
         assert!(names(CertName::Common, Some("ann"), "ann"));
         assert!(!names(CertName::Common, Some("ann"), "bob"));
+        assert!(!names(CertName::Common, Some("ann"), "svc"));
+        for (user, allowed) in [("ann", true), ("svc", true), ("", false), ("evil\0.svc", false)] {
+            assert_eq!(names(CertName::CommonOrDns, Some("ann"), user), allowed, "{user}");
+        }
+        assert!(names(CertName::CommonOrDns, None, "svc"));
         assert!(!names(CertName::Common, None, ""));
         assert!(!names(CertName::Common, Some(""), ""));
         assert!(!names(CertName::Common, Some("ann\0.evil"), "ann\0.evil"));

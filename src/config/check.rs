@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::mistake::{Place, Report, os_error};
-use super::resolved::{Compat, Config};
+use super::resolved::{Compat, Config, Process};
 use super::resolved_auth::AuthType;
 use super::resolved_class::ClassSettings;
 use super::resolved_names::Database;
@@ -26,11 +26,14 @@ pub(super) fn process(config: &Config, passwords: bool, table: &Table, report: &
         trust(config, table, report);
     }
     methods(config, table, report);
-    if let Some(path) = &config.process.auth_file
-        && let Err(why) = readable(path)
-    {
-        let message = format!("`auth_file`: cannot read {}: {why}", path.display());
-        report.add(table.place("auth_file"), message, None);
+    let Process { auth_file, resolv_conf, .. } = &config.process;
+    for (key, file) in [("auth_file", auth_file), ("resolv_conf", resolv_conf)] {
+        if let Some(path) = file
+            && let Err(why) = readable(path)
+        {
+            let message = format!("`{key}`: cannot read {}: {why}", path.display());
+            report.add(table.place(key), message, None);
+        }
     }
 }
 
@@ -147,7 +150,8 @@ fn methods(config: &Config, table: &Table, report: &mut Report) {
         let message = "this pgusher was built without PAM (feature `pam`)";
         report.add(table.place("auth_type"), message, None);
     }
-    if process.auth_type == AuthType::Any
+    // PgBouncer says so to whoever asks for such a database, and serves the others.
+    if (process.auth_type, process.compat) == (AuthType::Any, Compat::Off)
         && let Some(database) = databases.find(|database| database.user.is_none())
     {
         let message = format!(

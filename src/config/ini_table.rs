@@ -83,7 +83,6 @@ const RETRY: Form = Form::Seconds(Zero::Least(Duration::from_millis(1)));
 const LIFETIME: Form = Form::Seconds(Zero::Least(Duration::from_micros(1)));
 
 const BUFFERS: &str = "buffers grow and shrink with the traffic";
-const ZONES: &str = "names are looked up by the system's own resolver, again after dns_max_ttl";
 
 /// Every parameter of `[pgbouncer]`, in PgBouncer's alphabetical order.
 pub(super) const PARAMETERS: &[Parameter] = &[
@@ -115,7 +114,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     process("disable_pqexec", "0", Form::Flag),
     process("dns_max_ttl", "15", Form::Seconds(Zero::Now)),
     process("dns_nxdomain_ttl", "15", Form::Seconds(Zero::Now)),
-    moot("dns_zone_check_period", "0", ZONES),
+    process("dns_zone_check_period", "0", SECONDS),
     pool("idle_transaction_timeout", "0", SECONDS),
     process("ignore_startup_parameters", "", Form::Names),
     moot("job_name", "pgbouncer", "it is the name of a Windows service"),
@@ -146,7 +145,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     pool("query_wait_timeout", "120", SECONDS),
     pool("reserve_pool_size", "0", Form::Count),
     pool("reserve_pool_timeout", "5", SECONDS),
-    moot("resolv_conf", "", ZONES),
+    process("resolv_conf", "", Form::Path),
     moot("sbuf_loopcnt", "5", BUFFERS),
     process("scram_iterations", "4096", Form::Integer),
     pool("server_check_delay", "30", Form::Seconds(Zero::Now)),

@@ -180,13 +180,15 @@ fn every_mistake_is_told_with_its_place() {
 #[test]
 fn what_has_no_effect_is_listed() {
     let notes = load(
-        "[pgbouncer]\npkt_buf = 8192\nsbuf_loopcnt = 5\ndns_zone_check_period = 5\n[databases]\n\
+        "[pgbouncer]\npkt_buf = 8192\nsbuf_loopcnt = 5\nclient_tls_dheparams = legacy\n\
+         service_name = x\njob_name = y\n[databases]\n\
          a = host=x password=p connect_query='select 1'\n",
     )
     .notes;
     assert_eq!(notes.len(), 2, "{notes:#?}");
     assert!(notes[0].contains("`password` has no effect without `user`"), "{notes:?}");
-    assert_eq!(notes[1], "accepted without effect: dns_zone_check_period, pkt_buf, sbuf_loopcnt");
+    let moot = "client_tls_dheparams, job_name, pkt_buf, sbuf_loopcnt, service_name";
+    assert_eq!(notes[1], format!("accepted without effect: {moot}"));
     assert!(load("[pgbouncer]\n").notes.is_empty());
 }
 
@@ -199,7 +201,8 @@ fn what_pgbouncer_can_set_is_set() {
          ignore_startup_parameters = extra_float_digits,options\ndns_nxdomain_ttl = 0\n\
          server_check_query =\nserver_fast_close = 1\nserver_reset_query_always = 1\nserver_round_robin = 1\n\
          application_name_add_host = 1\ndisable_pqexec = 1\nscram_iterations = 10000\n\
-         autodb_idle_timeout = 0\npool_idle_timeout = 60\nmax_packet_size = 65536\n[databases]\n\
+         autodb_idle_timeout = 0\npool_idle_timeout = 60\nmax_packet_size = 65536\n\
+         dns_zone_check_period = 7\nresolv_conf = {dir}/more\n[databases]\n\
          a = host=x,y load_balance_hosts=disable connect_query='select ''1'''\nb = host=x,y\n\
          [peers]\n1 = host=/tmp port=6001\n2 = host=10.0.0.1 pool_size=3\n",
     )
@@ -220,6 +223,8 @@ fn what_pgbouncer_can_set_is_set() {
     assert_eq!(names(&process.track_extra_parameters), "search_path IntervalStyle");
     assert_eq!(names(&process.ignore_startup_parameters), "extra_float_digits options");
     assert_eq!((process.dns_max_ttl, process.dns_nxdomain_ttl), (seconds(15), seconds(0)));
+    assert_eq!(process.dns_zone_check_period, seconds(7));
+    assert!(process.resolv_conf.as_ref().is_some_and(|path| path.ends_with("more")));
     assert_eq!((process.autodb_idle_timeout, process.pool_idle_timeout), (None, seconds(60)));
     let pool = &config.defaults;
     assert_eq!((pool.server_check_query.as_str(), pool.max_packet_size), ("", 65_536));

@@ -22,6 +22,24 @@ pub struct Mistake {
     pub help: Option<String>,
 }
 
+/// Settings that name files of TLS.
+const TLS_FILES: [&str; 6] = [
+    "ca_file",
+    "cert_file",
+    "key_file",
+    "server_tls_ca_file",
+    "server_tls_cert_file",
+    "server_tls_key_file",
+];
+
+impl Mistake {
+    /// True when a file of TLS is what is wrong.
+    pub fn is_about_tls(&self) -> bool {
+        let key = self.message.strip_prefix('`').and_then(|rest| rest.split_once('`'));
+        key.is_some_and(|(key, _)| TLS_FILES.contains(&key))
+    }
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file.display())?;

@@ -163,6 +163,10 @@ pub struct Process {
     pub dns_max_ttl: Timeout,
     /// How long it is remembered that a name has no addresses.
     pub dns_nxdomain_ttl: Timeout,
+    /// How often zones are asked whether they have changed.
+    pub dns_zone_check_period: Timeout,
+    /// The file that names the name servers.
+    pub resolv_conf: Option<PathBuf>,
     /// Log to syslog, too.
     pub syslog: bool,
     /// Under which name.

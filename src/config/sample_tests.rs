@@ -144,6 +144,7 @@ fn the_examples_of_the_sample_are_right() {
     let messages: Vec<_> = mistakes.as_slice().iter().map(|m| m.message.as_str()).collect();
     let expected = [
         "`auth_file`: cannot read",
+        "`resolv_conf`: cannot read",
         "`headers_file` and `headers` exclude",
         "`cert_file`: cannot read",
         "`key_file`: cannot read",

@@ -129,6 +129,10 @@ section_table! {
             "How long the addresses of a server's name are used before the name is looked up again.";
         dns_nxdomain_ttl: Delay = "15s", RELOAD,
             "How long it is remembered that a name has no addresses.";
+        dns_zone_check_period: Limited = "off", RELOAD,
+            "How often the zones of servers' names are asked for their serial numbers: when one differs, its names are looked up again.";
+        resolv_conf: OptionalPath = "", RELOAD,
+            "A file in the form of `/etc/resolv.conf` that names the name servers to ask.";
         syslog: Flag = "false", RELOAD,
             "Log to syslog as well as to the file or standard error.";
         syslog_ident: Text = "pgusher", RELOAD,

@@ -62,6 +62,8 @@ pub enum CertName {
     /// Its common name.
     #[default]
     Common,
+    /// Its common name, or one of the DNS names beside it: PgBouncer takes either.
+    CommonOrDns,
     /// The whole subject, in the form of RFC 2253.
     Distinguished,
 }

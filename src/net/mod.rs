@@ -12,6 +12,7 @@ mod names;
 mod nudge;
 mod option;
 mod outgoing;
+mod resolver;
 mod secure;
 #[cfg(test)]
 mod secure_tests;
@@ -24,6 +25,7 @@ mod stream_tests;
 mod suspended;
 mod tuning;
 mod watchlist;
+mod zones;
 
 pub use buffer::{Buffer, BufferPool};
 pub use deadline::{Deadline, Deadlines, TICK};
@@ -38,5 +40,6 @@ pub use stream::Stream;
 pub use suspended::Suspended;
 pub use tuning::Tuning;
 pub use watchlist::Watchlist;
+pub use zones::KnownZone;
 
 pub use crate::tls::{ClientCertificate, TlsFacts};

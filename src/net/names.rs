@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
+use super::resolver::{Answer, Resolver};
+use super::zones::{KnownZone, Zones, zone_of};
 use crate::config::Process;
 use crate::types::Timeout;
 
@@ -32,7 +34,8 @@ pub struct KnownName {
 #[derive(Debug)]
 pub struct HostNames {
     known: Mutex<BTreeMap<String, Known>>,
-    times: RwLock<Times>,
+    rules: RwLock<Rules>,
+    zones: Zones,
     /// Counts up when a name's addresses are others than before.
     moves: AtomicU64,
     /// Questions under way.
@@ -47,15 +50,34 @@ struct Known {
     until: Option<Instant>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Times {
+/// Who is asked, and how long what was said is believed.
+#[derive(Clone, Debug)]
+struct Rules {
+    resolver: Resolver,
     found: Timeout,
     missing: Timeout,
+    zone_check: Timeout,
 }
 
-impl Times {
+impl Rules {
     fn new(process: &Process) -> Self {
-        Times { found: process.dns_max_ttl, missing: process.dns_nxdomain_ttl }
+        Rules {
+            resolver: Resolver::new(process),
+            found: process.dns_max_ttl,
+            missing: process.dns_nxdomain_ttl,
+            zone_check: process.dns_zone_check_period,
+        }
+    }
+
+    /// How long an answer is believed.
+    fn lifetime(&self, answer: &Result<Answer, String>) -> Timeout {
+        match answer {
+            Ok(Answer { ttl: None, .. }) => self.found,
+            Ok(Answer { ttl: Some(ttl), .. }) => {
+                Some(self.found.map_or(*ttl, |most| most.min(*ttl)))
+            }
+            Err(_) => self.missing,
+        }
     }
 }
 
@@ -64,7 +86,8 @@ impl HostNames {
     pub fn new(process: &Process) -> Self {
         HostNames {
             known: Mutex::default(),
-            times: RwLock::new(Times::new(process)),
+            rules: RwLock::new(Rules::new(process)),
+            zones: Zones::default(),
             moves: AtomicU64::new(0),
             asked: AtomicUsize::new(0),
             turns: AtomicUsize::new(0),
@@ -73,7 +96,7 @@ impl HostNames {
 
     /// As the configuration says from now on.
     pub fn configure(&self, process: &Process) {
-        *self.times.write() = Times::new(process);
+        *self.rules.write() = Rules::new(process);
     }
 
     /// The addresses of a name, those of a name with several in turns.
@@ -91,7 +114,7 @@ impl HostNames {
             None => {
                 let found = self.ask(name).await;
                 self.learn(name, found.clone());
-                found
+                found.map(|answer| answer.addresses)
             }
         };
         let mut addresses = found.map_err(io::Error::other)?;
@@ -109,10 +132,12 @@ impl HostNames {
         }
     }
 
-    fn learn(&self, name: &str, found: Result<Vec<IpAddr>, String>) {
-        let times = *self.times.read();
-        let ttl = if found.is_ok() { times.found } else { times.missing };
-        let fresh = Known { addresses: found, until: ttl.map(|ttl| Instant::now() + ttl) };
+    fn learn(&self, name: &str, found: Result<Answer, String>) {
+        let lifetime = self.rules.read().lifetime(&found);
+        let fresh = Known {
+            addresses: found.map(|answer| answer.addresses),
+            until: lifetime.map(|lifetime| Instant::now() + lifetime),
+        };
         let mut known = self.known.lock();
         if known.len() >= MOST && !known.contains_key(name) {
             known.clear();
@@ -150,10 +175,49 @@ impl HostNames {
         }
     }
 
-    async fn ask(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+    async fn ask(&self, name: &str) -> Result<Answer, String> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let _asked = Asked(&self.asked);
-        ask(name).await
+        let resolver = self.rules.read().resolver.clone();
+        resolver.addresses(name).await
+    }
+
+    /// True when `dns_zone_check_period` has passed since this was true.
+    pub fn zones_are_due(&self) -> bool {
+        let period = self.rules.read().zone_check;
+        self.zones.are_due(period)
+    }
+
+    /// Asks every zone for its serial number. What is known of the names in one that has changed is out of date.
+    pub async fn check_zones(&self) {
+        // Where name servers are slow, the round before may not be over.
+        let Ok(_alone) = self.zones.asking.try_lock() else { return };
+        let resolver = self.rules.read().resolver.clone();
+        let zones = self.zones();
+        self.zones.keep(&zones);
+        for KnownZone { name: zone, .. } in zones {
+            match resolver.serial(&zone).await {
+                Ok(serial) if self.zones.learn(&zone, serial) => {
+                    tracing::info!(%zone, serial, "zone has changed: its names are looked up again");
+                    self.expire(&zone);
+                }
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%zone, %error, "serial of the zone not found"),
+            }
+        }
+    }
+
+    fn expire(&self, zone: &str) {
+        let now = Instant::now();
+        let mut known = self.known.lock();
+        for (_, known) in known.iter_mut().filter(|(name, _)| zone_of(name) == Some(zone)) {
+            known.until = Some(now);
+        }
+    }
+
+    /// The zones of the names that were looked up.
+    pub fn zones(&self) -> Vec<KnownZone> {
+        self.zones.of(self.known.lock().keys().map(String::as_str))
     }
 
     /// Questions that are not answered yet.
@@ -195,20 +259,6 @@ impl Drop for Asked<'_> {
     }
 }
 
-async fn ask(name: &str) -> Result<Vec<IpAddr>, String> {
-    let found = tokio::net::lookup_host((name, 0)).await.map_err(|error| error.to_string())?;
-    let mut addresses: Vec<IpAddr> = Vec::new();
-    for address in found.map(|socket| socket.ip()) {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    if addresses.is_empty() {
-        return Err("the name has no addresses".to_owned());
-    }
-    Ok(addresses)
-}
-
 /// Whether two answers name the same addresses. No answer says nothing of the one before.
 fn same(one: &Result<Vec<IpAddr>, String>, other: &Result<Vec<IpAddr>, String>) -> bool {
     let (Ok(one), Ok(other)) = (one, other) else { return true };
@@ -223,17 +273,21 @@ mod tests {
         IpAddr::from([10, 0, 0, last])
     }
 
+    fn found(addresses: Vec<IpAddr>) -> Result<Answer, String> {
+        Ok(Answer { addresses, ttl: None })
+    }
+
     #[tokio::test]
     async fn answers_are_kept_and_changes_noticed() {
         let names = HostNames::new(&Process::default());
-        names.learn("db", Ok(vec![address(1), address(2)]));
+        names.learn("db", found(vec![address(1), address(2)]));
         assert_eq!(names.look_up("db").await.unwrap(), [address(1), address(2)]);
         assert_eq!(names.look_up("db").await.unwrap(), [address(2), address(1)], "in turns");
         assert!(!names.has_left("db", address(2)) && names.has_left("db", address(3)));
         names.learn("db", Err("nobody answers".to_owned()));
         assert_eq!(names.moves(), 0, "no answer is no change");
-        names.learn("db", Ok(vec![address(1)]));
-        names.learn("db", Ok(vec![address(2), address(3)]));
+        names.learn("db", found(vec![address(1)]));
+        names.learn("db", found(vec![address(2), address(3)]));
         assert_eq!(names.moves(), 1);
         assert!(names.has_left("db", address(1)));
         assert!(names.take_due(["db"].into_iter()).is_empty(), "not yet");
@@ -250,5 +304,36 @@ mod tests {
         let names = HostNames::new(&process);
         names.learn("nowhere", Err("no such name".to_owned()));
         assert_eq!(names.look_up("nowhere").await.unwrap_err().to_string(), "no such name");
+    }
+
+    #[test]
+    fn answers_are_believed_as_long_as_both_sides_say() {
+        let process = Process { dns_nxdomain_ttl: seconds(3), ..Process::default() };
+        let lifetime = |most, ttl| {
+            let rules = Rules::new(&Process { dns_max_ttl: most, ..process.clone() });
+            rules.lifetime(&Ok(Answer { addresses: vec![address(1)], ttl }))
+        };
+        assert_eq!(lifetime(seconds(15), None), seconds(15));
+        assert_eq!(lifetime(seconds(15), seconds(20)), seconds(15));
+        assert_eq!(lifetime(seconds(15), seconds(2)), seconds(2));
+        assert_eq!(lifetime(None, seconds(2)), seconds(2));
+        assert_eq!(lifetime(None, None), None);
+        assert_eq!(Rules::new(&process).lifetime(&Err("no".to_owned())), seconds(3));
+    }
+
+    fn seconds(seconds: u64) -> Timeout {
+        Some(std::time::Duration::from_secs(seconds))
+    }
+
+    #[tokio::test]
+    async fn a_zone_that_changes_makes_its_names_due() {
+        let process = Process { dns_max_ttl: None, ..Process::default() };
+        let names = HostNames::new(&process);
+        for name in ["a.test", "b.other", "alone"] {
+            names.learn(name, found(vec![address(1)]));
+        }
+        names.expire("test");
+        assert_eq!(names.take_due(["a.test", "b.other", "alone"].into_iter()), ["a.test"]);
+        assert_eq!(names.zones().len(), 2);
     }
 }

@@ -26,6 +26,7 @@ pub async fn keep(pools: Arc<Pools>) {
         round.tick().await;
         if number.is_multiple_of(LOOK_AT_NAMES) {
             renew_names(&pools);
+            check_zones(&pools);
         }
         let now = pools.context.dialler.names.moves();
         if std::mem::replace(&mut moves, now) != now {
@@ -58,6 +59,14 @@ fn renew_names(pools: &Pools) {
     for name in pools.context.dialler.names.take_due(names.iter().map(String::as_str)) {
         let dialler = Arc::clone(&pools.context.dialler);
         pools.context.control.spawn(async move { dialler.names.renew(&name).await });
+    }
+}
+
+/// A zone that has changed brings the time of its names forward.
+fn check_zones(pools: &Pools) {
+    if pools.context.dialler.names.zones_are_due() {
+        let dialler = Arc::clone(&pools.context.dialler);
+        pools.context.control.spawn(async move { dialler.names.check_zones().await });
     }
 }
 

@@ -266,6 +266,11 @@ impl From<FrameError> for ConnectError {
 
 impl From<AuthError> for ConnectError {
     fn from(error: AuthError) -> Self {
-        ConnectError::new(error.sqlstate(), format!("cannot log in to server: {error}"))
+        let text = format!("cannot log in to server: {error}");
+        let mut failed = ConnectError::new(error.sqlstate(), text);
+        if matches!(error, AuthError::WrongPasswordType { .. }) {
+            failed.fields.brief = Some("server login failed: wrong password type".into());
+        }
+        failed
     }
 }

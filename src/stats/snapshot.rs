@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub peers: PeersByState,
     /// Names of servers that were looked up.
     pub names: usize,
+    /// Zones that they are in.
+    pub zones: usize,
     /// Names that are being looked up.
     pub names_asked: usize,
     /// Pools, by database and user.
@@ -118,7 +120,7 @@ impl Snapshot {
             ("free_servers", 0),
             ("used_servers", pools().map(|pool| pool.in_state.total()).sum()),
             ("dns_names", self.names),
-            ("dns_zones", 0),
+            ("dns_zones", self.zones),
             ("dns_queries", self.names_asked),
             ("dns_pending", 0),
         ]

@@ -9,6 +9,7 @@ const WORDINGS: &[(&str, &str)] = &[
         "login attempt: db={database} user={user} tls={tls} replication={replication}",
     ),
     ("client disconnected", "closing because: {reason} (age={age_seconds}s)"),
+    ("cancel request given up", "closing because: cancel_wait_timeout (age={age_seconds}s)"),
     ("login failed", "closing because: {reason} (age={age_seconds}s)"),
     ("error told to the client", "pooler error: {reason}"),
     ("server connected", "new connection to server (from {local})"),
@@ -22,6 +23,7 @@ const WORDINGS: &[(&str, &str)] = &[
     ("signal ignored while shutting down", "got {signal} while shutting down, ignoring"),
     ("registered new auto-database", "registered new auto-database: {database}"),
     ("database removed", "database removed: {database}"),
+    ("TLS setup failed", "TLS setup failed: {why}"),
     (
         "stats",
         "stats: {xacts} xacts/s, {queries} queries/s, {client_parses} client parses/s, \

@@ -27,6 +27,8 @@ pub struct ClientCertificate {
     pub common_name: Option<String>,
     /// The whole subject in the form of RFC 2253, which PostgreSQL matches under `clientname=DN`.
     pub distinguished_name: String,
+    /// The DNS names beside the subject, among which PgBouncer looks for the user's name, too.
+    pub dns_names: Vec<String>,
 }
 
 impl ClientCertificate {
@@ -34,6 +36,7 @@ impl ClientCertificate {
         ClientCertificate {
             common_name: common_name(certificate.subject_name()),
             distinguished_name: distinguished_name(certificate.subject_name()),
+            dns_names: dns_names(certificate),
         }
     }
 }
@@ -75,6 +78,11 @@ pub(super) fn end_point(certificate: &X509Ref) -> Option<Box<[u8]>> {
 /// The first common name. One with a NUL in it names nobody: who reads it as C does would read another name.
 pub(super) fn common_name(subject: &X509NameRef) -> Option<String> {
     subject.entries_by_nid(Nid::COMMONNAME).next().and_then(text)
+}
+
+fn dns_names(certificate: &X509Ref) -> Vec<String> {
+    let names = certificate.subject_alt_names().into_iter().flatten();
+    names.filter_map(|name| name.dnsname().map(str::to_owned)).collect()
 }
 
 fn text(entry: &X509NameEntryRef) -> Option<String> {

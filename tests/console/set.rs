@@ -124,5 +124,7 @@ async fn show_config_lists_pgbouncers_parameters() {
     assert_eq!(row("auth_user"), ["NULL", "NULL", "yes"]);
     assert_eq!(row("unix_socket_mode"), ["511", "0777", "no"]);
     assert_eq!(row("suspend_timeout"), ["10", "10", "yes"]);
+    let keys: Vec<_> = config.rows.iter().map(|row| row[0].as_deref()).collect();
+    assert!(keys.is_sorted(), "{keys:?}");
     assert!(config.rows.len() >= 100, "only {}", config.rows.len());
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use pgusher_testkit::{RawClient, frontend};
+use pgusher_testkit::{QueryResult, RawClient, frontend};
 
 use crate::stage::{admin, app_stat, cell, client, drop_in, start, until};
 
@@ -99,12 +99,57 @@ async fn averages_are_over_stats_period_and_totals_stay() {
     for _ in 0..50 {
         assert_eq!(client.query("select 1").await.error, None);
     }
-    let average = |all: &pgusher_testkit::QueryResult| {
+    let average = |all: &QueryResult| {
         cell(all, "database", "app", "avg_query_count").parse::<u64>().expect("a number")
     };
     until(&mut admin, "SHOW STATS", |all| average(all) == 0).await;
     assert_eq!(app_stat(&mut admin, "total_query_count").await, 50);
     assert_eq!(app_stat(&mut admin, "avg_query_time").await, 0, "there was none");
+}
+
+/// Two who wait at the same time: the total is of both together, the average is each one's, and nobody's is longer.
+#[tokio::test]
+async fn waits_are_as_long_as_they_were() {
+    let pgusher = drop_in("console_waits", "stats_period = 1");
+    let mut admin = admin(&pgusher).await;
+    let mut holders = [client(&pgusher).await, client(&pgusher).await];
+    let mut waiters = [client(&pgusher).await, client(&pgusher).await];
+    for holder in &mut holders {
+        assert_eq!(holder.query("begin").await.status, b'T');
+    }
+    let of_pool = |all: &QueryResult, column: &str| {
+        cell(all, "database", "app", column).parse::<u64>().expect("a number")
+    };
+    let micros = |since: Instant| since.elapsed().as_micros() as u64;
+    let before = app_stat(&mut admin, "total_wait_time").await;
+    let began = Instant::now();
+    for waiter in &mut waiters {
+        waiter.send(&frontend::query("select 1")).await;
+    }
+    until(&mut admin, "SHOW POOLS", |all| of_pool(all, "cl_waiting") == 2).await;
+    let both_wait = Instant::now();
+    until(&mut admin, "SHOW POOLS", |all| of_pool(all, "maxwait") > 0).await;
+    let pools = admin.query("SHOW POOLS").await;
+    let longest = 1_000_000 * of_pool(&pools, "maxwait") + of_pool(&pools, "maxwait_us");
+    assert!(longest <= micros(began), "{pools:?}");
+    let least = micros(both_wait);
+    for holder in &mut holders {
+        assert_eq!(holder.query("commit").await.status, b'I');
+    }
+    for waiter in &mut waiters {
+        assert_eq!(waiter.read_result().await.value(), "1");
+    }
+    let most = micros(began);
+    let waited = app_stat(&mut admin, "total_wait_time").await - before;
+    assert!((2 * least..=2 * most).contains(&waited), "{waited}, not 2 * {least} to 2 * {most}");
+    let average_is_due = |all: &QueryResult| {
+        let average = of_pool(all, "avg_wait_time");
+        assert!(average <= most, "{average}, not {least} to {most}");
+        // On a slow machine those who did not wait may be of the same period.
+        average >= least / 2
+    };
+    until(&mut admin, "SHOW STATS", average_is_due).await;
+    assert_eq!(of_pool(&admin.query("SHOW POOLS").await, "maxwait_us"), 0, "nobody waits");
 }
 
 /// Everything that SHOW STATS counts, by database, before and after a known load over both protocols.

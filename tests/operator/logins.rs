@@ -102,3 +102,34 @@ async fn pools_go_when_nobody_uses_them() {
     let mut client = login(&pgusher, "app", "postgres").await;
     assert_eq!(client.query("select 2").await.value(), "2");
 }
+
+/// A list of names is told as a list, and no value is set again that the server has in words of its own.
+#[tokio::test]
+async fn values_are_known_again_in_the_servers_words() {
+    let proxy = pgusher_testkit::FaultProxy::start((
+        [127, 0, 0, 1],
+        pgusher_testkit::Cluster::shared().port(),
+    ))
+    .await;
+    let parameters = "pool_mode = transaction\ntrack_extra_parameters = IntervalStyle, search_path";
+    let database = format!("app = host=127.0.0.1 port={} dbname=postgres\n", proxy.port());
+    let pgusher = start(parameters, &database);
+    let asked = [
+        ("search_path", "\"Odd, name\", pg_catalog"),
+        ("DateStyle", "german"),
+        ("client_encoding", "utf-8"),
+        ("TimeZone", "europe/oslo"),
+        ("application_name", ""),
+    ];
+    let mut client = login_with(&pgusher, &asks(&asked)).await.unwrap();
+    let all = "select current_setting('search_path') || ' ' || current_setting('datestyle') || ' ' || current_setting('timezone')";
+    let expected = "\"Odd, name\", pg_catalog German, DMY Europe/Oslo";
+    assert_eq!(client.query(all).await.value(), expected);
+    let to_server = || proxy.bytes(pgusher_testkit::Direction::ToServer);
+    for _ in 0..5 {
+        let before = to_server();
+        assert_eq!(client.query(all).await.value(), expected);
+        let own = pgusher_testkit::frontend::query(all).len() as u64;
+        assert_eq!(to_server() - before, own, "the query and nothing else");
+    }
+}

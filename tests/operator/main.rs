@@ -4,6 +4,8 @@
 
 mod cancels;
 mod conversations;
+mod credentials;
+mod ends;
 mod fairness;
 mod hosts;
 mod limits;
@@ -14,9 +16,11 @@ mod peering;
 mod reboot;
 mod refusals;
 mod replication;
+mod secure;
 mod servers;
 mod signals;
 mod stage;
 mod systemd;
 mod tools;
 mod words;
+mod zones;

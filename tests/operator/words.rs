@@ -108,10 +108,19 @@ async fn a_removed_database_says_so() {
 #[tokio::test]
 async fn statement_mode_refuses_blocks() {
     let pgusher = start("pool_mode = statement", &line("app", ""));
-    let mut client = login(&pgusher, "app", "postgres").await;
-    client.send(b"Q\0\0\0\x0abegin\0").await;
-    let error = client.expect_fatal().await;
-    assert_eq!(error.message(), "transaction blocks not allowed in statement pooling mode");
+    for sql in ["begin", "begin; select 1/0"] {
+        let mut client = login(&pgusher, "app", "postgres").await;
+        client.send(&pgusher_testkit::frontend::query(sql)).await;
+        let refusal = loop {
+            let told = client.recv_until(b'E').await.pop().unwrap().error();
+            if told.severity() == "FATAL" {
+                break told;
+            }
+        };
+        let words = "transaction blocks not allowed in statement pooling mode";
+        assert_eq!(refusal.message(), words, "{sql}");
+        client.expect_closed().await;
+    }
     let reason = "closing because: transaction blocks not allowed in statement pooling mode (age=";
     pgusher.wait_log(reason, LIMIT);
 }

@@ -105,6 +105,26 @@ async fn data_comes_out() {
         .await;
 }
 
+/// Data that comes when its COPY has failed already is for nobody, and takes no server.
+#[tokio::test]
+async fn late_data_holds_no_server() {
+    let site = site_with_table();
+    let (mut late, mut other) = (site.client().await, site.client().await);
+    for round in 0..5 {
+        late.send(&query(FROM)).await;
+        late.recv_until(b'G').await;
+        late.send(&[copy_data(b"x\n"), copy_done()].concat()).await;
+        assert_eq!(late.read_result().await.unwrap_error().code(), "22P02");
+        late.send(&[copy_data(b"1\n"), copy_done()].concat()).await;
+        for number in 0..3 {
+            let asked = format!("select {number}");
+            assert_eq!(other.query(&asked).await.value(), number.to_string(), "round {round}");
+        }
+        assert_eq!(late.query("select count(*) from t").await.value(), "0");
+    }
+    site.assert_calm();
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_amid_a_copy_leaves_nothing_behind() {
     let site = site_with_table();

@@ -36,9 +36,10 @@ pub fn tls_required(host: IpAddr, user: &str, database: &str) -> ErrorFields {
         .hint("Connect with sslmode=require or stronger.")
 }
 
-/// Plaintext behind a request for TLS (CVE-2021-23214).
-pub fn early_plaintext() -> ErrorFields {
-    fatal(sqlstate::PROTOCOL_VIOLATION, "received unencrypted data after SSL request").detail(
+/// Plaintext behind a request for encryption (CVE-2021-23214).
+pub fn early_plaintext(request: &str) -> ErrorFields {
+    let message = format!("received unencrypted data after {request} request");
+    fatal(sqlstate::PROTOCOL_VIOLATION, message).detail(
         "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.",
     )
 }
@@ -147,6 +148,14 @@ fn place(visit: &Visit<'_>) -> String {
     let encryption = if visit.is_encrypted { "SSL encryption" } else { "no encryption" };
     let Visit { user, database, .. } = visit;
     format!("host \"{host}\", user \"{user}\", database \"{database}\", {encryption}")
+}
+
+/// The client's own name does not count (`auth_type = any`), and the database names no user.
+pub fn nobody_to_be(database: &str) -> ErrorFields {
+    let message = format!("database \"{database}\" has no user to connect as");
+    fatal(sqlstate::CONFIG_FILE_ERROR, message)
+        .hint("auth_type \"any\" needs a user for every database.")
+        .brief("bouncer config error")
 }
 
 /// Nobody can say at the moment whether a user is who it says. The reason is for the log.

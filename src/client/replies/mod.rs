@@ -13,7 +13,7 @@ pub use self::ending::{idle_timeout, killed, not_admitting, reconfigured, remove
 pub use self::login::{
     auth_failed, bad_login, bad_options, bad_parameter, bad_pool_mode, bad_startup, disabled,
     early_plaintext, hba_rejects, login_notice, login_timeout, no_certificate, no_console,
-    no_database, no_hba_entry, no_lookup, no_user, tls_required, too_many_clients,
+    no_database, no_hba_entry, no_lookup, no_user, nobody_to_be, tls_required, too_many_clients,
     too_many_failures, too_many_sessions, unsupported_option, unsupported_parameter,
     wrong_password,
 };
