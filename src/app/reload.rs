@@ -9,7 +9,7 @@ use super::process::Process;
 use super::set::Refused;
 use super::systemd;
 use crate::client::Identities;
-use crate::config::{self, Changes, Config, Mistake};
+use crate::config::{self, Changes, Config};
 use crate::control::Order;
 use crate::pool::PoolError;
 use crate::tls::Keys;
@@ -44,11 +44,7 @@ impl Process {
     fn load_and_apply(&self) -> Result<Vec<String>, Refused> {
         let loaded = config::load(&self.path).map_err(|mistakes| {
             let why = mistakes.to_string();
-            if mistakes.as_slice().iter().all(Mistake::is_about_tls) {
-                Refused::Keys(why)
-            } else {
-                Refused::Settings(why)
-            }
+            if mistakes.are_only_of_tls() { Refused::Keys(why) } else { Refused::Settings(why) }
         })?;
         let before = Arc::clone(&self.origin.read());
         let origin = loaded.origin.clone().after(&before).map_err(Refused::Settings)?;

@@ -91,7 +91,7 @@ fn files(named: &[(&'static str, &Option<impl AsRef<Path>>)], table: &Table, rep
             && let Err(why) = readable(path.as_ref())
         {
             let message = format!("`{key}`: cannot read {}: {why}", path.as_ref().display());
-            report.add(table.place(key), message, None);
+            report.add_tls(table.place(key), message);
         }
     }
 }

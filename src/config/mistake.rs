@@ -22,24 +22,6 @@ pub struct Mistake {
     pub help: Option<String>,
 }
 
-/// Settings that name files of TLS.
-const TLS_FILES: [&str; 6] = [
-    "ca_file",
-    "cert_file",
-    "key_file",
-    "server_tls_ca_file",
-    "server_tls_cert_file",
-    "server_tls_key_file",
-];
-
-impl Mistake {
-    /// True when a file of TLS is what is wrong.
-    pub fn is_about_tls(&self) -> bool {
-        let key = self.message.strip_prefix('`').and_then(|rest| rest.split_once('`'));
-        key.is_some_and(|(key, _)| TLS_FILES.contains(&key))
-    }
-}
-
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file.display())?;
@@ -56,18 +38,26 @@ impl fmt::Display for Mistake {
 
 /// Every mistake of a configuration, in the order of files and lines. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistakes(Vec<Mistake>);
+pub struct Mistakes {
+    found: Vec<Mistake>,
+    only_of_tls: bool,
+}
 
 impl Mistakes {
     /// The mistakes, first file first, top to bottom.
     pub fn as_slice(&self) -> &[Mistake] {
-        &self.0
+        &self.found
+    }
+
+    /// True when nothing is wrong but that files of TLS cannot be read.
+    pub fn are_only_of_tls(&self) -> bool {
+        self.only_of_tls
     }
 }
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, mistake) in self.0.iter().enumerate() {
+        for (i, mistake) in self.found.iter().enumerate() {
             if i > 0 {
                 f.write_str("\n")?;
             }
@@ -111,6 +101,8 @@ pub(super) struct Report {
     found: Vec<(Place, String, Option<String>)>,
     /// Lines the TOML parser could not read. What it guessed there is not worth a second mistake.
     unreadable: BTreeSet<(FileId, u32)>,
+    /// Where files of TLS are named that cannot be read.
+    about_tls: BTreeSet<Place>,
     /// Some text was not read: what the rest lacks may stand there.
     incomplete: bool,
 }
@@ -128,6 +120,12 @@ impl Report {
         if !known {
             self.found.push((at, message.into(), help));
         }
+    }
+
+    /// Notes that a file of TLS cannot be read.
+    pub(super) fn add_tls(&mut self, at: Place, message: String) {
+        self.add(at, message, None);
+        self.about_tls.insert(at);
     }
 
     /// Notes a mistake of TOML itself; later mistakes on the same line are its consequences.
@@ -166,7 +164,7 @@ impl Report {
 
     /// All mistakes in order, or nothing.
     pub(super) fn finish(self) -> Result<(), Mistakes> {
-        let Report { files, mut found, .. } = self;
+        let Report { files, mut found, about_tls, .. } = self;
         if found.is_empty() {
             return Ok(());
         }
@@ -179,6 +177,7 @@ impl Report {
             message,
             help,
         };
-        Err(Mistakes(found.into_iter().map(named).collect()))
+        let only_of_tls = found.iter().all(|(at, ..)| about_tls.contains(at));
+        Err(Mistakes { found: found.into_iter().map(named).collect(), only_of_tls })
     }
 }

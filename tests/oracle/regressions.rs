@@ -151,6 +151,40 @@ async fn a_server_that_dies_within_a_swallowed_answer_is_spoken_of() {
     assert_eq!(client.expect_fatal().await.code(), "08006");
 }
 
+/// The server's farewell is the last that the client hears: what pgusher could answer by itself of the requests behind it
+/// is not answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_answered_behind_a_servers_farewell() {
+    use pgusher_testkit::{ErrorFields, FakeServer, Pgusher, backend};
+    let server = FakeServer::start(async |mut conn: pgusher_testkit::FakeConn| {
+        conn.login_trust(&[("application_name", ""), ("server_version", "16.0")], 7, b"key!").await;
+        while let Some(message) = conn.recv().await {
+            match message.tag {
+                b'C' => conn.send(&backend::close_complete()).await,
+                b'P' => conn.send(&backend::parse_complete()).await,
+                b'Q' => break,
+                _ => conn.ready(b'I').await,
+            }
+        }
+        let farewell = ErrorFields::new("FATAL", "57P01", "going down");
+        let done = ["BEGIN", "SET"].map(backend::command_complete).concat();
+        let ready = backend::ready_for_query(b'T');
+        conn.send(&[done, ready, backend::error_response(&farewell)].concat()).await;
+        conn.close().await;
+    })
+    .await;
+    let config = crate::stage::config(server.port(), "pool_size = 1");
+    let pgusher = Pgusher::start(crate::stage::PGUSHER, &config);
+    let mut client = login_to(&pgusher).await;
+    client.send(&[f::parse("one", "select 1", &[]), f::sync()].concat()).await;
+    client.read_ready().await;
+    // What is behind a SET is looked at when that is done; the server has the statement, so that pgusher would answer.
+    let begin = f::query("begin; set local work_mem = '4MB'");
+    client.send(&[begin, f::parse("two", "select 1", &[]), f::flush()].concat()).await;
+    client.read_ready().await;
+    assert_eq!(client.expect_fatal().await.code(), "57P01");
+}
+
 /// A replay that was cancelled because its client left has set nothing: the next client's parameters are set anew.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_replay_is_not_believed() {

@@ -212,9 +212,10 @@ impl Progress {
         self.begun += u64::from(request.ends_batch());
     }
 
-    /// The request at the head when pgusher is to answer it now.
+    /// The request at the head when pgusher is to answer it now. Behind a server's farewell nothing is answered.
     pub fn next_local(&mut self) -> Option<Entry> {
-        if self.queue.front()?.origin == Origin::Local { self.pop() } else { None }
+        let is_next = !self.lost && self.queue.front()?.origin == Origin::Local;
+        if is_next { self.pop() } else { None }
     }
 
     /// The request the next reply belongs to.
