@@ -40,6 +40,23 @@ impl Backstage {
     }
 }
 
+/// Does one piece of work that keeps a processor busy for a while, on a thread of its own that steps back.
+///
+/// # Errors
+/// The thread cannot be made.
+pub fn aside<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<oneshot::Receiver<T>> {
+    let (done, result) = oneshot::channel();
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        step_back();
+        // Nobody may be waiting any more.
+        let _ = done.send(work());
+    })?;
+    Ok(result)
+}
+
 /// Gives the thread less priority than the process has. Who may not step back does not.
 fn step_back() {
     if let Ok(nice) = getpriority_process(None) {

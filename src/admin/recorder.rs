@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Host;
 use crate::advise::{PoolName, Window};
+use crate::backstage;
 use crate::pool::Pool;
 use crate::types::{Name, PoolMode};
 
@@ -13,9 +14,12 @@ use crate::types::{Name, PoolMode};
 const LONGEST: Duration = Duration::from_secs(10);
 /// How often it is looked whether a pool is due.
 const REST: Duration = Duration::from_secs(1);
-/// What has taken some time to think about is followed by a rest so many times as long: advice costs a hundredth of a
-/// processor at most, however many pools there are and however busy they are.
-const RESTS: u32 = 100;
+/// What has taken some time to think about is followed by a rest so many times as long, if that is not too long.
+const RESTS: u32 = 400;
+/// A rest that is long enough, unless it is less than [`LEAST_RESTS`] times as long.
+const LONG_REST: Duration = Duration::from_secs(5);
+/// Advice costs a hundredth of a processor at most, however many pools there are and however busy they are.
+const LEAST_RESTS: u32 = 100;
 /// How often it is looked, during a recording, whether there is room for more.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -27,9 +31,14 @@ pub async fn record(host: Arc<dyn Host>) {
         if let Some(pool) = turns.next(host.as_ref()) {
             let thought = record_one(&host, &pool).await;
             turns.recorded.insert(name(&pool), (Instant::now(), assignments(&pool)));
-            tokio::time::sleep(thought * RESTS).await;
+            tokio::time::sleep(rest(thought)).await;
         }
     }
+}
+
+/// How long nothing is thought about after what took so long.
+fn rest(thought: Duration) -> Duration {
+    (thought * RESTS).min(LONG_REST).max(thought * LEAST_RESTS)
 }
 
 /// Which pool is next.
@@ -94,7 +103,7 @@ async fn record_one(host: &Arc<dyn Host>, pool: &Arc<Pool>) -> Duration {
     let (name, windows) = (name(pool), usize::from(host.config().process.advise_windows));
     let host = Arc::clone(host);
     // It computes for some milliseconds, and this thread has others to serve.
-    let thinking = tokio::task::spawn_blocking(move || {
+    let thinking = backstage::aside("adviser", move || {
         let began = Instant::now();
         let window = Window::new(size, length, recording, &open);
         host.adviser().add(name, window, applications, windows);
@@ -102,8 +111,25 @@ async fn record_one(host: &Arc<dyn Host>, pool: &Arc<Pool>) -> Duration {
         host.adviser().retain(|known| pools.iter().any(|pool| self::name(pool) == *known));
         began.elapsed()
     });
-    thinking.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "advice on the size of a pool");
+    let thought = match thinking {
+        Ok(thought) => thought.await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    thought.unwrap_or_else(|error| {
+        tracing::error!(error, "advice on the size of a pool");
         Duration::ZERO
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_are_long_but_not_without_end() {
+        let millis = Duration::from_millis;
+        assert_eq!(rest(millis(2)), millis(800));
+        assert_eq!(rest(millis(20)), millis(5_000));
+        assert_eq!(rest(millis(100)), millis(10_000));
+    }
 }

@@ -35,19 +35,21 @@ pub struct Forecast {
 impl Waits {
     /// Those of these requests.
     pub fn new(mut waits: Vec<f64>) -> Self {
-        waits.sort_by(f64::total_cmp);
         let count = waits.len();
+        if count == 0 {
+            return Waits::default();
+        }
         // The smallest value that so large a share does not exceed.
-        let rank = |share: f64| ((share * count as f64).ceil() as usize).clamp(1, count.max(1)) - 1;
-        let at = |share: f64| waits.get(rank(share)).copied().unwrap_or_default();
-        let of_all = count.max(1) as f64;
+        let rank = |share: f64| ((share * count as f64).ceil() as usize).clamp(1, count) - 1;
+        let mut at = |share: f64| *waits.select_nth_unstable_by(rank(share), f64::total_cmp).1;
+        let (p50, p95, p99) = (at(0.5), at(0.95), at(0.99));
         Waits {
             count,
-            share: waits.iter().filter(|wait| **wait > 0.0).count() as f64 / of_all,
-            mean: waits.iter().sum::<f64>() / of_all,
-            p50: at(0.5),
-            p95: at(0.95),
-            p99: at(0.99),
+            share: waits.iter().filter(|wait| **wait > 0.0).count() as f64 / count as f64,
+            mean: waits.iter().sum::<f64>() / count as f64,
+            p50,
+            p95,
+            p99,
         }
     }
 }

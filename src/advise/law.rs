@@ -136,8 +136,9 @@ fn search(groups: &[&Group]) -> (f64, f64) {
     let sigmas = || (0..=STEPS).map(|step| scale(1e-3, step));
     let kappas = || (0..=STEPS).map(|step| scale(1e-5, step));
     let best = |tried: Vec<(f64, f64)>| {
-        let best = tried.into_iter().min_by(|one, other| misfit(*one).total_cmp(&misfit(*other)));
-        refine(best.unwrap_or_default(), misfit)
+        let tried = tried.into_iter().map(|point| (misfit(point), point));
+        let best = tried.min_by(|one, other| one.0.total_cmp(&other.0));
+        refine(best.map(|(_, point)| point).unwrap_or_default(), misfit)
     };
     let both = sigmas().flat_map(|sigma| kappas().map(move |kappa| (sigma, kappa)));
     let models = [

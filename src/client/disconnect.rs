@@ -94,18 +94,11 @@ impl Client {
     }
 
     fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        loop {
-            if self.deadline.is_over() {
-                return Poll::Ready(false);
-            }
-            let mut side = self.worker.side(&mut self.stream);
-            match self.relay.poll_flush(cx, &mut side) {
-                Poll::Ready(Ok(true)) => {}
-                Poll::Ready(Ok(false)) => return Poll::Ready(true),
-                Poll::Ready(Err(_)) => return Poll::Ready(false),
-                Poll::Pending => return Poll::Pending,
-            }
+        if self.deadline.is_over() {
+            return Poll::Ready(false);
         }
+        let mut side = self.worker.side(&mut self.stream);
+        self.relay.poll_flush(cx, &mut side).map(|flushed| flushed.is_ok())
     }
 }
 

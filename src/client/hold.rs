@@ -41,7 +41,7 @@ enum Phase {
 struct Watch {
     clock: Clock,
     phase: Option<Phase>,
-    /// When the phase was noticed.
+    /// When the phase began, or was noticed.
     entered: Instant,
     /// The beginning of the requests that the server was asked to cancel: others after them have their own time.
     cancelled: Option<Instant>,
@@ -215,7 +215,7 @@ impl Client {
 
     fn enter_phase(&mut self, phase: Phase, watch: &mut Watch) {
         watch.phase = Some(phase);
-        watch.entered = Instant::now();
+        watch.entered = began(phase, &watch.clock).unwrap_or_else(Instant::now);
         if phase != Phase::Running {
             self.note_name();
         }
@@ -232,15 +232,13 @@ impl Client {
     /// What is left of the phase's own time. Requests end and others begin without a moment's rest in between, so the
     /// clock is asked where it knows.
     fn left_of_phase(&self, phase: Phase, watch: &Watch) -> Timeout {
-        let (limit, since) = match phase {
-            Phase::Running => (self.settings.query_timeout, watch.clock.requests_since),
-            Phase::Cancelling => (Some(CANCEL_PATIENCE), None),
-            Phase::IdleInTransaction => {
-                (self.settings.idle_transaction_timeout, watch.clock.idle_since)
-            }
-            Phase::Idle => (self.settings.client_idle_timeout, watch.clock.idle_since),
+        let limit = match phase {
+            Phase::Running => self.settings.query_timeout,
+            Phase::Cancelling => Some(CANCEL_PATIENCE),
+            Phase::IdleInTransaction => self.settings.idle_transaction_timeout,
+            Phase::Idle => self.settings.client_idle_timeout,
         };
-        let since = since.unwrap_or(watch.entered);
+        let since = began(phase, &watch.clock).unwrap_or(watch.entered);
         limit.map(|limit| limit.saturating_sub(since.elapsed()))
     }
 
@@ -295,6 +293,7 @@ impl Client {
         }
         self.measure(held.since(), ended, &watch.clock, result.is_err());
         // Before the last replies are sent: whoever waits need not wait for that.
+        held.end(ended);
         drop(held);
         self.record.client.set_idle_in_transaction(false);
         self.note_idle();
@@ -343,6 +342,15 @@ impl Client {
                 }
             }
         })
+    }
+}
+
+/// When the phase began, where the conversation's clock knows.
+fn began(phase: Phase, clock: &Clock) -> Option<Instant> {
+    match phase {
+        Phase::Running => clock.requests_since,
+        Phase::Cancelling => None,
+        Phase::IdleInTransaction | Phase::Idle => clock.idle_since,
     }
 }
 

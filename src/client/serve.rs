@@ -154,19 +154,21 @@ impl Client {
             if let Some(goodbye) = self.ordered(true) {
                 return Poll::Ready(Err(goodbye));
             }
+            let mut side = self.worker.side(&mut self.stream);
+            // Replies first: a client that does not read gets no server.
+            match self.relay.poll_flush(cx, &mut side) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Goodbye::Failed(error.kind()))),
+                Poll::Pending => return self.rest(cx),
+            }
             if self.stands_still() {
                 return Poll::Pending;
             }
             if !self.hear(cx) {
                 return Poll::Ready(Err(Goodbye::Told(replies::slow_listener())));
             }
-            let mut side = self.worker.side(&mut self.stream);
-            // Replies first: a client that does not read gets no server.
-            match self.relay.poll_flush(cx, &mut side) {
-                Poll::Ready(Ok(true)) => continue,
-                Poll::Ready(Ok(false)) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(Goodbye::Failed(error.kind()))),
-                Poll::Pending => return self.rest(cx),
+            if !self.relay.is_flushed() {
+                continue;
             }
             let defaults = || self.pool.defaults();
             match self.relay.next_wish(&mut self.session, &defaults) {
@@ -176,6 +178,7 @@ impl Client {
                 Ok(Wish::Nothing) => {}
                 Err(error) => return Poll::Ready(Err(Goodbye::Told(replies::bad_request(error)))),
             }
+            let mut side = self.worker.side(&mut self.stream);
             match self.relay.poll_requests(cx, &mut side) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Goodbye::Closed)),
                 Poll::Ready(Ok(count)) => {
@@ -198,7 +201,8 @@ impl Client {
         true
     }
 
-    /// Takes notifications that have come; false when there were more than are kept.
+    /// Takes notifications that have come, once all has been said that came before; false when there were more than are
+    /// kept.
     fn hear(&mut self, cx: &Context<'_>) -> bool {
         let Some(listening) = &self.session.listening else { return true };
         listening.listener.watch(cx.waker());
@@ -232,7 +236,7 @@ impl Client {
                 return Poll::Ready(Ok(Rest::Long));
             }
             // Its last reply goes out with those of the others; it is looked at again behind them.
-            cx.waker().wake_by_ref();
+            self.stream.wake_when_submitted(cx);
             return Poll::Pending;
         }
         let next = due.into_iter().chain(park_at).min();
@@ -250,7 +254,7 @@ impl Client {
         if self.stream.can_suspend() {
             return Poll::Ready(Ok(Rest::Called));
         }
-        cx.waker().wake_by_ref();
+        self.stream.wake_when_submitted(cx);
         Poll::Pending
     }
 

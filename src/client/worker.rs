@@ -17,7 +17,7 @@ use super::parking::{self, Lot};
 use super::roster::Load;
 use super::tasks;
 use super::transfer::{Departures, Mover, Transfer};
-use crate::net::{BufferPool, Deadlines, Nudges, Sends, Stream, TICK};
+use crate::net::{BufferPool, Deadlines, Nudges, Sends, Stream, TICK, Ticker};
 use crate::relay::ClientSide;
 use crate::types::WorkerId;
 
@@ -187,22 +187,26 @@ pub fn spawn_worker(parts: WorkerParts) -> std::io::Result<WorkerHandle> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let facts = Arc::<Facts>::default();
     let own = Arc::clone(&facts);
+    let sends = Arc::new(sends);
     let runtime_made = std::sync::mpsc::channel();
     std::thread::Builder::new().name(format!("worker-{}", id.0)).spawn(move || {
-        let runtime =
-            Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let ended = Arc::clone(&sends);
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .on_thread_park(move || ended.end_turn())
+            .build_local(LocalOptions::default());
         let made = runtime.and_then(|runtime| {
-            let lot = runtime.block_on(async { Lot::new() })?;
-            Ok((runtime, lot))
+            let (lot, ticker) = runtime.block_on(async { (Lot::new(), Ticker::new()) });
+            Ok((runtime, lot?, ticker?))
         });
         match made {
-            Ok((runtime, lot)) => {
+            Ok((runtime, lot, ticker)) => {
                 let _ = runtime_made.0.send(Ok(runtime.handle().clone()));
                 let worker = Rc::new(Worker {
                     id,
                     buffers: BufferPool::default(),
                     nudges: Nudges::default(),
-                    sends: Arc::new(sends),
+                    sends,
                     deadlines: Rc::default(),
                     lot,
                     newcomers: Newcomers::default(),
@@ -213,7 +217,7 @@ pub fn spawn_worker(parts: WorkerParts) -> std::io::Result<WorkerHandle> {
                     facts: own,
                     awake: Notify::new(),
                 });
-                runtime.block_on(work(worker, receiver));
+                runtime.block_on(work(worker, ticker, receiver));
             }
             Err(error) => drop(runtime_made.0.send(Err(error))),
         }
@@ -223,13 +227,11 @@ pub fn spawn_worker(parts: WorkerParts) -> std::io::Result<WorkerHandle> {
     Ok(WorkerHandle { sender, facts, runtime })
 }
 
-async fn work(worker: Rc<Worker>, mut letters: mpsc::UnboundedReceiver<Letter>) {
-    let ticking = tokio::task::spawn_local(keep_time(Rc::clone(&worker)));
+async fn work(worker: Rc<Worker>, ticker: Ticker, mut letters: mpsc::UnboundedReceiver<Letter>) {
+    let ticking = tokio::task::spawn_local(keep_time(Rc::clone(&worker), ticker));
     let attending = tokio::task::spawn_local(parking::attend(Rc::clone(&worker)));
-    let sends = Arc::clone(&worker.sends);
     let nudging = Rc::clone(&worker);
     let nudging = tokio::task::spawn_local(async move { nudging.nudges.run().await });
-    let sending = tokio::task::spawn_local(async move { sends.run().await });
     while let Some(letter) = letters.recv().await {
         match letter {
             Letter::Visit(visit, present) => {
@@ -250,25 +252,31 @@ async fn work(worker: Rc<Worker>, mut letters: mpsc::UnboundedReceiver<Letter>) 
     ticking.abort();
     attending.abort();
     nudging.abort();
-    sending.abort();
 }
 
 /// Looks at all timeouts at every tick, and gives spare memory back every now and then. Stands still while nobody is
 /// here.
-async fn keep_time(worker: Rc<Worker>) {
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+async fn keep_time(worker: Rc<Worker>, ticker: Ticker) {
+    if let Err(error) = keep_ticking(&worker, &ticker).await {
+        tracing::error!(%error, worker = worker.id.0, "the clock has stopped: timeouts will not come");
+    }
+}
+
+async fn keep_ticking(worker: &Worker, ticker: &Ticker) -> std::io::Result<()> {
     let mut meter = Meter::start();
+    ticker.start()?;
     loop {
         for _ in 0..TICKS_PER_TRIM {
-            tick.tick().await;
+            ticker.tick().await?;
             worker.deadlines.tick();
             worker.lot.tick(worker.deadlines.elapsed());
         }
         worker.buffers.trim();
         worker.report(meter.busy());
         if worker.is_empty() {
+            ticker.stop()?;
             worker.awake.notified().await;
+            ticker.start()?;
             meter = Meter::start();
         }
     }

@@ -23,6 +23,7 @@ mod stream;
 #[cfg(test)]
 mod stream_tests;
 mod suspended;
+mod ticker;
 mod tuning;
 mod watchlist;
 mod zones;
@@ -38,6 +39,7 @@ pub use nudge::Nudges;
 pub use sends::Sends;
 pub use stream::Stream;
 pub use suspended::Suspended;
+pub use ticker::Ticker;
 pub use tuning::Tuning;
 pub use watchlist::Watchlist;
 pub use zones::KnownZone;

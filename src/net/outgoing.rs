@@ -47,6 +47,14 @@ impl Outgoing {
             || self.sends.as_ref().is_none_or(|sends| !sends.is_turn(self.planned_in))
     }
 
+    /// Has the task woken when everything planned has been submitted.
+    pub(super) fn wake_when_submitted(&self, cx: &Context<'_>) {
+        match &self.sends {
+            Some(sends) => sends.wake_after(self.planned_in, cx.waker()),
+            None => cx.waker().wake_by_ref(),
+        }
+    }
+
     /// Has everything planned submitted.
     pub(super) fn settle(&mut self) {
         if let Some(sends) = &self.sends
@@ -57,6 +65,7 @@ impl Outgoing {
     }
 
     /// What the kernel did not take, to be sent before anything else.
+    #[inline]
     pub(super) fn rest(&mut self) -> &mut Option<Box<Rest>> {
         if let Some(sends) = &self.sends
             && sends.has_rests()

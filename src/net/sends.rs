@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
 use parking_lot::Mutex;
 use rustix::io::Errno;
@@ -38,10 +38,8 @@ struct Batch {
     bytes: Vec<u8>,
     rests: Vec<(RawFd, Rest)>,
     engine: Engine,
-    /// The task at the end of the turn.
-    flusher: Option<Waker>,
-    /// Something was planned since that task looked last.
-    grown: bool,
+    /// Those who want to know when the turn is over.
+    watchers: Vec<Waker>,
 }
 
 /// What a socket did not take.
@@ -68,8 +66,7 @@ impl Sends {
             bytes: Vec::new(),
             rests: Vec::new(),
             engine,
-            flusher: None,
-            grown: false,
+            watchers: Vec::new(),
         };
         Ok(Sends { batch: Mutex::new(batch), failed: AtomicUsize::new(0), kind })
     }
@@ -79,22 +76,9 @@ impl Sends {
         self.kind
     }
 
-    /// Submits what was planned at the end of every turn. To be run as a task of the thread's runtime, which puts a
-    /// task that is woken behind all those that are ready already.
-    pub async fn run(&self) {
-        std::future::poll_fn(|cx| self.poll_turn(cx)).await
-    }
-
-    fn poll_turn(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut batch = self.batch.lock();
-        batch.flusher.get_or_insert_with(|| cx.waker().clone());
-        if std::mem::take(&mut batch.grown) {
-            // Tasks that were woken by those of this turn have sends to add: once more behind them.
-            cx.waker().wake_by_ref();
-        } else {
-            self.submit(&mut batch);
-        }
-        Poll::Pending
+    /// Submits what was planned. To be called whenever every task of the thread has run, before it waits.
+    pub fn end_turn(&self) {
+        self.submit(&mut self.batch.lock());
     }
 
     /// Takes bytes to send at the end of the turn, and says in which; `None`: they are too many, and everything planned
@@ -125,6 +109,16 @@ impl Sends {
         self.batch.lock().turn == turn
     }
 
+    /// Has a task woken when `turn` is over; at once if it is.
+    pub(super) fn wake_after(&self, turn: u32, waker: &Waker) {
+        let mut batch = self.batch.lock();
+        if batch.turn == turn {
+            batch.watchers.push(waker.clone());
+        } else {
+            waker.wake_by_ref();
+        }
+    }
+
     /// Submits now if `planned_in` is the current turn.
     pub(super) fn settle(&self, planned_in: u32) {
         let mut batch = self.batch.lock();
@@ -151,7 +145,7 @@ impl Sends {
         if batch.planned.is_empty() {
             return;
         }
-        let Batch { planned, wakers, bytes, rests, engine, .. } = batch;
+        let Batch { planned, wakers, bytes, rests, engine, watchers, .. } = batch;
         engine.send(planned, bytes, |index, taken| {
             let Some(Planned { fd, bytes: range }) = planned.get(index) else { return };
             let (count, error) = match taken {
@@ -169,6 +163,7 @@ impl Sends {
         planned.clear();
         wakers.clear();
         bytes.clear();
+        watchers.drain(..).for_each(Waker::wake);
     }
 }
 
@@ -182,12 +177,6 @@ impl Batch {
         self.bytes.extend_from_slice(bytes);
         self.planned.push(Planned { fd, bytes: start..self.bytes.len() });
         self.wakers.push(waker.clone());
-        self.grown = true;
-        if self.planned.len() == 1
-            && let Some(flusher) = &self.flusher
-        {
-            flusher.wake_by_ref();
-        }
     }
 }
 

@@ -3,12 +3,29 @@
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use socket2::Socket;
 
 use super::{Sends, Stream};
 use crate::config::SendEngine;
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Woken {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// A stream of a batch, and its peer.
 fn pair(sends: &Arc<Sends>) -> (Stream, UnixStream) {
@@ -43,20 +60,19 @@ async fn small_sends_wait_for_the_end_of_the_turn() {
     let sends = batch();
     let (mut one, mut peer_of_one) = pair(&sends);
     let (mut two, mut peer_of_two) = pair(&sends);
-    let running = Arc::clone(&sends);
-    let flusher = tokio::spawn(async move { running.run().await });
-    tokio::task::yield_now().await;
     send(&mut one, b"one").await;
     send(&mut two, b"two").await;
     assert!(arrived(&mut peer_of_one).is_empty());
-    for _ in 0..3 {
-        tokio::task::yield_now().await;
-    }
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    one.wake_when_submitted(&Context::from_waker(&waker));
+    assert!(!one.has_submitted() && woken.count() == 0);
+    sends.end_turn();
+    assert!(one.has_submitted() && woken.count() == 1);
     assert_eq!(
         (arrived(&mut peer_of_one), arrived(&mut peer_of_two)),
         (b"one".into(), b"two".into())
     );
-    flusher.abort();
 }
 
 #[tokio::test]

@@ -69,6 +69,11 @@ impl Stream {
         self.out.has_submitted()
     }
 
+    /// Has the task woken at the end of the turn.
+    pub fn wake_when_submitted(&self, cx: &Context<'_>) {
+        self.out.wake_when_submitted(cx);
+    }
+
     /// True when nothing but the socket itself would tell that there is something to be done: no bytes are held back
     /// in either direction.
     pub fn can_suspend(&mut self) -> bool {

@@ -53,6 +53,11 @@ impl Lease {
         }
     }
 
+    /// Its use ended then; it is about to be dropped.
+    pub fn end(&mut self, at: Instant) {
+        self.last_used = at;
+    }
+
     /// The server will be closed instead of going back.
     pub fn condemn(&mut self, reason: CloseReason) {
         self.condemned = Some(reason);

@@ -102,8 +102,10 @@ impl Pool {
 
     /// Takes a server back from a client.
     pub(super) fn take_back(self: &Arc<Self>, mut pooled: Pooled) {
-        let now = Instant::now();
         let server = &mut pooled.server;
+        // Whoever had it may have said when its use ended.
+        let ended = Some(server.last_used).filter(|ended| *ended > pooled.since);
+        let now = ended.unwrap_or_else(Instant::now);
         let fresh = std::mem::take(&mut server.is_reset);
         let reset = server.needs_reset || !fresh && self.always_resets.load(Ordering::Relaxed);
         if !server.progress.is_settled() || reset || server.backend.is_being_canceled() {

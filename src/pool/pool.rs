@@ -266,7 +266,10 @@ impl Pool {
     pub(super) fn is_too_old(&self, server: &Server, now: Instant) -> bool {
         let lifetime = self.settings.read().server_lifetime;
         let age = now.saturating_duration_since(server.connected_at);
-        lifetime.is_some_and(|lifetime| age > lifetime.mul_f64(server.lifetime_share))
+        // A share is never less than half; the exact one costs more to work out.
+        lifetime.is_some_and(|lifetime| {
+            age > lifetime / 2 && age > lifetime.mul_f64(server.lifetime_share)
+        })
     }
 
     /// True when a server of this pool stays with its client until the client leaves.

@@ -1,7 +1,7 @@
 //! Moving bytes between a client and its server.
 
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::answers::notifications;
@@ -98,7 +98,7 @@ impl Relay {
         }
     }
 
-    /// One look at each socket; true when something moved.
+    /// One look at each socket; true when another might find something.
     fn turn(
         &mut self,
         cx: &mut Context<'_>,
@@ -108,27 +108,27 @@ impl Relay {
         self.requests.scan(talk).map_err(Outcome::BadRequest)?;
         self.replies.may_heal = self.requests.may_heal();
         let given = self.replies.ready;
-        let mut moved = self.replies.answer_locals(talk);
-        if moved {
+        let mut again = self.replies.answer_locals(talk);
+        if again {
             talk.cells.client_sent.add((self.replies.ready - given) as u64);
         }
-        moved |= self.send_requests(cx, talk)?;
-        moved |= self.resume_replies(talk)?;
-        moved |= self.receive_replies(cx, client, talk)?;
-        moved |= self.send_replies(cx, client)?;
+        let moved = self.send_requests(cx, talk);
+        again |= self.resume_replies(talk)?;
+        again |= self.receive_replies(cx, client, talk)?;
+        again |= self.send_replies(cx, client)?;
         if self.requests.leaving
             && talk.server.progress.waits_for_client()
             && self.requests.is_drained()
         {
             return Err(Outcome::ClientLeft);
         }
-        moved |= self.receive_requests(cx, client, talk)?;
-        moved |= self.resolve_doubt(talk) || self.ask(talk) || self.do_chore(talk);
-        moved |= self.deliver(talk)?;
-        if moved {
+        again |= self.receive_requests(cx, client, talk)?;
+        again |= self.resolve_doubt(talk) || self.ask(talk) || self.do_chore(talk);
+        again |= self.deliver(talk)?;
+        if again || moved {
             self.check_settled(talk, None)?;
         }
-        Ok(moved)
+        Ok(again)
     }
 
     /// Asks an empty query where only its answer shows whether the server has said its last word.
@@ -211,25 +211,25 @@ impl Relay {
         }
     }
 
-    fn send_requests(
-        &mut self,
-        cx: &mut Context<'_>,
-        talk: &mut Conversation<'_>,
-    ) -> Result<bool, Outcome> {
-        let ready = self.requests.outgoing();
-        if ready.is_empty() {
-            // What the server did not take at once. An error shows when it is read from.
-            let _ = talk.server.stream.poll_sent(cx);
-            return Ok(false);
-        }
-        match talk.server.stream.poll_send(cx, ready) {
-            Poll::Ready(Ok(count)) => {
-                self.requests.sent(count);
-                talk.cells.server_sent.add(count as u64);
-                Ok(count > 0)
+    /// Sends what is ready for the server; true when it took something.
+    fn send_requests(&mut self, cx: &mut Context<'_>, talk: &mut Conversation<'_>) -> bool {
+        let mut moved = false;
+        loop {
+            let ready = self.requests.outgoing();
+            if ready.is_empty() {
+                // What the server did not take at once. An error shows when it is read from.
+                let _ = talk.server.stream.poll_sent(cx);
+                return moved;
             }
-            // What the server had to say before it went is still to be read.
-            Poll::Ready(Err(_)) | Poll::Pending => Ok(false),
+            match talk.server.stream.poll_send(cx, ready) {
+                Poll::Ready(Ok(count @ 1..)) => {
+                    self.requests.sent(count);
+                    talk.cells.server_sent.add(count as u64);
+                    moved = true;
+                }
+                // What the server had to say before it went is still to be read.
+                Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => return moved,
+            }
         }
     }
 
@@ -299,19 +299,20 @@ impl Relay {
         Outcome::ServerGone { farewell: self.replies.farewell }
     }
 
+    /// True when there is room now for more replies, where there was none.
     fn send_replies(
         &mut self,
         cx: &mut Context<'_>,
         client: &mut ClientSide<'_>,
     ) -> Result<bool, Outcome> {
+        let was_full = self.replies.buffer.is_full();
         match self.poll_flush(cx, client) {
-            Poll::Ready(Ok(moved)) => Ok(moved),
             Poll::Ready(Err(error)) => Err(Outcome::ClientLost(error)),
-            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(was_full && !self.replies.buffer.is_full()),
         }
     }
 
-    /// Sends what is ready for the client. `Ready(true)`: something was sent; `Ready(false)`: nothing is left.
+    /// Sends what is ready for the client; ready when nothing is left.
     ///
     /// # Errors
     /// The socket's.
@@ -319,20 +320,14 @@ impl Relay {
         &mut self,
         cx: &mut Context<'_>,
         client: &mut ClientSide<'_>,
-    ) -> Poll<io::Result<bool>> {
-        let ready = self.replies.buffer.filled().get(..self.replies.ready).unwrap_or_default();
-        if ready.is_empty() {
-            self.replies.release(client.pool);
-            return client.stream.poll_sent(cx).map_ok(|()| false);
+    ) -> Poll<io::Result<()>> {
+        while self.replies.ready > 0 {
+            let ready = self.replies.buffer.filled().get(..self.replies.ready).unwrap_or_default();
+            let count = ready!(client.stream.poll_send(cx, ready))?;
+            self.replies.sent(count);
         }
-        match client.stream.poll_send(cx, ready) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(count)) => {
-                self.replies.sent(count);
-                Poll::Ready(Ok(count > 0))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-        }
+        self.replies.release(client.pool);
+        client.stream.poll_sent(cx)
     }
 
     fn receive_requests(
