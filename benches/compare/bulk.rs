@@ -1,7 +1,9 @@
 //! Processor time and speed of bulk data.
 
 use crate::contestant::Contestant;
-use crate::pure::bars::{Bar, MOST_BULK_CPU};
+use crate::pure::bars::{
+    Bar, MOST_COPY_IN_CPU, MOST_COPY_OUT_CPU, MOST_PROXY_BULK, MOST_SELECT_CPU,
+};
 use crate::pure::numbers::median;
 use crate::pure::options::{Kind, Options};
 use crate::pure::table::{Table, number, ratio};
@@ -66,14 +68,26 @@ impl Bulk {
         table
     }
 
-    /// The bars of processor time.
+    /// The bars of processor time, and those of speed.
     pub(crate) fn bars(&self) -> Vec<Bar> {
-        let own = self.samples.keys().filter(|(_, kind)| *kind == Kind::Pgusher);
-        own.filter_map(|&(way, kind)| {
-            let ratio = self.to_pgbouncer(way, kind)?;
-            Some(Bar::new(format!("CPU per byte, {way}"), ratio, MOST_BULK_CPU))
-        })
-        .collect()
+        let mut bars = Vec::new();
+        for way in [Way::CopyOut, Way::CopyIn, Way::Select] {
+            let cpu = self.to_pgbouncer(way, Kind::Pgusher);
+            bars.extend(
+                cpu.map(|ratio| Bar::new(format!("CPU per byte, {way}"), ratio, way.most_cpu())),
+            );
+            let speed = self.proxy_speed(way);
+            let name = format!("speed of haproxy to pgusher's, {way}");
+            bars.extend(speed.map(|ratio| Bar::new(name, ratio, MOST_PROXY_BULK)));
+        }
+        bars
+    }
+
+    /// How fast a plain proxy is, as a ratio to pgusher.
+    fn proxy_speed(&self, way: Way) -> Option<f64> {
+        let own = self.samples.get(&(way, Kind::Pgusher))?;
+        let proxy = self.samples.get(&(way, Kind::Haproxy))?;
+        median(own.iter().zip(proxy).map(|(own, proxy)| proxy.speed / own.speed))
     }
 
     fn to_pgbouncer(&self, way: Way, kind: Kind) -> Option<f64> {
@@ -99,6 +113,14 @@ fn transfer(contestant: &Contestant, way: Way, least: u64) -> Sample {
 }
 
 impl Way {
+    fn most_cpu(self) -> f64 {
+        match self {
+            Way::CopyOut => MOST_COPY_OUT_CPU,
+            Way::CopyIn => MOST_COPY_IN_CPU,
+            Way::Select => MOST_SELECT_CPU,
+        }
+    }
+
     /// Passes data once: about 100 MB on the way out, at least `bytes` on the way in.
     fn pass(self, sponge: &mut Sponge, bytes: u64) -> u64 {
         match self {

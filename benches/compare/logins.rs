@@ -2,7 +2,7 @@
 
 use crate::contestant::{Contestant, Door};
 use crate::pgbench;
-use crate::pure::bars::{Bar, MOST_LOGIN_CPU};
+use crate::pure::bars::{Bar, MOST_LOGIN_CPU, MOST_SCRAM_LOGIN_CPU};
 use crate::pure::numbers::median;
 use crate::pure::options::{Kind, Options};
 use crate::pure::table::{Table, number, ratio};
@@ -71,7 +71,7 @@ impl Logins {
         let own = self.samples.keys().filter(|(_, kind)| *kind == Kind::Pgusher);
         own.filter_map(|&(door, kind)| {
             let ratio = self.to_pgbouncer(door, kind)?;
-            Some(Bar::new(format!("CPU per login, {door}"), ratio, MOST_LOGIN_CPU))
+            Some(Bar::new(format!("CPU per login, {door}"), ratio, most_cpu(door)))
         })
         .collect()
     }
@@ -81,6 +81,10 @@ impl Logins {
         let reference = self.samples.get(&(door, Kind::Pgbouncer))?;
         median(own.iter().zip(reference).filter_map(|(own, other)| Some(own.cpu? / other.cpu?)))
     }
+}
+
+fn most_cpu(door: Door) -> f64 {
+    if door == Door::Scram { MOST_SCRAM_LOGIN_CPU } else { MOST_LOGIN_CPU }
 }
 
 /// A plain proxy leaves the proof to the server, which trusts everybody here.

@@ -61,11 +61,23 @@ pub(crate) const MOST_QUEUED_LATENCY: f64 = 1.0;
 /// The most that the 99th percentile of latency may be when clients have to queue, as a ratio to the median.
 pub(crate) const MOST_UNFAIRNESS: f64 = 1.5;
 
-/// The most processor time for each byte of bulk data, as a ratio to PgBouncer's.
-pub(crate) const MOST_BULK_CPU: f64 = 0.6;
+/// The most processor time for each byte of rows on their way out by COPY, as a ratio to PgBouncer's.
+pub(crate) const MOST_COPY_OUT_CPU: f64 = 0.5;
+
+/// The same on the way in.
+pub(crate) const MOST_COPY_IN_CPU: f64 = 0.6;
+
+/// The same of a large SELECT.
+pub(crate) const MOST_SELECT_CPU: f64 = 0.25;
+
+/// The most bulk data in a second that a plain TCP proxy may pass, as a ratio to pgusher's.
+pub(crate) const MOST_PROXY_BULK: f64 = 1.0 / 0.95;
 
 /// The most processor time for each login, as a ratio to PgBouncer's.
 pub(crate) const MOST_LOGIN_CPU: f64 = 1.0;
+
+/// The same for a login by SCRAM in the clear.
+pub(crate) const MOST_SCRAM_LOGIN_CPU: f64 = 0.9;
 
 /// The most that the 99th percentile of queries may grow in a storm of logins, beside one that goes elsewhere.
 pub(crate) const MOST_STORM_LATENCY: f64 = 2.0;
