@@ -3,7 +3,8 @@
 CARGO ?= cargo
 # Options after the dashes, as in: make bench ARGS="--quick --only pgusher,pgbouncer"
 ARGS ?=
-# Which benchmark: compare (with PgBouncer), waiting (overload, shares), advise (forecasts), soak (a long time), cores (the parts).
+# Which benchmark: compare (with PgBouncer), waiting (overload, shares), advise (forecasts), soak (a long time), receives (io_uring or epoll),
+# cores (the parts).
 BENCH ?= compare
 
 .PHONY: help demo test regress bench lint fuzz setup

@@ -3,7 +3,7 @@
 use crate::contestant::Contestant;
 use crate::pgbench::{self, Sample};
 use crate::pure::bars::{
-    Bar, MOST_PEER_THROUGHPUT, MOST_QUEUED_LATENCY, MOST_UNFAIRNESS, most_cpu,
+    Bar, MOST_AUTO, MOST_PEER_THROUGHPUT, MOST_QUEUED_LATENCY, MOST_UNFAIRNESS, most_cpu,
 };
 use crate::pure::numbers::median;
 use crate::pure::options::{Kind, Mode, Options};
@@ -83,7 +83,33 @@ impl Throughput {
     /// The bars of processor time, throughput and fairness.
     pub(crate) fn bars(&self) -> Vec<Bar> {
         let own = self.samples.keys().filter(|(_, kind)| *kind == Kind::Pgusher);
-        own.flat_map(|&(cell, _)| self.bars_of(cell)).collect()
+        own.flat_map(|&(cell, _)| [self.bars_of(cell), self.bars_of_auto(cell)].concat()).collect()
+    }
+
+    /// The bars of as many workers as are needed: what one costs, and what two can do.
+    fn bars_of_auto(&self, cell: Cell) -> Vec<Bar> {
+        let cpu = self.between(cell, [Kind::PgusherAuto, Kind::Pgusher], |sample| sample.cpu);
+        let speed =
+            self.between(cell, [Kind::Pgusher2, Kind::PgusherAuto], |sample| Some(sample.tps));
+        let bar = |what, ratio| {
+            let name = format!("{what}, {}, {} clients", cell.mode, cell.clients);
+            Bar::new(name, ratio, MOST_AUTO)
+        };
+        let cpu = cpu.map(|ratio| bar("CPU of auto to one worker's", ratio));
+        let speed = speed.map(|ratio| bar("throughput of two workers to auto's", ratio));
+        cpu.into_iter().chain(speed).collect()
+    }
+
+    /// The median of the ratios of one contestant to another within each round.
+    fn between(
+        &self,
+        cell: Cell,
+        [one, other]: [Kind; 2],
+        value: fn(&Sample) -> Option<f64>,
+    ) -> Option<f64> {
+        let one = self.samples.get(&(cell, one))?;
+        let other = self.samples.get(&(cell, other))?;
+        median(one.iter().zip(other).filter_map(|(one, other)| Some(value(one)? / value(other)?)))
     }
 
     fn bars_of(&self, cell: Cell) -> Vec<Bar> {

@@ -67,10 +67,12 @@ impl Ticker {
     pub async fn tick(&self) -> io::Result<()> {
         loop {
             let mut ready = self.alarm.readable().await?;
-            match self.alarm.get_ref().0.wait() {
+            let ticked = self.alarm.get_ref().0.wait();
+            // Looking has emptied it: the next tick is told of anew.
+            ready.clear_ready();
+            match ticked {
                 Ok(()) => return Ok(()),
-                // Readiness was old.
-                Err(nix::errno::Errno::EAGAIN) => ready.clear_ready(),
+                Err(nix::errno::Errno::EAGAIN) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -324,6 +324,9 @@ impl Relay {
         while self.replies.ready > 0 {
             let ready = self.replies.buffer.filled().get(..self.replies.ready).unwrap_or_default();
             let count = ready!(client.stream.poll_send(cx, ready))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
             self.replies.sent(count);
         }
         self.replies.release(client.pool);

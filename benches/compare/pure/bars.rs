@@ -52,6 +52,10 @@ pub(crate) const MOST_TLS_CPU: f64 = 0.85;
 /// The most processor time for each transaction beside thousands of idle clients, as a ratio to that without them.
 pub(crate) const MOST_CPU_BESIDE: f64 = 1.05;
 
+/// The most that `worker_threads = "auto"` may cost beside the number of workers that suffices, and that it may fall
+/// behind the number that is needed, as a ratio.
+pub(crate) const MOST_AUTO: f64 = 1.05;
+
 /// The most transactions a second that a peer may pass when there is no more room, as a ratio to pgusher's.
 pub(crate) const MOST_PEER_THROUGHPUT: f64 = 1.0;
 
