@@ -6,7 +6,7 @@ use crate::contestant::Contestant;
 use crate::guest::Guest;
 use crate::pgbench;
 use crate::pure::bars::{Bar, MOST_CPU_BESIDE};
-use crate::pure::numbers::median;
+use crate::pure::median::median;
 use crate::pure::options::{Kind, Mode, Options};
 use crate::pure::table::{Table, number, ratio};
 use crate::stage::Stage;

@@ -4,7 +4,7 @@ use crate::contestant::Contestant;
 use crate::pure::bars::{
     Bar, MOST_COPY_IN_CPU, MOST_COPY_OUT_CPU, MOST_PROXY_BULK, MOST_SELECT_CPU,
 };
-use crate::pure::numbers::median;
+use crate::pure::median::median;
 use crate::pure::options::{Kind, Options};
 use crate::pure::table::{Table, number, ratio};
 use crate::sponge::Sponge;
@@ -76,24 +76,28 @@ impl Bulk {
             bars.extend(
                 cpu.map(|ratio| Bar::new(format!("CPU per byte, {way}"), ratio, way.most_cpu())),
             );
-            let speed = self.proxy_speed(way);
+            let speed =
+                self.between(way, [Kind::Haproxy, Kind::Pgusher], |sample| Some(sample.speed));
             let name = format!("speed of haproxy to pgusher's, {way}");
             bars.extend(speed.map(|ratio| Bar::new(name, ratio, MOST_PROXY_BULK)));
         }
         bars
     }
 
-    /// How fast a plain proxy is, as a ratio to pgusher.
-    fn proxy_speed(&self, way: Way) -> Option<f64> {
-        let own = self.samples.get(&(way, Kind::Pgusher))?;
-        let proxy = self.samples.get(&(way, Kind::Haproxy))?;
-        median(own.iter().zip(proxy).map(|(own, proxy)| proxy.speed / own.speed))
+    fn to_pgbouncer(&self, way: Way, kind: Kind) -> Option<f64> {
+        self.between(way, [kind, Kind::Pgbouncer], |sample| sample.cpu)
     }
 
-    fn to_pgbouncer(&self, way: Way, kind: Kind) -> Option<f64> {
-        let own = self.samples.get(&(way, kind))?;
-        let reference = self.samples.get(&(way, Kind::Pgbouncer))?;
-        median(own.iter().zip(reference).filter_map(|(own, other)| Some(own.cpu? / other.cpu?)))
+    /// The median of the ratios of one contestant to another within each round.
+    fn between(
+        &self,
+        way: Way,
+        [one, other]: [Kind; 2],
+        value: fn(&Sample) -> Option<f64>,
+    ) -> Option<f64> {
+        let of = |kind| self.samples.get(&(way, kind));
+        let rounds = of(one)?.iter().zip(of(other)?);
+        median(rounds.filter_map(|(one, other)| Some(value(one)? / value(other)?)))
     }
 }
 

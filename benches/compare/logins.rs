@@ -3,7 +3,7 @@
 use crate::contestant::{Contestant, Door};
 use crate::pgbench;
 use crate::pure::bars::{Bar, MOST_LOGIN_CPU, MOST_SCRAM_LOGIN_CPU};
-use crate::pure::numbers::median;
+use crate::pure::median::median;
 use crate::pure::options::{Kind, Options};
 use crate::pure::table::{Table, number, ratio};
 use crate::stage::Stage;

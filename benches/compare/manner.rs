@@ -3,7 +3,7 @@
 use crate::contestant::{Contestant, Door};
 use crate::pgbench::{self, Sample};
 use crate::pure::bars::{Bar, MOST_LOW_RATE_CPU, MOST_TLS_CPU};
-use crate::pure::numbers::median;
+use crate::pure::median::median;
 use crate::pure::options::{Kind, Mode, Options};
 use crate::pure::table::{Table, number, ratio};
 use crate::stage::Stage;

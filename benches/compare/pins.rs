@@ -6,7 +6,7 @@
 use crate::contestant::Contestant;
 use crate::pgbench;
 use crate::pure::bars::{Bar, MOST_PIN_LATENCY};
-use crate::pure::numbers::median;
+use crate::pure::median::median;
 use crate::pure::options::{Kind, Mode, Options};
 use crate::pure::table::{Table, number};
 use crate::stage::{DATABASE, Stage};

@@ -8,7 +8,7 @@ use crate::contestant::{Contestant, Door};
 use crate::guest::Guest;
 use crate::pgbench;
 use crate::pure::bars::{Bar, MOST_STORM_LATENCY};
-use crate::pure::numbers::median;
+use crate::pure::median::median;
 use crate::pure::options::{Kind, Mode, Options};
 use crate::pure::table::{Table, number};
 use crate::stage::Stage;

@@ -5,7 +5,7 @@ use crate::pgbench::{self, Sample};
 use crate::pure::bars::{
     Bar, MOST_AUTO, MOST_PEER_THROUGHPUT, MOST_QUEUED_LATENCY, MOST_UNFAIRNESS, most_cpu,
 };
-use crate::pure::numbers::median;
+use crate::pure::median::median;
 use crate::pure::options::{Kind, Mode, Options};
 use crate::pure::table::{Table, number, ratio};
 use crate::stage::Stage;
@@ -83,33 +83,7 @@ impl Throughput {
     /// The bars of processor time, throughput and fairness.
     pub(crate) fn bars(&self) -> Vec<Bar> {
         let own = self.samples.keys().filter(|(_, kind)| *kind == Kind::Pgusher);
-        own.flat_map(|&(cell, _)| [self.bars_of(cell), self.bars_of_auto(cell)].concat()).collect()
-    }
-
-    /// The bars of as many workers as are needed: what one costs, and what two can do.
-    fn bars_of_auto(&self, cell: Cell) -> Vec<Bar> {
-        let cpu = self.between(cell, [Kind::PgusherAuto, Kind::Pgusher], |sample| sample.cpu);
-        let speed =
-            self.between(cell, [Kind::Pgusher2, Kind::PgusherAuto], |sample| Some(sample.tps));
-        let bar = |what, ratio| {
-            let name = format!("{what}, {}, {} clients", cell.mode, cell.clients);
-            Bar::new(name, ratio, MOST_AUTO)
-        };
-        let cpu = cpu.map(|ratio| bar("CPU of auto to one worker's", ratio));
-        let speed = speed.map(|ratio| bar("throughput of two workers to auto's", ratio));
-        cpu.into_iter().chain(speed).collect()
-    }
-
-    /// The median of the ratios of one contestant to another within each round.
-    fn between(
-        &self,
-        cell: Cell,
-        [one, other]: [Kind; 2],
-        value: fn(&Sample) -> Option<f64>,
-    ) -> Option<f64> {
-        let one = self.samples.get(&(cell, one))?;
-        let other = self.samples.get(&(cell, other))?;
-        median(one.iter().zip(other).filter_map(|(one, other)| Some(value(one)? / value(other)?)))
+        own.flat_map(|&(cell, _)| self.bars_of(cell)).collect()
     }
 
     fn bars_of(&self, cell: Cell) -> Vec<Bar> {
@@ -131,15 +105,20 @@ impl Throughput {
             add("p99 to PgBouncer's".to_owned(), p99, MOST_QUEUED_LATENCY);
             add("p99 to p50".to_owned(), self.unfairness(cell), MOST_UNFAIRNESS);
         }
+        // What as many workers as are needed cost beside one, and how much more two can do.
+        let of = |kind| (cell, kind);
+        let cpu = self.between(of(Kind::PgusherAuto), of(Kind::Pgusher), |sample| sample.cpu);
+        add("CPU of auto to one worker's".to_owned(), cpu, MOST_AUTO);
+        let tps =
+            self.between(of(Kind::Pgusher2), of(Kind::PgusherAuto), |sample| Some(sample.tps));
+        add("throughput of two workers to auto's".to_owned(), tps, MOST_AUTO);
         bars
     }
 
     /// A peer's throughput as a ratio to pgusher's.
     fn throughput_of(&self, peer: Kind, cell: Cell) -> Option<f64> {
         let at = if peer == Kind::Pgbouncer { cell.reference() } else { cell };
-        let peers = self.samples.get(&(at, peer))?;
-        let own = self.samples.get(&(cell, Kind::Pgusher))?;
-        median(peers.iter().zip(own).map(|(peer, own)| peer.tps / own.tps))
+        self.between((at, peer), (cell, Kind::Pgusher), |sample| Some(sample.tps))
     }
 
     /// How much longer than the median the slowest of pgusher's clients wait.
@@ -148,17 +127,24 @@ impl Throughput {
         median(own.iter().filter_map(|sample| Some(sample.p99? / sample.p50?)))
     }
 
-    /// The median of the ratios within each round.
     fn to_pgbouncer(
         &self,
         cell: Cell,
         kind: Kind,
         value: fn(&Sample) -> Option<f64>,
     ) -> Option<f64> {
-        let own = self.samples.get(&(cell, kind))?;
-        let reference = self.samples.get(&(cell.reference(), Kind::Pgbouncer))?;
-        let ratios = own.iter().zip(reference);
-        median(ratios.filter_map(|(own, other)| Some(value(own)? / value(other)?)))
+        self.between((cell, kind), (cell.reference(), Kind::Pgbouncer), value)
+    }
+
+    /// The median of the ratios of one to another within each round.
+    fn between(
+        &self,
+        one: (Cell, Kind),
+        other: (Cell, Kind),
+        value: fn(&Sample) -> Option<f64>,
+    ) -> Option<f64> {
+        let rounds = self.samples.get(&one)?.iter().zip(self.samples.get(&other)?);
+        median(rounds.filter_map(|(one, other)| Some(value(one)? / value(other)?)))
     }
 }
 

@@ -6,16 +6,30 @@
 //!
 //! - `site`: the clients and servers, one thread each; `plain` and `ring`: the ways of relaying.
 
+#[allow(
+    unused_imports,
+    reason = "a bench has no harness: tests are left out, their imports are not"
+)]
+#[path = "../shared/median.rs"]
+mod median;
 mod plain;
 mod ring;
 mod site;
+#[allow(
+    unused_imports,
+    reason = "a bench has no harness: tests are left out, their imports are not"
+)]
+#[path = "../compare/pure/table.rs"]
+mod table;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 
+use median::median;
 use site::{Cost, Relay, Site};
+use table::{Table, number, ratio};
 
 /// Measures what relaying a small message costs, by the way it is received and sent.
 #[derive(Debug, Clone, Parser)]
@@ -51,8 +65,8 @@ const WAYS: [Way; 3] = [
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    println!("| relaying there and back, clients | a second | CPU µs | to the first |");
-    println!("|----------------------------------|---------:|-------:|-------------:|");
+    let mut table =
+        Table::new(&["relaying there and back, clients", "a second", "CPU µs", "to the first"]);
     for &clients in &options.clients {
         let mut costs: [Vec<Cost>; WAYS.len()] = Default::default();
         for round in 0..options.rounds as usize {
@@ -70,20 +84,18 @@ fn main() -> ExitCode {
         let first = median(costs[0].iter().map(Cost::micros));
         for (way, costs) in WAYS.iter().zip(&costs) {
             let micros = median(costs.iter().map(Cost::micros));
-            let rate = median(costs.iter().map(|cost| cost.rate));
-            let ratio = micros / first;
-            println!("| {}, {clients} | {rate:.0} | {micros:.2} | {ratio:.2}× |", way.name);
+            table.row(vec![
+                format!("{}, {clients}", way.name),
+                number(median(costs.iter().map(|cost| cost.rate)), 0),
+                number(micros, 2),
+                ratio(micros.zip(first).map(|(micros, first)| micros / first)),
+            ]);
         }
     }
+    println!("{table}");
     ExitCode::SUCCESS
 }
 
 fn measure(relay: Relay, clients: usize, seconds: u64) -> std::io::Result<Cost> {
     Site::open(clients)?.run(relay, Duration::from_secs(seconds))
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
