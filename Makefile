@@ -7,7 +7,10 @@ ARGS ?=
 # cores (the parts).
 BENCH ?= compare
 
-.PHONY: help demo test regress bench lint fuzz setup
+# The pgusher to measure: a plain build unless told, as in BINARY=target/trained/pgusher.
+BINARY ?=
+
+.PHONY: help demo release test regress bench lint fuzz setup
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -15,6 +18,9 @@ help: ## Lists the targets
 demo: setup ## Shows 5,000 clients on 20 servers, and stays up to be looked at
 	$(CARGO) build --release --locked --bin pgusher --example demo
 	$(CARGO) run --release --locked --quiet --example demo -- $(ARGS)
+
+release: setup ## Builds the pgusher to deploy, trained for speed: target/trained/pgusher
+	deploy/release
 
 test: setup ## Runs all tests, against a real PostgreSQL of their own
 	$(CARGO) test --workspace --locked
@@ -25,7 +31,7 @@ regress: setup ## Runs PostgreSQL's own regression suite through two servers, be
 
 bench: ## Compares with PgBouncer, haproxy and no pooler at all
 	.ci/setup bench
-	$(CARGO) bench --locked --bench $(BENCH) -- $(ARGS)
+	$(if $(BINARY),PGUSHER_BINARY=$(BINARY)) $(CARGO) bench --locked --bench $(BENCH) -- $(ARGS)
 
 fuzz: setup ## Throws random bytes at everything that reads bytes from outside
 	tests/fuzz/run $(ARGS)

@@ -3,6 +3,8 @@
 //! `make bench BENCH=advise`, or `cargo bench --bench advise -- --help`. Every size is measured with the same clients, that
 //! think for some milliseconds between two transactions, right behind the run that the forecast is made from.
 
+#[path = "../shared/binary.rs"]
+mod binary;
 #[path = "../shared/gate.rs"]
 mod gate;
 mod run;

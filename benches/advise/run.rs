@@ -6,14 +6,15 @@ use std::time::Duration;
 use pgusher_testkit::{Cluster, Pgusher, TRUSTING};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
+use crate::binary::binary;
+
 /// Clients of pgbench.
 const CLIENTS: &str = "32";
 
 /// The private PostgreSQL, with pgbench's tables.
 pub(crate) fn cluster() -> Cluster {
     let cluster = Cluster::builder().setting("autovacuum", "off").build();
-    let filled = pgbench(&cluster, cluster.port(), &["-i", "-q", "-s", "5"], "postgres");
-    assert!(filled.success(), "pgbench -i failed");
+    cluster.fill("postgres", cluster.superuser(), 5);
     cluster
 }
 
@@ -69,7 +70,7 @@ pub(crate) struct Site<'a> {
 
 impl<'a> Site<'a> {
     pub(crate) fn new(cluster: &'a Cluster, script: Script, size: usize) -> Self {
-        let pgusher = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config(cluster, size))
+        let pgusher = Pgusher::builder(binary(), &config(cluster, size))
             .file("script.sql", script.text())
             .start();
         Site { cluster, pgusher }

@@ -1,5 +1,6 @@
 //! Those who take part, running.
 
+use crate::binary::binary;
 use crate::pure::options::Kind;
 use crate::stage::Stage;
 use pgusher_testkit::{Daemon, Pgusher, processes, self_signed};
@@ -242,7 +243,7 @@ fn start_pgusher(stage: &Stage, workers: &str, door: Door) -> (u16, Body) {
         }
         Door::Trust | Door::Scram => String::new(),
     };
-    let builder = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &(config + &tls));
+    let builder = Pgusher::builder(binary(), &(config + &tls));
     let pgusher = builder.file("users", &stage.userlist()).start();
     // What it read of the folder it keeps.
     (pgusher.port(), Body::Pgusher(pgusher))

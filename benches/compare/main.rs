@@ -11,6 +11,8 @@
 //! - `pure`: options, what the tools print, tables and bars; tested by `tests/compare.rs`.
 
 mod beside;
+#[path = "../shared/binary.rs"]
+mod binary;
 mod bulk;
 mod contestant;
 #[path = "../shared/gate.rs"]
@@ -152,12 +154,13 @@ fn print_heading(stage: &Stage, options: &Options) {
         options.contestants().iter().map(|&kind| contestant::version(kind)).collect();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     println!(
-        "# {}\n\nPostgreSQL {}, {processors} processors for everything; pools of 20; medians of {} round(s) of {} s.\n",
+        "# {}\n\nPostgreSQL {}, {processors} processors for everything; pools of 20; medians of {} round(s) of {} s.",
         names.join(", "),
         stage.version(),
         options.rounds(),
         options.seconds(),
     );
+    println!("pgusher is {}.\n", binary::binary().display());
 }
 
 /// Prints the bars; gives the number of those that were missed.

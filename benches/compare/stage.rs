@@ -5,7 +5,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::process::Command;
 
 /// pgbench's scale: a million accounts, all of them in memory.
-const SCALE: &str = "10";
+const SCALE: u32 = 10;
 
 /// The database of all measurements.
 pub(crate) const DATABASE: &str = "bench";
@@ -32,16 +32,10 @@ impl Stage {
             .setting("autovacuum", "off")
             .build();
         cluster.create_database(DATABASE);
-        let stage = Stage { cluster };
-        let made = stage
-            .pgbench(stage.port())
-            .args(["-i", "-q", "-s", SCALE, DATABASE])
-            .output()
-            .expect("run pgbench");
-        assert!(made.status.success(), "pgbench -i: {}", String::from_utf8_lossy(&made.stderr));
-        stage.cluster.psql(&format!("alter role {USER} password '{PASSWORD}'"));
-        stage.cluster.psql_in(DATABASE, "create unlogged table bulk_in (line text)");
-        stage
+        cluster.fill(DATABASE, USER, SCALE);
+        cluster.psql(&format!("alter role {USER} password '{PASSWORD}'"));
+        cluster.psql_in(DATABASE, "create unlogged table bulk_in (line text)");
+        Stage { cluster }
     }
 
     /// The server's port.

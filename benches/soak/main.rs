@@ -8,6 +8,8 @@
 //! - `crowd`: the clients, each of which looks whether its session is its own; `trouble`: what happens to them;
 //! - `pulse`: memory, descriptors and the latency of one calm client, second by second.
 
+#[path = "../shared/binary.rs"]
+mod binary;
 mod crowd;
 #[path = "../shared/gate.rs"]
 mod gate;

@@ -7,6 +7,8 @@ use pgusher_testkit::{
     Cluster, FaultProxy, Pgusher, Signal, TRUSTING, processes, self_signed, wait_for_blocking,
 };
 
+use crate::binary::binary;
+
 /// How often something happens.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -67,7 +69,7 @@ impl<'a> Site<'a> {
         let network = FaultProxy::start(([127, 0, 0, 1], cluster.port())).await;
         let tls = self_signed("localhost", &[]);
         let config = config(cluster, network.port(), SIZES[0]);
-        let builder = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &config);
+        let builder = Pgusher::builder(binary(), &config);
         let builder = builder.file("tls.crt", &tls.certificate).file("tls.key", &tls.key);
         let pgusher = builder.start();
         Site { cluster, network, pgusher }

@@ -7,6 +7,8 @@
 //! - `site`: a private PostgreSQL and a pgusher; `load`: clients that ask at fixed times, or again and again;
 //! - `overload`, `flood`, `scrape`: what is measured, each with its table and its bars.
 
+#[path = "../shared/binary.rs"]
+mod binary;
 mod flood;
 #[path = "../shared/gate.rs"]
 mod gate;

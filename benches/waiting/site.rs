@@ -3,6 +3,8 @@
 use pgusher_testkit::{Cluster, Pgusher, TRUSTING};
 use tokio_postgres::{Client, NoTls};
 
+use crate::binary::binary;
+
 /// Servers of the pool.
 pub(crate) const SERVERS: u32 = 10;
 
@@ -21,7 +23,7 @@ pub(crate) fn pgusher(cluster: &Cluster, settings: &str, sections: &str) -> Pgus
         cluster.port(),
         cluster.superuser(),
     );
-    Pgusher::start(env!("CARGO_BIN_EXE_pgusher"), &config)
+    Pgusher::start(binary(), &config)
 }
 
 /// A client with this application_name.

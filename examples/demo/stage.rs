@@ -3,10 +3,9 @@
 use pgusher_testkit::{Cluster, Pgusher};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::Path;
-use std::process::Command;
 
 /// pgbench's scale: a million accounts.
-const SCALE: &str = "10";
+const SCALE: u32 = 10;
 
 /// PostgreSQL's own default.
 pub(crate) const MAX_CONNECTIONS: u32 = 100;
@@ -28,12 +27,7 @@ pub(crate) fn build_cluster() -> Cluster {
     let cluster = Cluster::builder().max_connections(MAX_CONNECTIONS).build();
     cluster.psql(&format!("create role {USER} login"));
     cluster.psql(&format!("create database {DATABASE} owner {USER}"));
-    let made = Command::new(cluster.bin("pgbench"))
-        .args(["-i", "-q", "-s", SCALE, "-h", cluster.host(), "-U", USER])
-        .args(["-p", &cluster.port().to_string(), DATABASE])
-        .output()
-        .expect("run pgbench");
-    assert!(made.status.success(), "pgbench -i: {}", String::from_utf8_lossy(&made.stderr));
+    cluster.fill(DATABASE, USER, SCALE);
     cluster
 }
 

@@ -22,7 +22,7 @@ fn pgbench(stage: &Stage, port: u16, arguments: &[&str]) -> String {
 #[test]
 fn pgbench_runs_in_every_mode_and_the_books_balance() {
     let stage = Stage::new("load_pgbench", "pool_size = 4");
-    pgbench(&stage, stage.cluster.port(), &["-i", "-q", "-s", "1"]);
+    stage.cluster.fill(&stage.database, stage.cluster.superuser(), 1);
     // One thread for each client: pgbench waits for a Prepare with its whole thread, transactions of others included.
     for mode in ["simple", "extended", "prepared"] {
         for script in [&["-S"][..], &[]] {

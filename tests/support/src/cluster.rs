@@ -159,6 +159,17 @@ impl Cluster {
         self.psql(&format!("create database \"{name}\""));
     }
 
+    /// Fills pgbench's tables in a database, as this user: 100,000 accounts for each unit of `scale`.
+    pub fn fill(&self, database: &str, user: &str, scale: u32) {
+        let made = Command::new(self.bin("pgbench"))
+            .args(["-i", "-q", "-s", &scale.to_string(), "-h", self.host(), "-U", user])
+            .args(["-p", &self.port.to_string(), database])
+            .output()
+            .expect("run pgbench");
+        let words = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "pgbench -i in {database}: {words}");
+    }
+
     /// Makes a database, and the section of a `pool.toml` by which pgusher serves it as `name`, with one user for all;
     /// `settings` are further lines of the section.
     pub fn pooled(&self, name: &str, database: &str, settings: &str) -> String {
