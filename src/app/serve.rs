@@ -13,7 +13,7 @@ use super::signals::Signals;
 use super::{certificates, drain, host, memory, reload, systemd};
 use crate::authority;
 use crate::cancel::{Outcome, Peers};
-use crate::client::{Entry, Incoming, Resident, Wish, log_in, receive};
+use crate::client::{Entry, Incoming, Late, Resident, Visit, Wish, log_in, receive};
 use crate::config::Compat;
 use crate::net::{Arrival, Doors, Line, Listener};
 use crate::pool;
@@ -168,9 +168,11 @@ pub(super) fn receive_one(process: &Arc<Process>, arrival: Arrival) {
 }
 
 fn seat(process: &Arc<Process>, arrival: Arrival, counted: (Unheard, Option<Inside>)) {
-    if let Some(seat) = process.gate.crew.seat() {
-        seat.receive(Box::pin(visit(Arc::clone(process), arrival, counted)));
-    }
+    let Some(seat) = process.gate.crew.seat() else { return };
+    let limit = process.gate.config().process.client_login_timeout;
+    let late = Late::default();
+    let hearing = Box::pin(visit(Arc::clone(process), arrival, counted, late.clone()));
+    seat.receive(Visit { hearing, limit, late });
 }
 
 /// Hears a visitor out. Gives the client that stays where it was heard.
@@ -178,15 +180,16 @@ async fn visit(
     process: Arc<Process>,
     arrival: Arrival,
     (unheard, _inside): (Unheard, Option<Inside>),
+    late: Late,
 ) -> Option<Resident> {
     let since = Instant::now();
     let mut incoming = Incoming::new(arrival);
-    let wish = receive(&process.gate, &mut incoming, &process.keyring, since).await;
+    let wish = receive(&process.gate, &mut incoming, &process.keyring, &late).await;
     drop(unheard);
     // `None`: gone, sent away, or silent for too long.
     match wish? {
         Wish::Session(startup) => {
-            match log_in(&process.gate, &mut incoming, startup, since).await? {
+            match log_in(&process.gate, &mut incoming, startup, (since, &late)).await? {
                 Entry::Resident(client) => return Some(client),
                 Entry::Console(console) => host::receive_console(process, console),
             }

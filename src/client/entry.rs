@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::handshake::Incoming;
+use super::late::Late;
 use super::limits::Counted;
 use super::replica::Replica;
 use crate::cancel::Issued;
@@ -11,7 +12,7 @@ use crate::net::{Buffer, Line, Suspended};
 use crate::pool::{Lease, Pool};
 use crate::session::VirtualSession;
 use crate::stats::Entered;
-use crate::types::Name;
+use crate::types::{Name, Timeout};
 
 /// Who came in.
 #[derive(Debug)]
@@ -31,8 +32,22 @@ pub enum Resident {
     Replica(Box<Replica>),
 }
 
-/// Hears a visitor out, on the runtime of its worker. Gives the client that has logged in and stays there.
-pub type Visit = Pin<Box<dyn Future<Output = Option<Resident>> + Send>>;
+/// A visitor on its way to the worker that hears it out.
+pub struct Visit {
+    /// Hears it out, on the worker's runtime. Gives the client that has logged in and stays there.
+    pub hearing: Pin<Box<dyn Future<Output = Option<Resident>> + Send>>,
+    /// How long it may take over its login (`client_login_timeout`).
+    pub limit: Timeout,
+    /// How it learns that it has taken too long.
+    pub late: Late,
+}
+
+impl std::fmt::Debug for Visit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Visit { hearing: _, limit, late } = self;
+        f.debug_struct("Visit").field("limit", limit).field("late", late).finish_non_exhaustive()
+    }
+}
 
 /// A client that has logged in.
 #[derive(Debug)]

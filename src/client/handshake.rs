@@ -3,9 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::gate::Gate;
+use super::late::Late;
 use super::login_facts::Facts;
 use super::manners::Manners;
 use super::replies;
@@ -189,14 +189,6 @@ async fn shake_hands(
     }
 }
 
-/// Waits for a visitor, but not for ever. `None`: it is late.
-async fn in_time<T>(deadline: Option<Instant>, what: impl Future<Output = T>) -> Option<T> {
-    match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline.into(), what).await.ok(),
-        None => Some(what.await),
-    }
-}
-
 /// A visitor has said nothing for too long. PostgreSQL closes such a connection without a word.
 async fn dismiss(gate: &Gate, incoming: &mut Incoming) {
     if Manners::new(&gate.config().process).like_pgbouncer {
@@ -218,25 +210,24 @@ pub async fn receive(
     gate: &Gate,
     incoming: &mut Incoming,
     keyring: &Keyring,
-    since: Instant,
+    late: &Late,
 ) -> Option<Wish> {
-    let deadline = gate.config().process.client_login_timeout.map(|limit| since + limit);
     let acceptor = match incoming.peer {
         Peer::Tcp(_) => keyring.acceptor(),
         // Nobody is between the ends of a unix socket.
         Peer::Unix => None,
     };
     let acceptor = acceptor.as_ref();
-    let Some(first) = in_time(deadline, incoming.first_byte()).await else {
+    let Some(first) = late.or(incoming.first_byte()).await else {
         Box::pin(dismiss(gate, incoming)).await;
         return None;
     };
     // What is seldom is boxed, so that the others do not carry the room for it.
     if first? == TLS_HANDSHAKE {
-        in_time(deadline, Box::pin(incoming.secure_directly(gate, acceptor))).await??;
+        late.or(Box::pin(incoming.secure_directly(gate, acceptor))).await??;
     }
     for _ in 0..MAX_REQUESTS {
-        let Some(packet) = in_time(deadline, incoming.packet()).await else {
+        let Some(packet) = late.or(incoming.packet()).await else {
             Box::pin(dismiss(gate, incoming)).await;
             return None;
         };
@@ -248,11 +239,11 @@ pub async fn receive(
             }
             Ok(Some(Packet::SslRequest)) => {
                 let answered = Box::pin(incoming.answer_request(gate, "SSL", acceptor));
-                in_time(deadline, answered).await??;
+                late.or(answered).await??;
             }
             Ok(Some(Packet::GssEncRequest)) => {
                 let answered = Box::pin(incoming.answer_request(gate, "GSSAPI encryption", None));
-                in_time(deadline, answered).await??;
+                late.or(answered).await??;
             }
             Ok(Some(Packet::Cancel { pid, key })) => return Some(Wish::Cancel { pid, key }),
             Ok(Some(Packet::Startup(startup))) => return Some(Wish::Session(startup)),

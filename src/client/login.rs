@@ -9,6 +9,7 @@ use super::entry::{ConsoleRights, Entry, OwnServer, Pass};
 use super::gate::Gate;
 use super::handshake::Incoming;
 use super::identity::Identities;
+use super::late::Late;
 use super::limits::Counted;
 use super::login_counts::LoginResult;
 use super::login_facts::Facts;
@@ -40,7 +41,7 @@ pub async fn log_in(
     gate: &Arc<Gate>,
     incoming: &mut Incoming,
     startup: Startup,
-    since: Instant,
+    (since, late): (Instant, &Late),
 ) -> Option<Entry> {
     let config = gate.config();
     let identities = gate.identities();
@@ -55,16 +56,11 @@ pub async fn log_in(
         incoming,
     };
     // Boxed: it is large, and most of its states are short.
-    let attempt = Box::pin(login.run(startup));
-    let outcome = match config.process.client_login_timeout {
-        Some(limit) => {
-            tokio::time::timeout_at((since + limit).into(), attempt).await.unwrap_or_else(|_| {
-                let fields = replies::login_timeout(facts.waits_for_server);
-                Err(Refusal::new(LoginResult::Timeout, fields))
-            })
-        }
-        None => attempt.await,
-    };
+    let attempt = late.or(Box::pin(login.run(startup))).await;
+    let outcome = attempt.unwrap_or_else(|| {
+        let fields = replies::login_timeout(facts.waits_for_server);
+        Err(Refusal::new(LoginResult::Timeout, fields))
+    });
     let tracer = &gate.pools.context.records.tracer;
     if tracer.is_on() {
         let result =

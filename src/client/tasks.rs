@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::OptionFuture;
 
 use super::entry::{Admitted, Resident, Visit};
+use super::late::Hearing;
 use super::limits::{Guest, Present};
 use super::parking::{Parked, Who};
 use super::replica;
@@ -21,7 +22,7 @@ pub(super) fn come_in(
     present: Present,
 ) -> impl Future<Output = Option<()>> {
     // Not an async block: that would have room for the client twice.
-    visit.then(move |resident| {
+    Hearing::begin(visit, &worker.deadlines).then(move |resident| {
         let client = match resident {
             Some(Resident::Client(client)) => arrive(&worker, *client, present),
             Some(Resident::Replica(client)) => {

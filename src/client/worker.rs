@@ -1,5 +1,6 @@
 //! A thread that relays traffic, and its clients.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -50,6 +51,8 @@ pub struct Worker {
     /// Clients that are to go to other workers.
     pub(super) departures: Departures,
     facts: Arc<Facts>,
+    /// Nobody is here, and the clock stands still.
+    asleep: Cell<bool>,
     /// Somebody has come after nobody was there.
     awake: Notify,
 }
@@ -75,10 +78,12 @@ impl Worker {
         self.facts.clients.load(Ordering::Relaxed) == 0
     }
 
-    /// Somebody comes. The clock may have stood still.
+    /// Somebody comes.
     fn wake(&self) {
-        self.deadlines.tick();
-        self.awake.notify_one();
+        if self.asleep.replace(false) {
+            self.deadlines.tick();
+            self.awake.notify_one();
+        }
     }
 
     fn report(&self, busy: u32) {
@@ -215,9 +220,18 @@ pub fn spawn_worker(parts: WorkerParts) -> std::io::Result<WorkerHandle> {
                     manners,
                     departures: Departures::default(),
                     facts: own,
+                    asleep: Cell::new(false),
                     awake: Notify::new(),
                 });
-                runtime.block_on(work(worker, ticker, receiver));
+                // A task of its own: where the runtime's first future is woken, the runtime asks the kernel for news
+                // before it polls it.
+                let working =
+                    async { tokio::task::spawn_local(work(worker, ticker, receiver)).await };
+                if let Err(ended) = runtime.block_on(working)
+                    && let Ok(panic) = ended.try_into_panic()
+                {
+                    std::panic::resume_unwind(panic);
+                }
             }
             Err(error) => drop(runtime_made.0.send(Err(error))),
         }
@@ -275,6 +289,7 @@ async fn keep_ticking(worker: &Worker, ticker: &Ticker) -> std::io::Result<()> {
         worker.report(meter.busy());
         if worker.is_empty() {
             ticker.stop()?;
+            worker.asleep.set(true);
             worker.awake.notified().await;
             ticker.start()?;
             meter = Meter::start();
