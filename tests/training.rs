@@ -5,7 +5,8 @@ use std::process::Command;
 #[test]
 fn every_lesson_can_be_done() {
     let output = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--offline", "--example", "training", "--", "--seconds", "1"])
+        .args(["run", "--quiet", "--offline", "-p", "pgusher-testkit", "--example", "training"])
+        .args(["--", "--seconds", "1"])
         .arg(env!("CARGO_BIN_EXE_pgusher"))
         .output()
         .expect("run cargo");
