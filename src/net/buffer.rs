@@ -108,7 +108,19 @@ impl Buffer {
 
     /// Trades the memory for a larger piece; bytes stay.
     pub fn enlarge(&mut self, pool: &BufferPool) {
-        let size = if self.bytes.len() < SMALL { SMALL } else { LARGE };
+        self.grow(if self.bytes.len() < SMALL { SMALL } else { LARGE }, pool);
+    }
+
+    /// Much is known to come: from now on there is as much room for it as ever is.
+    pub fn expect_much(&mut self, pool: &BufferPool) {
+        if self.bytes.is_empty() {
+            self.first = LARGE as u32;
+        } else {
+            self.grow(LARGE, pool);
+        }
+    }
+
+    fn grow(&mut self, size: usize, pool: &BufferPool) {
         if self.bytes.len() >= size {
             return;
         }

@@ -81,6 +81,25 @@ fn it_begins_with_what_was_needed_until_less_is() {
 }
 
 #[test]
+fn where_much_is_expected_all_the_room_is_there_at_once_and_every_time() {
+    let pool = BufferPool::default();
+    let mut buffer = Buffer::new();
+    for _ in 0..3 {
+        buffer.expect_much(&pool);
+        buffer.prepare(&pool);
+        assert_eq!(buffer.capacity(), LARGE);
+        buffer.fill(LARGE / 8);
+        buffer.consume(buffer.len());
+        buffer.release(&pool);
+    }
+    buffer.prepare(&pool);
+    assert_eq!(buffer.capacity(), SMALL, "short receives end it");
+    buffer.push(b"hello");
+    buffer.expect_much(&pool);
+    assert_eq!((buffer.filled(), buffer.capacity()), (&b"hello"[..], LARGE));
+}
+
+#[test]
 fn enlarging_keeps_the_bytes() {
     let pool = BufferPool::default();
     let mut buffer = Buffer::new();

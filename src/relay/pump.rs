@@ -244,7 +244,7 @@ impl Relay {
         }
         let server = &mut *talk.server;
         if server.bulk.is_waiting() {
-            self.replies.buffer.enlarge(client.pool);
+            self.replies.buffer.expect_much(client.pool);
         }
         let before = self.replies.buffer.capacity();
         let received = server.stream.poll_recv(cx, &mut self.replies.buffer, client.pool);
