@@ -126,13 +126,13 @@ mod tests {
     }
 
     /// Thousands of clients are parked, and thousands may ask for something within a second: what each takes counts.
-    /// Measured 248 and 1056 when this was written.
+    /// Measured 248 and 1064 when this was written.
     #[test]
     fn a_client_stays_small() {
         let (parked, task) = (std::mem::size_of::<Parked>(), size_of_output(live));
         let first = size_of_first(come_in);
         assert!(parked <= 248, "a parked client has grown to {parked} bytes");
-        assert!(task <= 1056, "a client's task has grown to {task} bytes");
+        assert!(task <= 1064, "a client's task has grown to {task} bytes");
         assert!(first <= 1088, "a client's first task has grown to {first} bytes");
     }
 }

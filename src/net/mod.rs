@@ -13,6 +13,7 @@ mod nudge;
 mod option;
 mod outgoing;
 mod resolver;
+mod room;
 mod secure;
 #[cfg(test)]
 mod secure_tests;

@@ -6,17 +6,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use socket2::{Domain, Socket};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::channel::Channel;
 use super::option::set_option;
 use super::outgoing::Outgoing;
+use super::room::Room;
 use super::sends::Rest;
 use super::{Buffer, BufferPool, Sends, Suspended};
 
 /// A connected TCP or unix socket, with TLS over it once it was [secured](Stream::secure).
 ///
-/// It is registered once, edge-triggered, with the runtime it was made in. A receive that did not fill its buffer
+/// It is registered once, for what it receives, edge-triggered, with the runtime it was made in. A receive that did not fill its buffer
 /// has emptied the socket, so readiness is dropped right away and no second receive is spent on hearing `EAGAIN`.
 /// On a worker its small sends go out together with those of the other sockets ([`Sends`]).
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub struct Stream {
     // In front of the socket: what is planned goes out before it is closed.
     pub(super) out: Outgoing,
     pub(super) io: AsyncFd<Channel>,
+    pub(super) room: Room,
     /// Readiness was consumed without reading: try once before waiting for an edge that has already passed.
     pub(super) primed: bool,
 }
@@ -36,7 +39,7 @@ impl Stream {
     pub fn new(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let out = Outgoing::alone(socket.as_raw_fd());
-        Ok(Stream { out, io: register(Channel::Plain(socket))?, primed: false })
+        Stream::watch(out, Channel::Plain(socket), false)
     }
 
     /// Moves the registration to the current runtime, and its sends to those of the current thread, if it has any.
@@ -50,7 +53,17 @@ impl Stream {
         drop(out);
         let channel = io.into_inner();
         let out = Outgoing::with(sends, channel.as_raw_fd(), rest);
-        Ok(Stream { out, io: register(channel)?, primed: false })
+        Stream::watch(out, channel, false)
+    }
+
+    /// Registers a channel with the current runtime.
+    pub(super) fn watch(out: Outgoing, channel: Channel, primed: bool) -> io::Result<Self> {
+        Ok(Stream {
+            out,
+            io: register(channel, Interest::READABLE)?,
+            room: Room::default(),
+            primed,
+        })
     }
 
     /// The same connection, with its sends among those of the current thread. Nothing may be waiting to be sent.
@@ -204,9 +217,8 @@ impl Stream {
     fn poll_send_now(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             match self.io.get_ref().socket().write(bytes) {
-                // Readiness may be older than the refusal: only after clearing it does a second refusal count.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.io.poll_write_ready(cx))?.clear_ready();
+                    ready!(self.room.poll_free(cx, self.io.get_ref().socket()))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return Poll::Ready(other),
@@ -319,8 +331,8 @@ impl Owner for Socket {}
 impl Owner for OwnedFd {}
 
 #[allow(unsafe_code, reason = "tokio cannot check that a descriptor stays open; see below")]
-pub(super) fn register<T: Owner>(owner: T) -> io::Result<AsyncFd<T>> {
+pub(super) fn register<T: Owner>(owner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     // SAFETY: `AsyncFd` keeps the owner until `into_inner`, and an `Owner`'s descriptor is valid and open, and the
     // same, for as long as the owner is there.
-    Ok(unsafe { AsyncFd::register(owner) }?)
+    Ok(unsafe { AsyncFd::register_with_interest(owner, interest) }?)
 }

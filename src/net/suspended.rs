@@ -9,7 +9,6 @@ use socket2::Socket;
 
 use super::channel::{Channel, TlsChannel};
 use super::outgoing::Outgoing;
-use super::stream::register;
 use super::{Buffer, Sends, Stream};
 
 /// A connection that no runtime watches.
@@ -41,7 +40,7 @@ impl Suspended {
     /// When the registration fails; the socket is closed then.
     pub fn resume(self, sends: Option<&Arc<Sends>>) -> io::Result<Stream> {
         let out = Outgoing::with(sends, self.channel.as_raw_fd(), None);
-        Ok(Stream { out, io: register(self.channel)?, primed: true })
+        Stream::watch(out, self.channel, true)
     }
 
     /// [`Suspended::resume`] for a connection on which nothing is likely to have arrived: the first receive waits for
@@ -74,6 +73,6 @@ impl Suspended {
         };
         let out = Outgoing::alone(socket.as_raw_fd());
         let tls = TlsChannel::new(ssl, socket, received)?;
-        Ok(Stream { out, io: register(Channel::Tls(Box::new(tls)))?, primed: false })
+        Stream::watch(out, Channel::Tls(Box::new(tls)), false)
     }
 }
