@@ -47,7 +47,7 @@ impl Site {
         cluster.fill(DATABASE, USER, SCALE);
         cluster
             .psql_as(DATABASE, USER, "", "create unlogged table heap (like pgbench_accounts)")
-            .expect("heap");
+            .expect("make a table for bulk data");
         let trusting = Pgusher::start(binary, &format!("{TRUSTING}{}", rest(&cluster)));
         let verifier = format!("select rolpassword from pg_authid where rolname = '{USER}'");
         let tls = self_signed("localhost", &[]);
@@ -82,7 +82,7 @@ impl Site {
         self.trusting.dir().to_owned()
     }
 
-    /// Asks a console's pages and the metrics, as a scrape does.
+    /// Reads the metrics, as a scrape does.
     pub(crate) fn scrape(&self) -> Result<(), String> {
         self.trusting.try_http_get("/metrics").map(drop)
     }
