@@ -28,6 +28,8 @@ pub struct Incoming {
     pub buffer: Buffer,
     /// What its TLS handshake settled; `None` without encryption.
     pub tls: Option<Arc<TlsFacts>>,
+    /// Bytes that go out together with the next ones.
+    held_back: Vec<u8>,
 }
 
 /// What a visitor wants.
@@ -54,7 +56,8 @@ impl Incoming {
     pub fn new(arrival: Arrival) -> Self {
         let local = arrival.came_in_by();
         let Arrival { socket, peer, .. } = arrival;
-        Incoming { line: Line::new(socket), peer, local, buffer: Buffer::new(), tls: None }
+        let (line, buffer) = (Line::new(socket), Buffer::new());
+        Incoming { line, peer, local, buffer, tls: None, held_back: Vec::new() }
     }
 
     /// The next packet of the start-up phase.
@@ -144,12 +147,30 @@ impl Incoming {
         self.tls.as_ref().map_or("off", |tls| &tls.version)
     }
 
-    /// Sends bytes.
+    /// Sends bytes, behind those that were held back.
     ///
     /// # Errors
     /// The socket's.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.line.send_all(bytes).await
+        if self.held_back.is_empty() {
+            return self.line.send_all(bytes).await;
+        }
+        let mut all = std::mem::take(&mut self.held_back);
+        all.extend_from_slice(bytes);
+        self.line.send_all(&all).await
+    }
+
+    /// Has bytes go out with the next ones: there are some that the visitor need not be waited for with.
+    pub(super) fn hold_back(&mut self, bytes: Vec<u8>) {
+        self.held_back = bytes;
+    }
+
+    /// Sends what was held back.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        if self.held_back.is_empty() { Ok(()) } else { self.send(b"").await }
     }
 
     /// Says why the visitor cannot stay, and closes the connection.
@@ -161,7 +182,7 @@ impl Incoming {
     }
 
     async fn leave_with(&mut self, bytes: Vec<u8>) {
-        if self.line.send_all(&bytes).await.is_ok()
+        if self.send(&bytes).await.is_ok()
             && let Ok(stream) = self.line.take().into_stream(None)
         {
             super::disconnect::linger(stream).await;

@@ -228,6 +228,7 @@ impl Login<'_> {
             return Ok(console(request, ConsoleRights::Admin));
         }
         self.authenticate(&request, true).await?;
+        self.incoming.flush().await?;
         let rights = self.console_rights(&request.user)?;
         Ok(console(request, rights))
     }

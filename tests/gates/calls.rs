@@ -67,19 +67,28 @@ impl fmt::Display for Calls {
 /// A call counts where it ends: of two threads' calls one may end within the other.
 pub(crate) fn transactions(trace: &str, first: u8) -> Vec<Calls> {
     let begin = format!("\"{}", char::from(first));
-    let mut transactions: Vec<Calls> = Vec::new();
+    parts(trace, |name, line| RECEIVES.contains(&name) && line.contains(&begin))
+}
+
+/// [`transactions`] for logins: each begins when a connection is accepted.
+pub(crate) fn logins(trace: &str) -> Vec<Calls> {
+    parts(trace, |name, line| name == "accept4" && !line.contains("EAGAIN"))
+}
+
+fn parts(trace: &str, begins: impl Fn(&str, &str) -> bool) -> Vec<Calls> {
+    let mut parts: Vec<Calls> = Vec::new();
     for line in trace.lines() {
         let Some(name) = ended_call(line) else { continue };
-        if RECEIVES.contains(&name) && line.contains(&begin) {
-            transactions.push(Calls::default());
+        if begins(name, line) {
+            parts.push(Calls::default());
         }
-        if let Some(calls) = transactions.last_mut()
+        if let Some(calls) = parts.last_mut()
             && !CLOCKS.contains(&name)
         {
             calls.add(name);
         }
     }
-    transactions
+    parts
 }
 
 /// The call that ends in a line; `None` for one that only begins, and for signals.

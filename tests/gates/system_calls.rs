@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use pgusher_testkit::{Daemon, Pgusher, Signal, wait_for};
+use pgusher_testkit::{Daemon, Pgusher, RawClient, Signal, wait_for};
 use rustix::process::{Pid, kill_process};
 use tempfile::TempDir;
 
-use crate::calls::{Calls, RECEIVES, SENDS, TIMERS, WAITS, WATCHES, transactions};
+use crate::calls::{Calls, RECEIVES, SENDS, TIMERS, WAITS, WATCHES, logins, transactions};
 use crate::recorded::hold;
 use crate::server;
 use crate::stage::{Style, alone, client, config, transact};
@@ -103,5 +103,36 @@ async fn what_a_transaction_asks_of_the_kernel() {
             }
             hold(&format!("system calls, {name}"), each(calls.total()));
         }
+    }
+}
+
+#[tokio::test]
+async fn what_a_login_asks_of_the_kernel() {
+    let _alone = alone().await;
+    let server = server::start().await;
+    for (method, most_sends) in [("trust", 1), ("scram-sha-256", 3)] {
+        let text = config(server.port(), "auto").replace("\"trust\"", &format!("\"{method}\""));
+        let text = text.replace("worker_threads", "auth_file = \"users\"\nworker_threads");
+        let pgusher = Pgusher::builder(env!("CARGO_BIN_EXE_pgusher"), &text)
+            .file("users", "\"app\" \"secret\"\n")
+            .start();
+        log_in(&pgusher, BLOCK).await;
+        let strace = Strace::attach(pgusher.pid()).await;
+        log_in(&pgusher, 3 * BLOCK + 1).await;
+        let seen = logins(&strace.end().await);
+        assert_eq!(seen.len(), 3 * BLOCK + 1, "logins are not told apart any more");
+        let blocks = seen[..3 * BLOCK].chunks_exact(BLOCK).map(|block| block.iter().sum());
+        let calls: Calls = blocks.min_by_key(Calls::total).unwrap();
+        eprintln!("{BLOCK} logins, {method}: {calls}");
+        assert!(calls.of(SENDS) <= most_sends * BLOCK, "{method}: more sends or wakes: {calls}");
+        assert!(calls.of(WATCHES) <= 2 * BLOCK, "{method}: watched more than once: {calls}");
+        assert_eq!(calls.of(TIMERS), 0, "{method}: a timer is set: {calls}");
+    }
+}
+
+/// Clients log in and leave, one after the other.
+async fn log_in(pgusher: &Pgusher, count: usize) {
+    for _ in 0..count {
+        drop(RawClient::login(pgusher.port(), "app", "app", "secret").await);
     }
 }
