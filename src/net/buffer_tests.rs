@@ -87,8 +87,8 @@ fn where_much_is_expected_all_the_room_is_there_at_once_and_every_time() {
     for _ in 0..3 {
         buffer.expect_much(&pool);
         buffer.prepare(&pool);
-        assert_eq!(buffer.capacity(), LARGE);
-        buffer.fill(LARGE / 8);
+        assert_eq!(buffer.capacity(), HUGE);
+        buffer.fill(HUGE / 8);
         buffer.consume(buffer.len());
         buffer.release(&pool);
     }
@@ -96,7 +96,7 @@ fn where_much_is_expected_all_the_room_is_there_at_once_and_every_time() {
     assert_eq!(buffer.capacity(), SMALL, "short receives end it");
     buffer.push(b"hello");
     buffer.expect_much(&pool);
-    assert_eq!((buffer.filled(), buffer.capacity()), (&b"hello"[..], LARGE));
+    assert_eq!((buffer.filled(), buffer.capacity()), (&b"hello"[..], HUGE));
 }
 
 #[test]

@@ -13,8 +13,8 @@ use crate::net::{Nudges, Stream};
 const WINDOW: usize = 4 * 1024 * 1024;
 /// So quickly a window must pass: 50 MB/s. Below it a piece takes longer to fill than a second look to come.
 const QUICK: Duration = Duration::from_millis(80);
-/// What is waited for; less than a large buffer holds, so that the server need not stop meanwhile.
-const PIECE: i32 = 48 * 1024;
+/// What is waited for; less than the buffer holds, so that the server need not stop meanwhile.
+const PIECE: i32 = 192 * 1024;
 
 /// How thick a server's replies come.
 #[derive(Debug, Default)]
