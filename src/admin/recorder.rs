@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// How often it is looked whether a pool is due.
 const REST: Duration = Duration::from_secs(1);
 /// What has taken some time to think about is followed by a rest so many times as long, if that is not too long.
-const RESTS: u32 = 400;
+const RESTS: u32 = 1000;
 /// A rest that is long enough, unless it is less than [`LEAST_RESTS`] times as long.
 const LONG_REST: Duration = Duration::from_secs(5);
 /// Advice costs a hundredth of a processor at most, however many pools there are and however busy they are.
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn rests_are_long_but_not_without_end() {
         let millis = Duration::from_millis;
-        assert_eq!(rest(millis(2)), millis(800));
+        assert_eq!(rest(millis(2)), millis(2_000));
         assert_eq!(rest(millis(20)), millis(5_000));
         assert_eq!(rest(millis(100)), millis(10_000));
     }
