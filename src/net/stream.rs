@@ -18,9 +18,9 @@ use super::{Buffer, BufferPool, Sends, Suspended};
 
 /// A connected TCP or unix socket, with TLS over it once it was [secured](Stream::secure).
 ///
-/// It is registered once, for what it receives, edge-triggered, with the runtime it was made in. A receive that did not fill its buffer
-/// has emptied the socket, so readiness is dropped right away and no second receive is spent on hearing `EAGAIN`.
-/// On a worker its small sends go out together with those of the other sockets ([`Sends`]).
+/// It is registered once, for what it receives, edge-triggered, with the runtime it was made in. A receive that did not
+/// fill its buffer has emptied the socket, so readiness is dropped right away and no second receive is spent on hearing
+/// `EAGAIN`. On a worker its small sends go out together with those of the other sockets ([`Sends`]).
 #[derive(Debug)]
 pub struct Stream {
     // In front of the socket: what is planned goes out before it is closed.
