@@ -265,7 +265,7 @@ impl Proof<'_> {
         bytes.clear();
         backend::put_auth_sasl_final(&mut bytes, &success.server_final);
         // What comes next is said without another word of the client's.
-        self.incoming.hold_back(bytes);
+        self.incoming.hold_back(&bytes);
         Ok(success.keys)
     }
 

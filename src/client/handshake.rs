@@ -161,8 +161,8 @@ impl Incoming {
     }
 
     /// Has bytes go out with the next ones: there are some that the visitor need not be waited for with.
-    pub(super) fn hold_back(&mut self, bytes: Vec<u8>) {
-        self.held_back = bytes;
+    pub(super) fn hold_back(&mut self, bytes: &[u8]) {
+        self.held_back.extend_from_slice(bytes);
     }
 
     /// Sends what was held back.

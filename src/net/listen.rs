@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::Tuning;
@@ -135,7 +134,7 @@ fn file_at(path: &Path) -> io::Result<(u64, u64)> {
 impl Listener {
     /// A listening socket that does not block, watched by the current runtime.
     fn new(socket: Socket, place: Place, tuning: &Arc<Tuning>) -> io::Result<Self> {
-        let (socket, tuning) = (register(socket, Interest::READABLE)?, Arc::clone(tuning));
+        let (socket, tuning) = (register(socket)?, Arc::clone(tuning));
         Ok(Listener { socket, place, tuning, tuned: AtomicU32::new(0) })
     }
 

@@ -7,7 +7,7 @@ use socket2::Socket;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::stream::register;
+use super::stream::register_for;
 
 /// A socket's word that it has room again.
 ///
@@ -29,7 +29,7 @@ impl Room {
     ) -> Poll<io::Result<()>> {
         let asked = match &mut self.0 {
             Some(asked) => asked,
-            none => none.insert(Box::new(register(socket.try_clone()?, Interest::WRITABLE)?)),
+            none => none.insert(Box::new(register_for(Interest::WRITABLE, socket.try_clone()?)?)),
         };
         // Readiness may be older than the refusal: only after clearing it does a second refusal count.
         ready!(asked.poll_write_ready(cx))?.clear_ready();

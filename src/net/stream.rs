@@ -26,7 +26,7 @@ pub struct Stream {
     // In front of the socket: what is planned goes out before it is closed.
     pub(super) out: Outgoing,
     pub(super) io: AsyncFd<Channel>,
-    pub(super) room: Room,
+    room: Room,
     /// Readiness was consumed without reading: try once before waiting for an edge that has already passed.
     pub(super) primed: bool,
 }
@@ -58,12 +58,7 @@ impl Stream {
 
     /// Registers a channel with the current runtime.
     pub(super) fn watch(out: Outgoing, channel: Channel, primed: bool) -> io::Result<Self> {
-        Ok(Stream {
-            out,
-            io: register(channel, Interest::READABLE)?,
-            room: Room::default(),
-            primed,
-        })
+        Ok(Stream { out, io: register(channel)?, room: Room::default(), primed })
     }
 
     /// The same connection, with its sends among those of the current thread. Nothing may be waiting to be sent.
@@ -330,8 +325,13 @@ impl Owner for Channel {}
 impl Owner for Socket {}
 impl Owner for OwnedFd {}
 
+/// Has the current runtime watch what comes in.
+pub(super) fn register<T: Owner>(owner: T) -> io::Result<AsyncFd<T>> {
+    register_for(Interest::READABLE, owner)
+}
+
 #[allow(unsafe_code, reason = "tokio cannot check that a descriptor stays open; see below")]
-pub(super) fn register<T: Owner>(owner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+pub(super) fn register_for<T: Owner>(interest: Interest, owner: T) -> io::Result<AsyncFd<T>> {
     // SAFETY: `AsyncFd` keeps the owner until `into_inner`, and an `Owner`'s descriptor is valid and open, and the
     // same, for as long as the owner is there.
     Ok(unsafe { AsyncFd::register_with_interest(owner, interest) }?)

@@ -8,7 +8,6 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::TICK;
@@ -41,7 +40,7 @@ impl Ticker {
     pub fn new() -> io::Result<Self> {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
-        Ok(Ticker { alarm: register(Alarm(timer), Interest::READABLE)? })
+        Ok(Ticker { alarm: register(Alarm(timer))? })
     }
 
     /// Lets it run.

@@ -6,7 +6,6 @@ use std::task::{Context, Poll, ready};
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::stream::register;
@@ -29,7 +28,7 @@ impl Watchlist {
     /// # Errors
     /// The system gives no descriptor, or it cannot be registered.
     pub fn new() -> io::Result<Self> {
-        Ok(Watchlist { epoll: register(epoll::create(CreateFlags::CLOEXEC)?, Interest::READABLE)? })
+        Ok(Watchlist { epoll: register(epoll::create(CreateFlags::CLOEXEC)?)? })
     }
 
     /// Watches a socket; its number is told once, when it has something to be read or is at its end. That may be so

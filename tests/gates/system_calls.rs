@@ -69,7 +69,7 @@ fn file(folder: &TempDir) -> PathBuf {
     folder.path().join("trace")
 }
 
-/// The calls of the block that has the fewest.
+/// The fewest calls of a block of transactions.
 async fn count(pgusher: &Pgusher, style: Style) -> Calls {
     let mut client = client(pgusher.port(), style).await;
     transact(&mut client, style, WARM_UP).await;
@@ -78,7 +78,12 @@ async fn count(pgusher: &Pgusher, style: Style) -> Calls {
     transact(&mut client, style, COUNT + 1).await;
     let seen = transactions(&strace.end().await, style.first_tag());
     assert_eq!(seen.len(), COUNT + 1, "transactions are not told apart any more");
-    let blocks = seen[..COUNT].chunks_exact(BLOCK).map(|block| block.iter().sum());
+    fewest(&seen[..COUNT])
+}
+
+/// The calls of the block that has the fewest.
+fn fewest(seen: &[Calls]) -> Calls {
+    let blocks = seen.chunks_exact(BLOCK).map(|block| block.iter().sum());
     blocks.min_by_key(Calls::total).unwrap()
 }
 
@@ -121,8 +126,7 @@ async fn what_a_login_asks_of_the_kernel() {
         log_in(&pgusher, 3 * BLOCK + 1).await;
         let seen = logins(&strace.end().await);
         assert_eq!(seen.len(), 3 * BLOCK + 1, "logins are not told apart any more");
-        let blocks = seen[..3 * BLOCK].chunks_exact(BLOCK).map(|block| block.iter().sum());
-        let calls: Calls = blocks.min_by_key(Calls::total).unwrap();
+        let calls = fewest(&seen[..3 * BLOCK]);
         eprintln!("{BLOCK} logins, {method}: {calls}");
         assert!(calls.of(SENDS) <= most_sends * BLOCK, "{method}: more sends or wakes: {calls}");
         assert!(calls.of(WATCHES) <= 2 * BLOCK, "{method}: watched more than once: {calls}");
